@@ -1,0 +1,112 @@
+"""ResNet-18 with two stems: for small images (CIFAR) and for ImageNet.
+
+He et al., Deep Residual Learning for Image Recognition, CVPR 2016. Four stages of two basic blocks, widths
+64, 128, 256, 512, strides 1, 2, 2, 2, a 1x1 projection where the shape changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import sqrt
+
+import keras
+from keras import layers
+from keras.initializers import Initializer, RandomUniform, VarianceScaling
+
+from models.parts import Shape, batch_norm, check, residual_conv
+
+
+def resnet18(input_shape: Shape, n_classes: int) -> keras.Model:
+    """ResNet-18 for small images: 3x3 stem with stride 1, no max-pool.
+
+    The classifier of MQ-Net (Park et al., Meta-Query-Net, NeurIPS 2022). Kernels and the head's bias start
+    uniform in +-1 / sqrt(fan-in), PyTorch's default, as in that code. 11,170,884 trainable parameters on
+    (32, 32, 3) with 4 classes.
+
+    Args:
+        input_shape: (H, W, C), H and W >= 8.
+        n_classes: at least 2.
+
+    Returns:
+        A model (B, H, W, C) -> logits (B, n_classes), features (B, 512), stage1 (B, H, W, 64),
+        stage2 (B, H/2, W/2, 128), stage3 (B, H/4, W/4, 256), stage4 (B, H/8, W/8, 512); rounded up.
+    """
+    check("ResNet18", input_shape, n_classes, smallest=8)
+    images = keras.Input(input_shape, name="images")
+    x = residual_conv(images, 64, 3, 1, _fan_in_uniform(), "stem_conv")
+    x = layers.ReLU(name="stem_relu")(batch_norm(x, "stem_bn"))
+    return _body(images, x, n_classes, _fan_in_uniform, "ResNet18")
+
+
+def resnet18_imagenet(input_shape: Shape, n_classes: int) -> keras.Model:
+    """ResNet-18 for photographs: 7x7 stem and 3x3 max-pool, stride 2 each, torchvision's layout.
+
+    Convolutions start as kaiming normal over fan-out (He et al., ICCV 2015), the head uniform in
+    +-1 / sqrt(fan-in), as in torchvision. 11,689,512 trainable parameters on (224, 224, 3) with 1000 classes.
+
+    Args:
+        input_shape: (H, W, C), H and W >= 32.
+        n_classes: at least 2.
+
+    Returns:
+        A model (B, H, W, C) -> logits (B, n_classes), features (B, 512), stage1 (B, H/4, W/4, 64),
+        stage2 (B, H/8, W/8, 128), stage3 (B, H/16, W/16, 256), stage4 (B, H/32, W/32, 512); rounded up.
+    """
+    check("ResNet18-ImageNet", input_shape, n_classes, smallest=32)
+    images = keras.Input(input_shape, name="images")
+    x = residual_conv(images, 64, 7, 2, _fan_out_normal(), "stem_conv")
+    x = layers.ReLU(name="stem_relu")(batch_norm(x, "stem_bn"))
+    x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)  # after a relu, zeros never win the maximum
+    x = layers.MaxPooling2D(3, 2, name="stem_pool")(x)
+    return _body(images, x, n_classes, _fan_out_normal, "ResNet18-ImageNet")
+
+
+def _body(
+    images: keras.KerasTensor,
+    x: keras.KerasTensor,
+    n_classes: int,
+    initializer: Callable[[], Initializer],
+    name: str,
+) -> keras.Model:
+    outputs = {}
+    for stage, (filters, stride) in enumerate(((64, 1), (128, 2), (256, 2), (512, 2)), start=1):
+        x = _block(x, filters, stride, initializer, f"stage{stage}_block1")
+        x = _block(x, filters, 1, initializer, f"stage{stage}_block2")
+        outputs[f"stage{stage}"] = x
+    features = layers.GlobalAveragePooling2D(name="features")(x)
+    limit = 1 / sqrt(512)
+    head = layers.Dense(
+        n_classes,
+        kernel_initializer=_fan_in_uniform(),
+        bias_initializer=RandomUniform(-limit, limit),
+        dtype="float32",
+        name="logits",
+    )
+    return keras.Model(images, {"logits": head(features), "features": features, **outputs}, name=name)
+
+
+def _block(
+    x: keras.KerasTensor, filters: int, stride: int, initializer: Callable[[], Initializer], name: str
+) -> keras.KerasTensor:
+    """conv-BN-relu-conv-BN, added to the input, relu."""
+    shortcut = x
+    if stride != 1 or x.shape[-1] != filters:
+        shortcut = residual_conv(x, filters, 1, stride, initializer(), f"{name}_project")
+        shortcut = batch_norm(shortcut, f"{name}_project_bn")
+    x = residual_conv(x, filters, 3, stride, initializer(), f"{name}_conv1")
+    x = layers.ReLU(name=f"{name}_relu1")(batch_norm(x, f"{name}_bn1"))
+    x = residual_conv(x, filters, 3, 1, initializer(), f"{name}_conv2")
+    x = layers.Add(name=f"{name}_add")([batch_norm(x, f"{name}_bn2"), shortcut])
+    return layers.ReLU(name=f"{name}_relu2")(x)
+
+
+# A new object for each layer: one initializer gives the same values to all layers of one shape.
+
+
+def _fan_in_uniform() -> Initializer:
+    """Uniform in +-1 / sqrt(fan-in): the limit of variance scaling is sqrt(3 * scale / fan-in)."""
+    return VarianceScaling(1 / 3, "fan_in", "uniform")
+
+
+def _fan_out_normal() -> Initializer:
+    return VarianceScaling(2.0, "fan_out", "untruncated_normal")

@@ -1,0 +1,30 @@
+"""Active learning on CIFAR-10: the protocol of LDM-S (Cho et al., ICLR 2024) with K-CNN."""
+
+import dataclasses
+import sys
+
+from models import BUILDERS
+from tfal.cli import main
+from tfal.recipe import Recipe
+
+LDMS = Recipe(
+    dataset="cifar10",
+    network="KCNN",
+    n_batch=64,
+    n_epoch=150,
+    n_init=200,
+    n_pool=4000,
+    n_query=400,
+    n_step=24,
+    n_sample=4000,
+    optimizer="rmsprop",
+    learning_rate=1e-4,
+)
+
+PRESETS = {
+    "ldms": LDMS,
+    "quick": dataclasses.replace(LDMS, n_epoch=5, n_valid=500, n_step=3, n_rep=1),  # a look, not a result
+}
+
+if __name__ == "__main__":
+    sys.exit(main(__doc__, PRESETS, BUILDERS))

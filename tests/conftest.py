@@ -1,0 +1,58 @@
+"""What several tests use: a small real data set, a small network, a small recipe."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import dataclasses
+import functools
+from pathlib import Path
+
+import pytest
+
+from tfal.data import Dataset, load
+from tfal.recipe import Recipe
+
+ROOT = Path(__file__).parent.parent
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _no_data_dir(monkeypatch):
+    monkeypatch.delenv("TFAL_DATA_DIR", raising=False)
+
+
+@functools.cache
+def _digits() -> Dataset:
+    return load("digits")
+
+
+@pytest.fixture
+def digits() -> Dataset:
+    """scikit-learn's digits."""
+    return _digits()
+
+
+@pytest.fixture
+def small(tmp_path) -> Recipe:
+    """A recipe on digits that trains in seconds."""
+    return Recipe(
+        dataset="digits",
+        network="MLP",
+        strategy="margin",
+        n_epoch=3,
+        n_valid=50,
+        n_init=20,
+        n_pool=200,
+        n_query=15,
+        n_step=2,
+        n_sample=150,
+        n_rep=1,
+        results_dir=str(tmp_path / "results"),
+    )
+
+
+@pytest.fixture
+def change():
+    """dataclasses.replace, by a shorter name."""
+    return dataclasses.replace

@@ -1,0 +1,119 @@
+"""badge_seeding against hand-computed vectors and k-means++ on the full embedding."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tfal.kernels import badge, badge_seeding
+from tfal.kernels.badge import _softmax_errors, _squared_distances
+from tfal.kernels.xp import row_squares
+
+from . import referee
+
+V2_FEATURES = np.array([(1, 0), (0, 2), (1, 1)], np.float32)
+V2_LOGITS = np.array([(2, 0), (0, 1), (0.5, 0.5)])
+
+
+def case(seed, m=80, d=6, classes=5):
+    rng = np.random.default_rng(seed)
+    return np.maximum(rng.normal(size=(m, d)), 0).astype(np.float32), 3 * rng.normal(size=(m, classes))
+
+
+def test_v2_embeddings_distances_and_probabilities():
+    errors = _softmax_errors(V2_LOGITS)
+    np.testing.assert_allclose(errors, [(-0.119203, 0.119203), (0.268941, -0.268941), (-0.5, 0.5)], atol=1e-6)
+    squares = row_squares(errors) * row_squares(V2_FEATURES)
+    np.testing.assert_allclose(np.sqrt(squares), [0.168578, 0.760681, 1], atol=1e-6)
+    squared = _squared_distances(errors, V2_FEATURES, squares, np.array([2]))
+    np.testing.assert_allclose(np.sqrt(squared), [0.888827, 1.629233, 0], atol=1e-6)
+    np.testing.assert_allclose(squared / squared.sum(), [0.229361, 0.770639, 0], atol=1e-6)
+
+
+def test_v2_frequencies():
+    picks = np.array([badge_seeding(V2_FEATURES, V2_LOGITS, 2, rng=np.random.default_rng(s)) for s in range(5000)])
+    assert np.all(picks[:, 0] == 2)
+    assert abs(np.mean(picks[:, 1] == 0) - 0.229361) <= 3 * np.sqrt(0.229361 * 0.770639 / 5000)
+
+
+def test_distances_equal_those_of_the_full_embedding():
+    features, logits = case(0)
+    embedding = referee.badge_embedding(features, logits)
+    errors = _softmax_errors(logits)
+    squares = row_squares(errors) * row_squares(features)
+    for row in range(5):
+        squared = _squared_distances(errors, features, squares, np.array([row]))
+        expected = np.square(embedding - embedding[row]).sum(axis=1)
+        np.testing.assert_allclose(squared, expected, rtol=1e-4, atol=1e-6 * squares.max())
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_equals_k_means_plus_plus_on_the_full_embedding(seed):
+    features, logits = case(seed)
+    expected = referee.badge_seeding(features, logits, 20, np.random.default_rng(seed))
+    np.testing.assert_array_equal(badge_seeding(features, logits, 20, rng=np.random.default_rng(seed)), expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), m=st.integers(1, 40), data=st.data())
+def test_rows_are_unique_in_range_and_repeatable(seed, m, data):
+    rng = np.random.default_rng(seed)
+    features = rng.integers(0, 2, size=(m, 2)).astype(np.float32)
+    logits = rng.integers(0, 2, size=(m, 3)).astype(np.float32)  # many equal embeddings
+    n = data.draw(st.integers(1, m))
+    first, second = (badge_seeding(features, logits, n, rng=np.random.default_rng(seed)) for _ in range(2))
+    assert first.dtype == np.int64
+    assert len(set(first.tolist())) == n
+    assert set(first.tolist()) <= set(range(m))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_equal_samples_are_drawn_uniformly():
+    features, logits = np.full((5, 64), 0.3, np.float32), np.tile([1.0, 0.3, -2.0], (5, 1))
+    picks = np.array([badge_seeding(features, logits, 2, rng=np.random.default_rng(s)) for s in range(4000)])
+    assert np.all(picks[:, 0] == 0)
+    counts = np.bincount(picks[:, 1], minlength=5)
+    assert counts[0] == 0
+    assert np.all(np.abs(counts[1:] - 1000) < 3 * np.sqrt(750))
+
+
+def test_equal_samples_wait_until_all_others_are_picked():
+    features, logits = case(1, m=12)
+    features[6:], logits[6:] = features[:6], logits[:6]
+    for seed in range(20):
+        picks = badge_seeding(features, logits, 12, rng=np.random.default_rng(seed))
+        assert set((picks[:6] % 6).tolist()) == set(range(6))
+        assert sorted(picks.tolist()) == list(range(12))
+
+
+def test_no_row_is_picked_twice_when_rounding_makes_equal_rows_differ(monkeypatch):
+    monkeypatch.setattr(badge, "_ROUNDING", -1)  # distances of equal rows keep their rounding, of any sign
+    features, logits = np.full((7, 50), 0.3, np.float32), np.tile([1.0, 0.3, -2.0], (7, 1))
+    for seed in range(20):
+        picks = badge_seeding(features, logits, 7, rng=np.random.default_rng(seed))
+        assert sorted(picks.tolist()) == list(range(7))
+
+
+def test_very_confident_samples_are_still_told_apart():
+    # softmax errors of about 1e-26: their squares vanish in float32, and 1 - p vanishes in float64.
+    logits = np.array([(60.0, 0, 0), (60.0, 0, 0), (0, 60.0, 0)])
+    features = np.array([(1.0, 0), (1.0, 0), (0, 1.0)])
+    for seed in range(10):
+        assert badge_seeding(features, logits, 2, rng=np.random.default_rng(seed)).tolist() == [0, 2]
+
+
+def test_huge_logits():
+    picks = badge_seeding(np.eye(3), np.diag([1e300, -1e300, 1.0]), 3, rng=np.random.default_rng(0))
+    assert sorted(picks.tolist()) == [0, 1, 2]
+
+
+def test_dtypes_agree_and_inputs_stay_as_they_are():
+    rng = np.random.default_rng(0)
+    features, logits = rng.integers(0, 5, size=(30, 4)), rng.integers(-3, 4, size=(30, 3))
+    picks = []
+    for dtype in (np.float16, np.float32, np.float64):
+        arrays = [a.astype(dtype) for a in (features, logits)]
+        for a in arrays:
+            a.flags.writeable = False
+        picks.append(badge_seeding(*arrays, 10, rng=np.random.default_rng(0)).tolist())
+    assert picks[0] == picks[1] == picks[2]

@@ -1,0 +1,105 @@
+"""NumPy and CuPy must pick alike. Skipped where CuPy or a GPU is missing."""
+
+import numpy as np
+import pytest
+
+from tfal.kernels import (
+    badge_seeding,
+    entropy,
+    k_center_greedy,
+    ldm_seeding,
+    least_confidence,
+    least_disagree_metric,
+    margin,
+    top_n,
+)
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(scope="module")
+def cupy():
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        pytest.skip(f"CuPy finds no GPU: {error}")
+    if count == 0:
+        pytest.skip("CuPy finds no GPU")
+    return cupy
+
+
+def arrays(seed):
+    rng = np.random.default_rng(seed)
+    features = np.maximum(rng.normal(size=(300, 16)), 0).astype(np.float32)
+    kernel = rng.normal(size=(16, 10)).astype(np.float32) / 3
+    return features, kernel, np.zeros(10, np.float32), rng.permutation(300) / 300
+
+
+def rows_agree(on_host, on_device):
+    assert type(on_device) is np.ndarray
+    np.testing.assert_array_equal(on_device, on_host)
+
+
+@pytest.mark.parametrize("score", [entropy, margin, least_confidence])
+def test_scores(cupy, score):
+    features, kernel, _, _ = arrays(0)
+    on_device = score(cupy.asarray(features @ kernel))
+    assert isinstance(on_device, cupy.ndarray)
+    np.testing.assert_allclose(on_device.get(), score(features @ kernel), rtol=1e-12, atol=1e-14)
+
+
+def test_top_n(cupy):
+    scores = np.random.default_rng(0).integers(0, 20, size=100)
+    rows_agree(top_n(scores, 30), top_n(cupy.asarray(scores), 30))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ldm_seeding(cupy, seed):
+    features, _, _, ldm = arrays(seed)
+    on_host = ldm_seeding(ldm, features, 30, rng=np.random.default_rng(seed))
+    on_device = ldm_seeding(cupy.asarray(ldm), cupy.asarray(features), 30, rng=np.random.default_rng(seed))
+    rows_agree(on_host, on_device)
+
+
+def test_ldm_seeding_with_one_direction(cupy):
+    ldm, features = np.arange(20) / 20, np.ones((20, 3))
+    on_host = ldm_seeding(ldm, features, 10, rng=np.random.default_rng(0))
+    rows_agree(on_host, ldm_seeding(cupy.asarray(ldm), cupy.asarray(features), 10, rng=np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_badge_seeding(cupy, seed):
+    features, kernel, _, _ = arrays(seed)
+    logits = features @ kernel
+    on_host = badge_seeding(features, logits, 30, rng=np.random.default_rng(seed))
+    on_device = badge_seeding(cupy.asarray(features), cupy.asarray(logits), 30, rng=np.random.default_rng(seed))
+    rows_agree(on_host, on_device)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_k_center_greedy(cupy, seed):
+    features = arrays(seed)[0]
+    f, c = cupy.asarray(features[20:]), cupy.asarray(features[:20])
+    rows_agree(k_center_greedy(features[20:], 30, centers=features[:20]), k_center_greedy(f, 30, centers=c))
+    rows_agree(k_center_greedy(features[20:], 30), k_center_greedy(f, 30))
+    on_host = k_center_greedy(features[20:], 30, rng=np.random.default_rng(seed))
+    rows_agree(on_host, k_center_greedy(f, 30, rng=np.random.default_rng(seed)))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_least_disagree_metric(cupy, seed):
+    features, kernel, bias, _ = arrays(seed)
+    case = features[:150], features[150:], kernel, bias
+    on_host = least_disagree_metric(*case, rng=np.random.default_rng(seed))
+    on_device = least_disagree_metric(*map(cupy.asarray, case), rng=np.random.default_rng(seed))
+    assert isinstance(on_device, cupy.ndarray)
+    # The noise is the same; a matrix product that rounds otherwise may move a near-tie, and with it a count.
+    assert np.mean(on_device.get() != on_host) < 0.05
+    np.testing.assert_allclose(on_device.get(), on_host, atol=5 / 150)
+
+
+def test_a_mix_of_host_and_device_is_refused(cupy):
+    features = arrays(0)[0]
+    with pytest.raises(TypeError, match="all be CuPy or all be NumPy"):
+        k_center_greedy(features, 3, centers=cupy.asarray(features))

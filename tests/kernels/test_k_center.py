@@ -1,0 +1,122 @@
+"""k_center_greedy against a hand-computed vector, the definition, and its edge cases."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tfal.kernels import k_center, k_center_greedy
+from tfal.kernels.xp import row_squares
+
+from . import referee
+
+V1_LABELED = np.array([(0, 0), (1, 0)], float)
+V1_POOL = np.array([(0, 1), (3, 0), (0, 4), (5, 5), (1, 1), (4, 0)], float)
+
+
+@pytest.mark.parametrize("offset", [0, 10_000])
+def test_v1_with_a_tie(offset):
+    picks = k_center_greedy(V1_POOL + offset, 4, centers=V1_LABELED + offset)
+    assert picks.tolist() == [3, 2, 5, 0]
+    assert picks.dtype == np.int64
+
+
+def test_v1_distances_to_the_labeled():
+    points, centers = V1_POOL.astype(np.float32), V1_LABELED.astype(np.float32)
+    squared = k_center._to_nearest_center(points, row_squares(points), centers)
+    np.testing.assert_allclose(np.sqrt(squared), [1, 2, 4, 6.403124, 1, 3], atol=1e-6)
+
+
+@pytest.mark.parametrize("offset", [0, 1000])
+@pytest.mark.parametrize("seed", range(4))
+def test_equals_the_definition(seed, offset, monkeypatch):
+    # Blocks smaller than the data, so that several rows and columns of blocks are walked.
+    monkeypatch.setattr(k_center, "_BLOCK_ROWS", 30)
+    monkeypatch.setattr(k_center, "_BLOCK_CENTERS", 7)
+    rng = np.random.default_rng(seed)
+    features = (rng.normal(size=(100, 8)) + offset).astype(np.float32)
+    centers = (rng.normal(size=(23, 8)) + offset).astype(np.float32)
+    expected = referee.k_center_greedy(features, 25, centers)
+    assert k_center_greedy(features, 25, centers=centers).tolist() == expected
+
+
+def test_without_centers_starts_at_the_row_nearest_to_the_mean():
+    features = np.array([(-1, 0), (1, 0), (0, 0.25), (9, 0), (-9, 0)], float)
+    picks = k_center_greedy(features, 3)
+    assert picks.tolist() == [2, 3, 4]
+    assert k_center_greedy(features, 5).tolist() == referee.k_center_greedy(features, 4, features[[2]], picked=[2])
+
+
+def test_without_centers_starts_at_a_random_row_of_rng():
+    features = np.random.default_rng(0).normal(size=(10, 3))
+    starts = [int(k_center_greedy(features, 1, rng=np.random.default_rng(s))[0]) for s in range(200)]
+    assert starts == [int(np.random.default_rng(s).integers(10)) for s in range(200)]
+    assert set(starts) == set(range(10))
+    picks = k_center_greedy(features, 6, rng=np.random.default_rng(3))
+    assert picks.tolist() == referee.k_center_greedy(features, 5, features[picks[:1]], picked=[picks[0]])
+
+
+def test_with_centers_rng_is_not_used():
+    rng = np.random.default_rng(0)
+    picks = k_center_greedy(V1_POOL, 4, centers=V1_LABELED, rng=rng)
+    assert picks.tolist() == [3, 2, 5, 0]
+    assert rng.random() == np.random.default_rng(0).random()
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -1234.567])
+def test_equal_rows_are_picked_in_row_order(value):
+    features = np.full((67, 33), value)
+    assert k_center_greedy(features, 67).tolist() == list(range(67))
+    assert k_center_greedy(features, 67, centers=features[:3]).tolist() == list(range(67))
+
+
+def test_repeated_rows_wait_until_all_others_are_picked():
+    rng = np.random.default_rng(0)
+    features = np.tile(rng.normal(size=(8, 40)), (3, 1))
+    picks = k_center_greedy(features, 24, centers=rng.normal(size=(1, 40)))
+    assert set((picks[:8] % 8).tolist()) == set(range(8))
+    assert np.all(picks[:8] < 8)  # the first of every three equal rows
+    assert picks[8:].tolist() == sorted(set(range(24)) - set(picks[:8].tolist()))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), m=st.integers(1, 40), labeled=st.integers(0, 5), data=st.data())
+def test_ties_go_to_the_lowest_row_and_no_row_is_picked_twice(seed, m, labeled, data):
+    rng = np.random.default_rng(seed)
+    features = rng.integers(-2, 3, size=(m, 2)).astype(np.float32)  # exact distances, many ties
+    centers = rng.integers(-2, 3, size=(labeled, 2)).astype(np.float32) if labeled else None
+    n = data.draw(st.integers(1, m))
+    picks = k_center_greedy(features, n, centers=centers, rng=np.random.default_rng(seed))
+    assert len(set(picks.tolist())) == n
+    if centers is None:
+        start = picks[0]
+        expected = referee.k_center_greedy(features, n - 1, features[[start]], picked=[start])
+    else:
+        expected = referee.k_center_greedy(features, n, centers)
+    assert picks.tolist() == expected
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_permuting_the_samples_permutes_the_picks(seed):
+    rng = np.random.default_rng(seed)
+    features, centers, permutation = rng.normal(size=(60, 4)), rng.normal(size=(3, 4)), rng.permutation(60)
+    picks = k_center_greedy(features, 20, centers=centers)
+    np.testing.assert_array_equal(permutation[k_center_greedy(features[permutation], 20, centers=centers)], picks)
+
+
+def test_dtypes_agree_and_inputs_stay_as_they_are():
+    picks = []
+    for dtype in (np.float16, np.float32, np.float64):
+        arrays = [a.astype(dtype) for a in (V1_POOL, V1_LABELED)]
+        for a in arrays:
+            a.flags.writeable = False
+        picks.append(k_center_greedy(arrays[0], 6, centers=arrays[1]).tolist())
+    assert picks[0] == picks[1] == picks[2]
+
+
+def test_tiny_and_large_scales_pick_alike():
+    rng = np.random.default_rng(0)
+    features, centers = rng.normal(size=(40, 5)), rng.normal(size=(4, 5))
+    expected = k_center_greedy(features, 10, centers=centers).tolist()
+    for scale in (2.0**-60, 2.0**40):
+        assert k_center_greedy(scale * features, 10, centers=scale * centers).tolist() == expected

@@ -1,0 +1,171 @@
+import functools
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from models import BUILDERS
+from models.parts import residual_conv
+
+# Name: shape and classes of its protocol, trainable parameters there, a small shape that is quick to compute.
+NETWORKS = {
+    "SCNN": ((28, 28, 1), 10, 1_199_882, (8, 8, 1)),
+    "KCNN": ((32, 32, 3), 10, 2_168_362, (8, 8, 3)),
+    "MLP": ((28, 28, 1), 10, 203_530, (4, 4, 1)),
+    "ResNet18": ((32, 32, 3), 4, 11_170_884, (9, 9, 3)),
+    "ResNet18-ImageNet": ((224, 224, 3), 1000, 11_689_512, (40, 40, 3)),
+    "WRN-16-8": ((32, 32, 3), 100, 11_007_540, (9, 9, 3)),
+}
+STAGES = {
+    "ResNet18": [(9, 9, 64), (5, 5, 128), (3, 3, 256), (2, 2, 512)],
+    "ResNet18-ImageNet": [(10, 10, 64), (5, 5, 128), (3, 3, 256), (2, 2, 512)],
+    "WRN-16-8": [(9, 9, 128), (5, 5, 256), (3, 3, 512)],
+}
+SMALLEST = {"SCNN": 6, "KCNN": 4, "MLP": 1, "ResNet18": 8, "ResNet18-ImageNet": 32, "WRN-16-8": 4}
+every_network = pytest.mark.parametrize("name", list(BUILDERS))
+
+
+@functools.cache
+def small(name):
+    """A small network with 3 classes, a batch of 2 images, and its outputs in inference."""
+    keras.utils.set_random_seed(0)
+    network = BUILDERS[name](NETWORKS[name][3], 3)
+    images = np.random.default_rng(0).random((2, *NETWORKS[name][3]), dtype=np.float32)
+    outputs = {key: value.numpy() for key, value in network(images, training=False).items()}
+    return network, images, outputs
+
+
+def weights(name, seed):
+    keras.utils.set_random_seed(seed)
+    return BUILDERS[name](NETWORKS[name][3], 3).get_weights()
+
+
+def test_every_network_is_listed_here():
+    assert set(NETWORKS) == set(SMALLEST) == set(BUILDERS)
+
+
+@every_network
+def test_trainable_parameters(name):
+    shape, n_classes, expected, _ = NETWORKS[name]
+    network = BUILDERS[name](shape, n_classes)
+    assert sum(math.prod(w.shape) for w in network.trainable_weights) == expected
+
+
+@every_network
+def test_outputs(name):
+    network, _, outputs = small(name)
+    stages = STAGES.get(name, [])
+    names = [f"stage{i}" for i in range(1, len(stages) + 1)]
+    assert set(outputs) == {"logits", "features", *names}
+    assert [outputs[stage].shape for stage in names] == [(2, *shape) for shape in stages]
+    assert outputs["logits"].shape == (2, 3)
+    assert outputs["features"].shape == (2, network.get_layer("logits").kernel.shape[0])
+    assert all(values.dtype == np.float32 and np.isfinite(values).all() for values in outputs.values())
+
+
+@every_network
+def test_head_of_features_gives_logits(name):
+    network, _, outputs = small(name)
+    kernel, bias = network.get_layer("logits").get_weights()
+    np.testing.assert_allclose(outputs["features"] @ kernel + bias, outputs["logits"], rtol=1e-4, atol=1e-5)
+
+
+@every_network
+def test_same_seed_same_weights(name):
+    first, again, other = weights(name, 7), weights(name, 7), weights(name, 8)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not np.array_equal(first[0], other[0])
+
+
+@every_network
+def test_logits_are_float32_under_mixed_precision(name):
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        output = BUILDERS[name](NETWORKS[name][3], 3).output
+    finally:
+        keras.config.set_dtype_policy(policy)
+    assert output["logits"].dtype == "float32"
+    assert output["features"].dtype == "bfloat16"
+
+
+@every_network
+def test_too_small_images_are_refused(name):
+    size = SMALLEST[name]
+    assert BUILDERS[name]((size, size, 3), 2).output["logits"].shape == (None, 2)
+    with pytest.raises(ValueError, match=rf"{name} (needs|takes) images .* Received: input_shape=\({size - 1}, "):
+        BUILDERS[name]((size - 1, size, 3), 2)
+
+
+@every_network
+def test_odd_arguments_are_refused(name):
+    with pytest.raises(ValueError, match=r"takes images \(H, W, C\)"):
+        BUILDERS[name]((64, 64), 2)
+    with pytest.raises(ValueError, match="at least 2 classes"):
+        BUILDERS[name]((64, 64, 3), 1)
+
+
+@pytest.mark.parametrize("name", ["SCNN", "KCNN"])
+def test_dropout_acts_in_training_only(name):
+    network, images, outputs = small(name)
+    assert not np.allclose(network(images, training=True)["logits"], outputs["logits"])
+    np.testing.assert_array_equal(network(images, training=False)["logits"], outputs["logits"])
+
+
+@pytest.mark.parametrize("name", ["ResNet18", "ResNet18-ImageNet"])
+def test_features_are_the_mean_of_the_last_stage(name):
+    _, _, outputs = small(name)
+    np.testing.assert_allclose(outputs["features"], outputs["stage4"].mean(axis=(1, 2)), rtol=1e-5, atol=1e-6)
+
+
+def test_batch_normalisation_settings():
+    for name in STAGES:
+        norms = [x for x in small(name)[0].layers if isinstance(x, keras.layers.BatchNormalization)]
+        assert norms
+        assert {(norm.momentum, norm.epsilon) for norm in norms} == {(0.9, 1e-5)}
+
+
+def test_small_networks_start_he_normal_with_zero_biases():
+    for name in ("SCNN", "KCNN", "MLP"):
+        for layer in small(name)[0].layers:
+            if layer.weights:
+                kernel, bias = layer.get_weights()
+                fan_in = math.prod(kernel.shape[:-1])
+                assert not bias.any()
+                assert kernel.std() == pytest.approx(math.sqrt(2 / fan_in), rel=0.25)
+
+
+def test_cifar_resnet_starts_uniform():
+    network = small("ResNet18")[0]
+    for name in ("stem_conv", "stage2_block1_project", "stage4_block2_conv2", "logits"):
+        kernel = network.get_layer(name).get_weights()[0]
+        limit = 1 / math.sqrt(math.prod(kernel.shape[:-1]))
+        assert 0.97 * limit < np.abs(kernel).max() <= limit * (1 + 1e-6)
+        assert kernel.std() == pytest.approx(limit / math.sqrt(3), rel=0.05)
+    assert 0 < np.abs(network.get_layer("logits").get_weights()[1]).max() <= 1 / math.sqrt(512)
+
+
+def test_imagenet_resnet_starts_kaiming_fan_out():
+    network = small("ResNet18-ImageNet")[0]
+    for name in ("stem_conv", "stage2_block1_project", "stage4_block2_conv2"):
+        kernel = network.get_layer(name).get_weights()[0]
+        fan_out = kernel.shape[0] * kernel.shape[1] * kernel.shape[3]
+        assert kernel.std() == pytest.approx(math.sqrt(2 / fan_out), rel=0.05)
+        assert np.abs(kernel).max() > 2.5 * kernel.std()  # not truncated at two standard deviations
+
+
+@pytest.mark.parametrize("name", list(STAGES))
+def test_layers_of_one_shape_start_differently(name):
+    network = small(name)[0]
+    first, second = (network.get_layer(f"stage3_block2_conv{i}").get_weights()[0] for i in (1, 2))
+    assert first.shape == second.shape
+    assert not np.array_equal(first, second)
+
+
+def test_stride_two_pads_both_sides():
+    images = keras.Input((4, 4, 1))
+    network = keras.Model(images, residual_conv(images, 1, 3, 2, "ones", "conv"))
+    # Windows of 3 that start at -1 and 1: they cover pixels 0..1 and 1..3 of each side.
+    expected = np.array([[4, 6], [6, 9]], dtype=np.float32)
+    np.testing.assert_array_equal(network(np.ones((1, 4, 4, 1), np.float32))[0, :, :, 0], expected)

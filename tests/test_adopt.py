@@ -1,0 +1,136 @@
+import re
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import tfal
+from tests.conftest import ROOT
+from tfal.errors import InputError
+from tfal.strategies import STRATEGIES, Picks, Strategy
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).random((60, 8, 8, 1), np.float32)
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 1))
+    hidden = layers.Dense(16, activation="relu")(layers.Flatten()(inputs))
+    return keras.Model(inputs, layers.Dense(5, activation="softmax")(layers.Dropout(0.5)(hidden)))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_answers_ids_of_unlabeled_samples_and_touches_nothing(images, model, strategy):
+    before, kept = model.get_weights(), images.copy()
+    labeled = np.array([3, 0, 59])
+    ids = tfal.query(strategy, model, images, 10, labeled=labeled, labels=[1, 0, 4], seed=1)
+    assert ids.dtype == np.int64
+    assert len(set(ids)) == 10
+    assert not set(ids) & {3, 0, 59}
+    assert ids.tolist() == tfal.query(strategy, model, images, 10, labeled=labeled, seed=1).tolist()
+    assert np.array_equal(images, kept)
+    assert labeled.tolist() == [3, 0, 59]
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def _single(images):
+    return tf.data.Dataset.from_tensor_slices(images)
+
+
+def _batches(images):
+    return _single(images).batch(7)
+
+
+def _pairs(images):
+    return tf.data.Dataset.from_tensor_slices((images, np.zeros(len(images)))).batch(9)
+
+
+@pytest.mark.parametrize("as_dataset", [_single, _batches, _pairs])
+@pytest.mark.parametrize("strategy", ["coreset", "ldms", "margin"])
+def test_a_dataset_gives_the_picks_of_its_array(images, model, strategy, as_dataset):
+    labeled = [5, 1]
+    from_array = tfal.query(strategy, model, images, 8, labeled=labeled, batch_size=11)
+    from_dataset = tfal.query(strategy, model, as_dataset(images), 8, labeled=labeled, batch_size=11)
+    assert from_array.tolist() == from_dataset.tolist()
+
+
+def test_uint8_images_and_memory_maps_are_read(images, model, tmp_path):
+    whole = np.round(images * 255).astype(np.uint8)
+    np.save(tmp_path / "images.npy", whole)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    assert tfal.query("margin", model, mapped, 5).tolist() == tfal.query("margin", model, whole, 5).tolist()
+
+
+def test_all_that_is_left_can_be_asked_for(images, model):
+    assert sorted(tfal.query("ldms", model, images, 59, labeled=[7])) == [i for i in range(60) if i != 7]
+
+
+def test_random_needs_no_model(images):
+    assert len(tfal.query("random", None, images, 4)) == 4
+
+
+def test_options_reach_the_strategy_and_unknown_ones_are_refused(images, model):
+    few = tfal.query("ldms", model, images, 5, n_sample=10)
+    assert few.tolist() == tfal.query(STRATEGIES["ldms"](n_sample=10), model, images, 5).tolist()
+    with pytest.raises(InputError, match="has no option 'samples'"):
+        tfal.query("ldms", model, images, 5, samples=10)
+
+
+def test_a_strategy_of_ones_own(images, model):
+    class First(Strategy):
+        learners = ()
+
+        def query(self, view, n, rng):
+            return Picks(view.candidates[:n])
+
+    assert tfal.query(First(), model, images, 3, labeled=[0]).tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"strategy": "ldm"}, "unknown strategy 'ldm'. Did you mean 'ldms'"),
+        ({"n": 0}, "n must be a whole number from 1 to the 60"),
+        ({"n": 61}, "n must be a whole number from 1 to the 60"),
+        ({"n": 2.0}, "n must be a whole number"),
+        ({"labeled": [60]}, "distinct ids from 0 to 59"),
+        ({"labeled": [1, 1]}, "distinct ids from 0 to 59"),
+        ({"labeled": [-1]}, "distinct ids from 0 to 59"),
+        ({"labeled": [0.5]}, "labeled must be a list of ids"),
+        ({"labeled": [1, 2], "labels": [0]}, "labels must be 2 integers"),
+        ({"labeled": [1], "labels": [0.5]}, "labels must be 1 integers"),
+        ({"images": np.array(["a"])}, "images must be a numeric array"),
+        ({"images": tf.data.Dataset.range(5)}, "images must be a tf.data.Dataset of images"),
+        ({"images": np.full((60, 8, 8, 1), np.nan, np.float32)}, "images must be finite"),
+        ({"model": None}, "no built functional or Sequential"),
+        ({"model": None, "images": tf.data.Dataset.range(5)}, "needs the model beside it"),
+    ],
+)
+def test_what_cannot_be_used_is_named_in_one_line(images, model, changes, message):
+    call = {"strategy": "margin", "model": model, "images": images, "n": 3} | changes
+    with pytest.raises(InputError, match=message) as error:
+        tfal.query(call.pop("strategy"), call.pop("model"), call.pop("images"), call.pop("n"), **call)
+    assert "\n" not in str(error.value)
+
+
+def test_the_example_of_the_readme_runs():
+    readme = (ROOT / "README.md").read_text()
+    (example,) = [code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "tfal.query" in code]
+    assert len([line for line in example.splitlines() if line.strip()]) <= 5
+    setup = (
+        "import keras, numpy as np\n"
+        "images = np.random.default_rng(0).random((500, 8, 8, 1), np.float32)\n"
+        "model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(9),\n"
+        "    keras.layers.Dense(3, activation='softmax')])\n"
+        "labeled = [1, 2, 3]\n"
+    )
+    code = setup + example + "\nassert len(set(ids) - set(labeled)) == 100"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -1,0 +1,225 @@
+import dataclasses
+import sys
+
+import numpy as np
+import pytest
+
+from tests.conftest import SHARED_DATA
+from tfal.data import DATASETS, ENVIRONMENT, Dataset, fingerprint, from_arrays, load
+from tfal.errors import InputError
+
+RNG = np.random.default_rng(0)
+ARRAYS = {
+    "x_train": RNG.integers(0, 256, (12, 5, 4, 3), dtype=np.uint8),
+    "y_train": np.arange(12) % 3,
+    "x_test": RNG.integers(0, 256, (6, 5, 4, 3), dtype=np.uint8),
+    "y_test": np.arange(6) % 3,
+}
+
+
+def refusal(call, *args, **kwargs):
+    """The message of the InputError that a call must end in: one line."""
+    with pytest.raises(InputError) as caught:
+        call(*args, **kwargs)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def arrays(**changes):
+    return from_arrays("mine", **(ARRAYS | changes))
+
+
+def test_digits(digits):
+    assert (digits.name, digits.input_shape, digits.n_classes) == ("digits", (8, 8, 1), 10)
+    assert (digits.x_train.shape, digits.x_test.shape) == ((1437, 8, 8, 1), (360, 8, 8, 1))
+    assert (digits.x_train.dtype, digits.y_train.dtype) == (np.uint8, np.int64)
+    assert (digits.x_train.min(), digits.x_train.max()) == (0, 255)
+    assert digits.class_names == tuple("0123456789")
+    shares = np.bincount(digits.y_test) / np.bincount(np.concatenate([digits.y_train, digits.y_test]))
+    assert np.abs(shares - 0.2).max() < 0.005
+
+
+def test_digits_split_is_fixed(digits):
+    assert fingerprint(digits) == "ac3eb2e10caa5cba"
+
+
+def test_digits_need_no_folder(tmp_path, digits):
+    assert fingerprint(load("digits", str(tmp_path / "nowhere"))) == fingerprint(digits)
+
+
+def test_known_names_in_any_spelling(digits):
+    assert load("Digits").name == "digits"
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "a b"])
+def test_names_that_are_no_names(name):
+    assert "Received: " + repr(name) in refusal(load, name)
+
+
+def test_known_data_sets_have_shapes_and_classes():
+    assert DATASETS["mnist"][:2] == ((28, 28, 1), 10)
+    assert DATASETS["cifar10"][:2] == ((32, 32, 3), 10)
+
+
+def test_data_set_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        arrays().name = "other"
+
+
+def test_own_arrays():
+    data = arrays()
+    assert isinstance(data, Dataset)
+    assert (data.n_classes, data.input_shape, data.class_names) == (3, (5, 4, 3), None)
+    assert arrays(class_names=("a", "b", "c")).n_classes == 3
+    np.testing.assert_array_equal(data.x_train, ARRAYS["x_train"])
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float32, np.float64, np.uint16])
+def test_whole_numbers_become_uint8(dtype):
+    data = arrays(x_train=ARRAYS["x_train"].astype(dtype))
+    assert data.x_train.dtype == np.uint8
+    np.testing.assert_array_equal(data.x_train, ARRAYS["x_train"])
+
+
+def test_grey_images_get_a_channel():
+    data = arrays(x_train=ARRAYS["x_train"][..., 0], x_test=ARRAYS["x_test"][..., :1])
+    assert data.input_shape == (5, 4, 1)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.uint64])
+def test_column_labels_become_int64(dtype):
+    data = arrays(y_train=ARRAYS["y_train"][:, None].astype(dtype))
+    assert (data.y_train.shape, data.y_train.dtype) == ((12,), np.int64)
+
+
+def changed(key, row, value):
+    array = ARRAYS[key].astype(np.result_type(ARRAYS[key], type(value)))
+    array[row] = value
+    return {key: array}
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        (changed("x_train", 7, np.nan), ["x_train", "NaN, first in image 7"]),
+        (changed("x_test", 2, -np.inf), ["x_test", "infinity, first in image 2"]),
+        (
+            {"x_train": ARRAYS["x_train"] / 255},
+            ["whole numbers in 0..255", "float64 in 0..1", "np.rint(255 * x)"],
+        ),
+        ({"x_train": ARRAYS["x_train"] / 2}, ["whole numbers", "float64 in 0..127.5"]),
+        ({"x_train": (ARRAYS["x_train"] > 127).astype(float)}, ["float64 in 0..1"]),
+        ({"x_train": ARRAYS["x_train"] > 127}, ["uint8", "Received: bool"]),
+        (changed("x_train", 0, 256), ["int64 in 0..256"]),
+        (changed("x_train", 0, -1), ["int64 in -1..255"]),
+        ({"x_train": ARRAYS["x_train"][0, 0]}, ["(N, H, W, C)", "Received: (4, 3)"]),
+        (
+            {"x_train": ARRAYS["x_train"][:0], "y_train": ARRAYS["y_train"][:0]},
+            ["at least one", "(0, 5, 4, 3)"],
+        ),
+        ({"x_test": ARRAYS["x_test"][:, :4]}, ["must be (5, 4, 3)", "x_test", "(4, 4, 3)"]),
+        ({"y_train": ARRAYS["y_train"].astype(float)}, ["y_train", "integers", "float64"]),
+        ({"y_train": np.eye(3, dtype=int)[ARRAYS["y_train"]]}, ["(N,) or (N, 1)", "(12, 3)", "argmax"]),
+        ({"y_train": ARRAYS["y_train"][:-1]}, ["each of 12 images", "Received: 11"]),
+        (changed("y_train", 0, -1), ["0..2", "Received: -1..2"]),
+        (changed("y_test", 0, 3), ["y_test", "0..2", "Received: 0..3"]),
+        ({"y_train": ARRAYS["y_train"] + 1}, ["Received: 1 without one", "from 0"]),
+        ({"class_names": ("a", "b")}, ["y_train", "0..1"]),
+    ],
+)
+def test_unusable_arrays_are_refused(changes, parts):
+    message = refusal(arrays, **changes)
+    assert [part for part in parts if part not in message] == []
+
+
+def test_known_names_must_have_their_shape_and_classes():
+    assert "images of 'cifar10' must be (32, 32, 3)" in refusal(from_arrays, "cifar10", **ARRAYS)
+    mnist = {key: np.resize(a, (len(a), 28, 28, 1)) if a.ndim > 1 else a for key, a in ARRAYS.items()}
+    assert from_arrays("mnist", **mnist).n_classes == 10
+    assert "0..9. Received: 0..10" in refusal(from_arrays, "mnist", **(mnist | {"y_test": np.arange(6) * 2}))
+    assert "has 10 classes. Received: 3" in refusal(from_arrays, "mnist", **mnist, class_names=("a", "b", "c"))
+
+
+def test_fingerprint_tells_data_apart():
+    def shown(**changes):
+        return fingerprint(arrays(**changes))
+
+    assert shown() == shown(x_train=np.asfortranarray(ARRAYS["x_train"].astype(float)))
+    others = [
+        shown(),
+        fingerprint(from_arrays("other", **ARRAYS)),
+        shown(y_train=ARRAYS["y_train"][::-1]),
+        shown(x_train=ARRAYS["x_train"][::-1]),
+        shown(x_test=ARRAYS["x_test"][:5], y_test=ARRAYS["y_test"][:5]),
+        shown(class_names=("a", "b", "c")),
+    ]
+    assert len(set(others)) == len(others)
+    assert all(len(one) == 16 for one in others)
+
+
+def test_unknown_name_without_a_folder():
+    message = refusal(load, "minst")
+    assert message.startswith("unknown dataset 'minst'. Did you mean 'mnist'? Valid: cifar10, digits, mnist.")
+    assert "minst.npz" in message
+    assert "--dataDir" in message
+
+
+def test_nothing_in_the_folder(tmp_path):
+    message = refusal(load, "mnist", str(tmp_path))
+    assert message.startswith("dataset 'mnist' is not at hand")
+    ways = [
+        str(tmp_path),
+        "--dataDir",
+        ENVIRONMENT,
+        "mnist.npz",
+        "train-images-idx3-ubyte.gz",
+        "train/<class>/",
+    ]
+    assert [way for way in ways if way not in message] == []
+    assert "idx3" not in refusal(load, "cifar10", str(tmp_path))
+    assert "unknown dataset 'mine'" in refusal(load, "mine", str(tmp_path))
+
+
+def test_no_such_folder(tmp_path):
+    (tmp_path / "file").touch()
+    for name in ("gone", "file"):
+        message = refusal(load, "mnist", str(tmp_path / name))
+        assert f"must be an existing folder. Received: {tmp_path / name}" in message
+
+
+def test_environment_names_the_folder(tmp_path, monkeypatch):
+    np.savez(tmp_path / "mine.npz", **ARRAYS)
+    monkeypatch.setenv(ENVIRONMENT, str(tmp_path))
+    assert load("mine").n_classes == 3
+    (tmp_path / "empty").mkdir()
+    assert "unknown dataset" in refusal(load, "mine", str(tmp_path / "empty"))
+
+
+def raise_offline(*_, **__):
+    raise OSError("Failed to resolve\nthe host")
+
+
+def test_offline_ends_in_one_line(monkeypatch):
+    tfds = pytest.importorskip("tensorflow_datasets")
+    monkeypatch.setattr(tfds, "builder", raise_offline)
+    message = refusal(load, "cifar10")
+    parts = [
+        "TensorFlow Datasets did not get it",
+        "OSError: Failed to resolve the host",
+        "--dataDir",
+        "cifar10.npz",
+    ]
+    assert [part for part in parts if part not in message] == []
+
+
+def test_without_tensorflow_datasets(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    assert "ModuleNotFoundError" in refusal(load, "mnist")
+
+
+@pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="the folder ../shared/data with the real data is not there")
+def test_real_data():
+    for name, counts in {"mnist": (60000, 10000), "cifar10": (50000, 10000)}.items():
+        data = load(name, str(SHARED_DATA))
+        assert (len(data.y_train), len(data.y_test)) == counts
+        assert len(np.unique(data.y_train)) == data.n_classes == 10

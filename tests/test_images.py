@@ -1,0 +1,231 @@
+import hashlib
+import math
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.conftest import ROOT
+from tfal.errors import InputError
+from tfal.images import AUGMENTATIONS, CROP_PADDING, Images
+
+N, SHAPE = 23, (6, 5, 3)
+ARRAY = np.random.default_rng(0).integers(0, 256, (N, *SHAPE), dtype=np.uint8)
+FLIP_CROP = AUGMENTATIONS["flip_crop"].apply
+
+
+@pytest.fixture
+def images():
+    return Images(ARRAY)
+
+
+def labels_of(dataset):
+    return [y.numpy().tolist() for _, y in dataset]
+
+
+def by_label(batches):
+    """label -> image, over (images, labels) batches."""
+    return {int(label): image for x, y in batches for image, label in zip(x.numpy(), y.numpy(), strict=True)}
+
+
+def test_batches_keep_the_order_of_ids(images):
+    ids = np.array([5, 2, 2, 22, 0])
+    got = [batch.numpy() for batch in images.batches(ids, 2)]
+    assert [len(batch) for batch in got] == [2, 2, 1]
+    assert all(batch.dtype == np.float32 for batch in got)
+    np.testing.assert_array_equal(np.concatenate(got), ARRAY[ids].astype(np.float32) / np.float32(255))
+
+
+def test_labeled_goes_with_the_images(images):
+    ids, labels = np.array([3, 1, 4]), np.array([30, 10, 40])
+    dataset = images.labeled(ids, labels, 2)
+    assert labels_of(dataset) == [[30, 10], [40]]
+    np.testing.assert_array_equal(by_label(dataset)[10], ARRAY[1].astype(np.float32) / np.float32(255))
+
+
+def test_no_ids_give_no_batches(images):
+    assert list(images.batches([], 4)) == []
+    assert list(images.labeled([], [], 4)) == []
+
+
+def test_memory_and_shapes(images):
+    assert (images.shape, len(images), images.scale) == (SHAPE, N, True)
+    assert images._array.dtype == tf.uint8
+    assert "CPU" in images._array.device
+    for dataset in (images.labeled([1], [0], 4), images.training([1, 2], [0, 1], 4, 1, 0)):
+        x, y = dataset.element_spec
+        assert (tuple(x.shape), x.dtype) == ((None, *SHAPE), tf.float32)
+        assert (tuple(y.shape), y.dtype) == ((None,), tf.int64)
+
+
+def test_floats_are_handed_on_unchanged():
+    array = np.random.default_rng(1).normal(size=(4, 3, 3, 1))
+    images = Images(array)
+    assert not images.scale
+    np.testing.assert_array_equal(next(iter(images.batches([2, 0], 5))), array[[2, 0]].astype(np.float32))
+    training = images.training(np.arange(4), np.arange(4), 4, 1, 0)
+    np.testing.assert_array_equal(by_label(training)[3], array[3].astype(np.float32))
+
+
+def test_epochs_are_permutations_and_batches_stay_inside(images):
+    ids = np.array([4, 9, 1, 20, 7, 3, 11])
+    dataset = images.training(ids, ids, 3, 4, seed=5)
+    assert dataset.cardinality() == 4 * math.ceil(7 / 3)
+    batches = labels_of(dataset)
+    epochs = [batches[3 * e : 3 * e + 3] for e in range(4)]
+    for epoch in epochs:
+        assert [len(batch) for batch in epoch] == [3, 3, 1]
+        assert sorted(np.concatenate(epoch)) == sorted(ids)
+    assert len({str(epoch) for epoch in epochs}) == 4
+
+
+def test_training_images_belong_to_their_labels(images):
+    for label, image in by_label(images.training(np.arange(N), np.arange(N), 4, 1, seed=3)).items():
+        np.testing.assert_array_equal(image, ARRAY[label].astype(np.float32) / np.float32(255))
+
+
+@pytest.mark.parametrize("augment", list(AUGMENTATIONS))
+def test_training_repeats_itself(images, augment):
+    ids = np.arange(10)
+    first = images.training(ids, ids, 4, 3, 11, augment)
+    twice = [[(x.numpy(), y.numpy()) for x, y in first] for _ in range(2)]
+    anew = [(x.numpy(), y.numpy()) for x, y in Images(ARRAY).training(ids, ids, 4, 3, 11, augment)]
+    for (x, y), (x2, y2), (x3, y3) in zip(*twice, anew, strict=True):
+        np.testing.assert_array_equal(y, y2)
+        np.testing.assert_array_equal(y, y3)
+        np.testing.assert_array_equal(x, x2)
+        np.testing.assert_array_equal(x, x3)
+
+
+def test_order_follows_from_seed_and_epoch(images):
+    ids = np.arange(10)
+    assert labels_of(images.training(ids, ids, 4, 2, 11)) == labels_of(images.training(ids, ids, 4, 5, 11))[:6]
+    assert labels_of(images.training(ids, ids, 4, 2, 11)) != labels_of(images.training(ids, ids, 4, 2, 12))
+    augmented = images.training(ids, ids, 4, 2, 11, "flip_crop")
+    assert labels_of(augmented) == labels_of(images.training(ids, ids, 4, 2, 11))
+
+
+def test_augmentation_follows_from_seed_epoch_and_id(images):
+    def epoch(ids, which, seed=2):
+        batches = list(images.training(ids, ids, len(ids), which + 1, seed, "flip_crop"))
+        return by_label(batches[which:])
+
+    everything, few = np.arange(N), np.array([17, 4, 8])
+    for which in (0, 1):
+        for label, image in epoch(few, which).items():
+            np.testing.assert_array_equal(image, epoch(everything, which)[label])
+    assert sum(np.array_equal(a, epoch(everything, 1)[k]) for k, a in epoch(everything, 0).items()) < N // 2
+    assert sum(np.array_equal(a, epoch(everything, 0, 3)[k]) for k, a in epoch(everything, 0).items()) < N // 2
+
+
+def slow_flip_crop(image, draws):
+    """One image by slices."""
+    image = image[:, ::-1] if draws[0] < 0.5 else image
+    padded = np.pad(image, [(CROP_PADDING, CROP_PADDING), (CROP_PADDING, CROP_PADDING), (0, 0)])
+    top, left = (int(draw * (2 * CROP_PADDING + 1)) for draw in draws[1:])
+    return padded[top : top + image.shape[0], left : left + image.shape[1]]
+
+
+def test_flip_crop_agrees_with_slices():
+    draws = np.random.default_rng(1).random((N, 3), dtype=np.float32)
+    draws[0], draws[1] = 0, np.nextafter(np.float32(1), np.float32(0))
+    got = FLIP_CROP(tf.constant(ARRAY), tf.constant(draws)).numpy()
+    assert got.dtype == np.uint8
+    np.testing.assert_array_equal(got, [slow_flip_crop(*pair) for pair in zip(ARRAY, draws, strict=True)])
+
+
+def test_flip_crop_by_hand():
+    image = np.array([[[1], [2]], [[3], [4]]], dtype=np.uint8)  # 1 2 / 3 4
+    draws = np.array([[0.2, 3.5 / 9, 4.5 / 9], [0.7, 4.5 / 9, 5.5 / 9]], dtype=np.float32)
+    got = FLIP_CROP(tf.constant(np.stack([image, image])), tf.constant(draws)).numpy()[..., 0]
+    assert got[0].tolist() == [[0, 0], [2, 1]]  # mirrored, one row further up
+    assert got[1].tolist() == [[2, 0], [4, 0]]  # as it is, one column further right
+
+
+def test_flip_crop_inside_a_dataset_equals_eager():
+    draws = np.random.default_rng(2).random((N, 3), dtype=np.float32)
+    dataset = tf.data.Dataset.from_tensor_slices((ARRAY, draws)).batch(7).map(FLIP_CROP)
+    eager = FLIP_CROP(tf.constant(ARRAY), tf.constant(draws))
+    np.testing.assert_array_equal(np.concatenate([batch.numpy() for batch in dataset]), eager)
+
+
+def test_same_batches_under_op_determinism(images):
+    code = (
+        "import hashlib, tensorflow as tf; tf.config.experimental.enable_op_determinism()\n"
+        "from tests.test_images import ARRAY, Images, digest; print(digest(Images(ARRAY)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == digest(images)
+
+
+def digest(images):
+    """A hash of all batches of three augmented epochs."""
+    found = hashlib.sha256()
+    for x, y in images.training(np.arange(N), np.arange(N), 4, 3, 11, "flip_crop"):
+        found.update(x.numpy().tobytes() + y.numpy().tobytes())
+    return found.hexdigest()
+
+
+def test_fit_takes_all_epochs_from_one_iterator(images):
+
+    network = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)])
+    network.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), optimizer="sgd")
+    steps = []
+    count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda step, logs: steps.append(step))
+    dataset = images.training(np.arange(7), np.arange(7) % 2, 3, 4, 0)
+    history = network.fit(dataset, steps_per_epoch=3, epochs=4, verbose=0, shuffle=False, callbacks=[count])
+    assert steps == [0, 1, 2] * 4
+    assert len(history.history["loss"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("array", "match"),
+    [
+        (np.zeros((2, 3, 3, 1), np.int64), "uint8, or float when preprocessed. Received: int64"),
+        (np.full((2, 3, 3, 1), np.nan), "finite. Received: NaN or infinity"),
+        (np.zeros((0, 3, 3, 1), np.uint8), r"Received: shape \(0, 3, 3, 1\)"),
+        (np.zeros(3, np.uint8), r"Received: shape \(3,\)"),
+    ],
+)
+def test_unusable_arrays_are_refused(array, match):
+    with pytest.raises(InputError, match=match):
+        Images(array)
+
+
+@pytest.mark.parametrize(
+    ("ids", "match"),
+    [
+        ([0, N], rf"0\.\.{N - 1}. Received: 0\.\.{N}"),
+        ([-1], "Received: -1"),
+        ([0.5], "float64"),
+        ([[1]], r"\(1, 1\)"),
+    ],
+)
+def test_unusable_ids_are_refused(images, ids, match):
+    with pytest.raises(InputError, match=match):
+        images.batches(ids, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"labels": [0]}, r"one for each of 2 ids. Received: shape \(1,\)"),
+        ({"ids": [], "labels": []}, "at least one id"),
+        ({"batch_size": 0}, "batch_size must be a whole number >= 1. Received: 0"),
+        ({"epochs": 1.5}, "epochs must be a whole number >= 1. Received: 1.5"),
+        ({"seed": -1}, "seed must be a whole number >= 0"),
+        ({"augment": "flipcrop"}, "unknown augmentation 'flipcrop'. Did you mean 'flip_crop'"),
+    ],
+)
+def test_unusable_training_arguments_are_refused(images, change, match):
+    arguments = {"ids": [0, 1], "labels": [0, 1], "batch_size": 2, "epochs": 1, "seed": 0} | change
+    with pytest.raises(InputError, match=match):
+        images.training(**arguments)
+
+
+def test_augmentation_needs_images():
+    with pytest.raises(InputError, match="needs images"):
+        Images(np.zeros((3, 4), np.float32)).training([0], [0], 1, 1, 0, "flip_crop")

@@ -1,0 +1,89 @@
+"""A run that is killed, at any moment, and started again ends as one that was never stopped."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+FLAGS = (
+    "--network MLP --strategy ldms --nRep 1 --nStep 2 --nEpoch 3 --nValid 50 --nPool 200 --nQuery 15 --nSample 100"
+).split()
+
+# Runs run_digits.py and kills itself at the COUNT-th event called EVENT.
+CHILD = """
+import os, signal, sys
+event, count, flags = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
+left = count
+
+def die():
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+replace = os.replace
+
+def before(source, target):
+    if str(target).endswith(event.removeprefix("before ")):
+        die()
+    replace(source, target)
+
+def after(source, target):
+    replace(source, target)
+    if str(target).endswith(event.removeprefix("after ")):
+        die()
+
+if event.startswith("before"):
+    os.replace = before
+elif event.startswith("after"):
+    os.replace = after
+elif event == "epoch":
+    from tfal.learners import classifier
+    end = classifier._EpochEnd.on_epoch_end
+    classifier._EpochEnd.on_epoch_end = lambda self, epoch, logs=None: (end(self, epoch, logs), die())
+elif event == "query":
+    from tfal import kernels
+    seeding = kernels.ldm_seeding
+    kernels.ldm_seeding = lambda *args, **options: (die(), seeding(*args, **options))[1]
+
+import run_digits
+sys.exit(run_digits.main(run_digits.__doc__, run_digits.PRESETS, run_digits.BUILDERS, flags))
+"""
+
+# In this order in one folder, each time a little further: in training, while choosing, in every gap of a commit.
+MOMENTS = [
+    ("before recipe.json", 1),
+    ("epoch", 2),
+    ("query", 1),
+    ("before pool.npz", 1),
+    ("after pool.npz", 1),
+    ("after rounds.csv", 1),
+    ("epoch", 5),
+    ("before rounds.csv", 1),
+    ("after rounds.csv", 1),
+]
+
+
+def _run(event, count, results):
+    command = [sys.executable, "-c", CHILD, event, str(count), *FLAGS, "--resultsDir", str(results)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def _files(results: Path):
+    names = [*results.rglob("pool.npz"), *results.rglob("test_accs_*.txt")]
+    return {str(path.relative_to(results)): path.read_bytes() for path in names}
+
+
+def test_killed_at_many_moments_and_started_again(tmp_path):
+    whole = _run("never", 1, tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr
+    for event, count in MOMENTS:
+        killed = _run(event, count, tmp_path / "killed")
+        assert killed.returncode == -signal.SIGKILL, f"{event}: {killed.stderr}"
+    end = _run("never", 1, tmp_path / "killed")
+    assert end.returncode == 0, end.stderr
+    assert _files(tmp_path / "killed") == _files(tmp_path / "whole")
+    again = _run("never", 1, tmp_path / "killed")
+    assert "ldms, repetition 1: finished already, nothing to train." in again.stdout

@@ -1,0 +1,140 @@
+import json
+import multiprocessing
+
+import numpy as np
+import pytest
+
+from tfal.errors import InputError
+from tfal.pool import Pool
+from tfal.runfolder import RunFolder
+
+
+@pytest.fixture
+def pool():
+    pool = Pool.unlabeled_pool(60)
+    pool.label_samples(np.arange(20), np.arange(20) % 10, 0)
+    return pool
+
+
+@pytest.fixture
+def folder(small):
+    return RunFolder(small, 1, "print")
+
+
+def _row(round, labels, accuracy=0.5):
+    return {"round": round, "labels": labels, "test_accuracy": accuracy, "seconds_train": 1.25}
+
+
+def _commit(folder, pool, rounds):
+    """Commits rounds as the loop does: the pool is labeled first. Returns the rows."""
+    rows = []
+    with folder.locked():
+        folder.start()
+        for step in range(rounds):
+            rows.append(_row(step, len(pool.labeled), 0.1 * step))
+            ids = pool.unlabeled[:5]
+            pool.label_samples(ids, ids % 10, step + 1)
+            folder.commit(pool, rows, original_path=True)
+    return rows
+
+
+def test_what_is_committed_is_read_again(folder, pool, small):
+    start = pool.back_to(0)
+    rows = _commit(folder, pool, 3)
+    again = RunFolder(small, 1, "print")
+    assert again.rows() == rows
+    assert again.pool(start, rows) == pool
+    assert (folder.strategy / "test_accs_001.txt").read_text() == "0.00000\n0.10000\n0.20000\n"
+    assert (folder.experiment / "test_accs_001.txt").read_text() == "0.00000\n0.10000\n0.20000\n"
+    assert folder.path.name == "rep001"
+    assert folder.experiment.name == "digits_MLP"
+
+
+def test_a_pool_written_without_its_row_is_taken_back(folder, pool):
+    start = pool.back_to(0)
+    rows = _commit(folder, pool, 2)
+    committed = pool.back_to(2)
+    pool.label_samples(np.array([58]), np.array([3]), 3)
+    pool.save(folder.path / "pool.npz")  # and then the process is killed, before the row
+    assert folder.pool(start, rows) == committed
+
+
+def test_another_recipe_is_refused_with_the_differing_fields(folder, pool, small, change):
+    _commit(folder, pool, 1)
+    other = change(small, n_query=7, seed=3)
+    with pytest.raises(InputError, match=r"nQuery: 15 there, 7 here; seed: 0 there, 3 here"):
+        RunFolder(other, 1, "print").rows()
+    with pytest.raises(InputError, match="data: 'print' there, 'other' here"):
+        RunFolder(small, 1, "other").rows()
+    assert RunFolder(change(small, n_rep=9, data_dir="elsewhere"), 1, "print").rows()
+
+
+def test_a_pool_of_another_run_is_refused(folder, pool):
+    start = pool.back_to(0)
+    rows = _commit(folder, pool, 2)
+    path = folder.path / "pool.npz"
+    other = Pool.unlabeled_pool(60)
+    other.label_samples(np.arange(1, 21), np.zeros(20, int), 0)
+    for foreign in (other, Pool.unlabeled_pool(61), start):
+        foreign.save(path)
+        with pytest.raises(InputError, match="does not hold the pool of this data set"):
+            folder.pool(start, rows)
+    path.unlink()
+    with pytest.raises(InputError, match=r"pool\.npz is missing"):
+        folder.pool(start, rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("recipe.json", "{"),
+        ("recipe.json", "[]"),
+        ("rounds.csv", "round,labels\n0,x\n"),
+        ("rounds.csv", "round,labels\n1,20\n"),
+        ("rounds.csv", "labels\n20\n"),
+        ("rounds.csv", "round,labels\n0\n"),
+    ],
+)
+def test_damaged_files_are_named(folder, pool, name, text):
+    _commit(folder, pool, 1)
+    (folder.path / name).write_text(text)
+    with pytest.raises(InputError, match=name) as error:
+        folder.rows()
+    assert "\n" not in str(error.value)
+
+
+def test_results_without_a_recipe_are_foreign(folder):
+    folder.path.mkdir(parents=True)
+    (folder.path / "rounds.csv").write_text("a\n")
+    with pytest.raises(InputError, match=r"holds rounds\.csv but no recipe\.json"):
+        folder.rows()
+
+
+def _try_lock(small, answers):
+    try:
+        with RunFolder(small, 1, "print").locked():
+            answers.put("locked")
+    except InputError as error:
+        answers.put(str(error))
+
+
+def test_a_second_process_is_refused_while_the_first_works(folder, small):
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+
+    def ask():
+        process = context.Process(target=_try_lock, args=(small, answers))
+        process.start()
+        process.join()
+        return answers.get()
+
+    with folder.locked():
+        assert "another process works in" in ask()
+    assert ask() == "locked"
+
+
+def test_recipe_json_tells_what_it_was_made_with(folder, pool):
+    _commit(folder, pool, 1)
+    stored = json.loads((folder.path / "recipe.json").read_text())
+    assert stored["recipe"]["n_query"] == 15
+    assert {"python", "tensorflow", "numpy"} <= stored["environment"].keys()

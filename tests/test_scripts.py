@@ -1,0 +1,79 @@
+"""Every run script, end to end, as a user starts it."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT, SHARED_DATA
+
+TINY = ("--network MLP --nRep 1 --nStep 1 --nEpoch 1 --nInit 20 --nValid 20 --nPool 60 --nQuery 5 --nSample 50").split()
+
+
+def _script(name, *flags, env=None):
+    command = [sys.executable, str(ROOT / name), *flags]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Small arrays in Keras' layout, under the names of the real data sets."""
+    rng = np.random.default_rng(0)
+    for name, shape in (("mnist", (28, 28)), ("cifar10", (32, 32, 3))):
+        arrays = {}
+        for part, n in (("train", 200), ("test", 40)):
+            arrays[f"x_{part}"] = rng.integers(256, size=(n, *shape), dtype=np.uint8)
+            arrays[f"y_{part}"] = np.arange(n, dtype=np.uint8) % 10
+        np.savez(tmp_path / f"{name}.npz", **arrays)
+    return tmp_path
+
+
+def test_run_digits(tmp_path):
+    done = _script("run_digits.py", *TINY, "--resultsDir", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "digits_MLP" / "curves.png").exists()
+    assert {"ldms", "random"} <= {path.name for path in (tmp_path / "digits_MLP").iterdir()}
+    assert str(tmp_path / "digits_MLP" / "curves.png") in done.stdout.splitlines()[-1]
+    assert "epoch" in done.stderr  # the progress bar
+
+
+@pytest.mark.parametrize(("script", "folder"), [("run_mnist.py", "mnist_MLP"), ("run_cifar10.py", "cifar10_MLP")])
+def test_scripts_on_keras_arrays(made, script, folder):
+    flags = [*TINY, "--dataDir", str(made), "--resultsDir", str(made / "results"), "--strategy", "ldms,badge"]
+    done = _script(script, *flags)
+    assert done.returncode == 0, done.stderr
+    assert len((made / "results" / folder / "test_accs_001.txt").read_text().splitlines()) == 2
+    again = _script(script, *flags)
+    assert "finished already" in again.stdout
+
+
+@pytest.mark.skipif(not SHARED_DATA.exists(), reason="the real data sets are not on this machine")
+@pytest.mark.parametrize(("script", "folder"), [("run_mnist.py", "mnist"), ("run_cifar10.py", ".")])
+def test_scripts_on_the_real_data(tmp_path, script, folder):
+    done = _script(script, *TINY, "--dataDir", str(SHARED_DATA / folder), "--resultsDir", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--strategy", "ldm"], "unknown strategy 'ldm'. Did you mean 'ldms'?"),
+        (["--dataset", "minst"], "unknown dataset 'minst'. Did you mean 'mnist'?"),
+        (["--nQuery", "5000"], "--nQuery must be at most --nPool"),
+    ],
+)
+def test_errors_are_one_line_with_exit_code_2(tmp_path, flags, message):
+    failed = _script("run_digits.py", *flags, "--resultsDir", str(tmp_path / "results"))
+    assert failed.returncode == 2
+    assert failed.stderr.startswith("run_digits.py: error: ")
+    assert message in failed.stderr
+    assert failed.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_module_report_prints_the_table(tmp_path):
+    _script("run_digits.py", *TINY, "--strategy", "random", "--resultsDir", str(tmp_path))
+    command = [sys.executable, "-m", "tfal.report", str(tmp_path / "digits_MLP")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "random (1 rep.)" in done.stdout

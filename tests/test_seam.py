@@ -1,0 +1,23 @@
+import subprocess
+import sys
+
+from tests.conftest import ROOT
+
+ARRAY_SIDE = "tfal, tfal.kernels, tfal.strategies, tfal.pool, tfal.splits, tfal.view, tfal.recipe, tfal.data, tfal.loop"
+
+
+def test_the_array_side_imports_neither_tensorflow_nor_keras():
+    code = f"import {ARRAY_SIDE}, sys; print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_help_needs_no_tensorflow():
+    code = (
+        "import run_mnist, sys; sys.argv[1:] = ['--help']; import atexit\n"
+        "atexit.register(lambda: print('loaded', 'tensorflow' in sys.modules))\n"
+        "run_mnist.main(run_mnist.__doc__, run_mnist.PRESETS, run_mnist.BUILDERS)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.strip().endswith("loaded False")
+    assert "--nQuery" in found.stdout

@@ -1,0 +1,137 @@
+"""The contract that every query strategy keeps, and the picks of each on real digits."""
+
+import numpy as np
+import pytest
+
+from tfal.pool import Pool
+from tfal.strategies import STRATEGIES, Picks, check_picks, make_strategy
+from tfal.streams import Streams
+from tfal.view import PoolView
+
+# A new strategy gets its line here: its name, and its first picks on digits. Changed picks need a line in CHANGELOG.md.
+CONTRACT = {
+    "random": [27, 61, 49, 31, 4, 79],
+    "entropy": [3, 76, 38, 16, 52, 66],
+    "margin": [38, 76, 16, 66, 3, 7],
+    "least_confidence": [38, 76, 16, 3, 66, 51],
+    "coreset": [9, 24, 6, 29, 54, 94],
+    "badge": [38, 64, 16, 3, 7, 66],
+    "ldms": [38, 76, 16, 66, 53, 91],
+}
+
+
+def test_the_contract_list_is_complete():
+    assert STRATEGIES.keys() == CONTRACT.keys()
+
+
+class PixelReader:
+    """A linear classifier on the pixels of digits. All sums are exact in float32, so every machine gets the same."""
+
+    def __init__(self, images):
+        rng = np.random.default_rng(0)
+        self.kernel = np.round(rng.normal(size=(64, 10)) * 8).astype(np.float32) / 64
+        self.bias = np.round(rng.normal(size=10) * 8).astype(np.float32) / 8
+        self.features = (images.reshape(len(images), 64) // 16).astype(np.float32)
+        self.passes = 0
+
+    def chunks(self, learner, outputs, ids):
+        self.passes += 1
+        for rows in np.array_split(ids, 3):
+            features = self.features[rows]
+            found = {"features": features, "logits": features @ self.kernel + self.bias}
+            yield {name: found[name] for name in outputs}
+
+    def head(self, learner):
+        return self.kernel, self.bias
+
+
+@pytest.fixture
+def make_view(digits):
+    def make(n_labeled=30, n_candidates=80):
+        pool = Pool.unlabeled_pool(len(digits.y_train))
+        labeled = np.arange(0, 5 * n_labeled, 5)
+        pool.label_samples(labeled, digits.y_train[labeled], 0)
+        return PoolView(pool, pool.unlabeled[:n_candidates], PixelReader(digits.x_train), Streams(0, 1, 0))
+
+    return make
+
+
+def _query(name, view, n, seed=0):
+    strategy = make_strategy(name, None)
+    return check_picks(strategy.query(view, n, np.random.default_rng(seed)), view.candidates, n, name)
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+@pytest.mark.parametrize("n_labeled", [30, 0])
+@pytest.mark.parametrize("n", [1, 12, 80])
+def test_answers_n_distinct_candidates(make_view, name, n_labeled, n):
+    picks = _query(name, make_view(n_labeled), n)
+    assert picks.ids.shape == (n,)
+    assert picks.scores is None or picks.scores.shape == (n,)
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_the_same_seed_gives_the_same_picks(make_view, name):
+    assert _query(name, make_view(), 10).ids.tolist() == _query(name, make_view(), 10).ids.tolist()
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_reads_each_learner_once_and_changes_nothing(make_view, name):
+    view = make_view()
+    reader, pool = view._reader, view._pool.back_to(0)
+    arrays = [reader.kernel.copy(), reader.bias.copy(), reader.features.copy()]
+    _query(name, view, 10)
+    assert reader.passes == len(STRATEGIES[name].learners)
+    assert view._pool == pool
+    assert all(map(np.array_equal, arrays, [reader.kernel, reader.bias, reader.features]))
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_golden_picks_on_digits(make_view, name):
+    assert _query(name, make_view(), 6).ids.tolist() == CONTRACT[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "uncertainty"),
+    [
+        ("entropy", lambda p: -np.sum(p * np.log(p), axis=1)),
+        ("margin", lambda p: np.sort(p, axis=1)[:, -2] - np.sort(p, axis=1)[:, -1]),
+        ("least_confidence", lambda p: -p.max(axis=1)),
+    ],
+)
+def test_uncertainty_takes_the_most_uncertain(make_view, name, uncertainty):
+    view = make_view()
+    logits = view.read("classifier", ["logits"], view.candidates)["logits"].astype(np.float64)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    scores = uncertainty(powers / powers.sum(axis=1, keepdims=True))
+    picked = np.isin(view.candidates, _query(name, view, 10).ids)
+    assert scores[picked].min() > scores[~picked].max()
+
+
+def test_coreset_does_not_pick_what_lies_beside_a_labeled_sample(digits):
+    images = np.concatenate([digits.x_train[:10], digits.x_train[:10]])  # sample 10 + i looks like sample i
+    pool = Pool.unlabeled_pool(20)
+    pool.label_samples(np.arange(8), digits.y_train[:8], 0)
+    view = PoolView(pool, np.arange(8, 20), PixelReader(images), Streams(0))
+    assert set(_query("coreset", view, 2).ids % 10) == {8, 9}
+
+
+def test_ldms_uses_its_sample_size(make_view):
+    few = make_strategy("ldms", type("Options", (), {"n_sample": 20}))
+    scores = few.query(make_view(), 10, np.random.default_rng(0)).scores
+    assert np.allclose(scores * 20, np.round(scores * 20))
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ([1, 2, 3], r"Received: list \(3,\)"),
+        (np.array([1, 2]), r"Received: int64 \(2,\)"),
+        (np.array([1.0, 2.0, 3.0]), "Received: float64"),
+        (np.array([1, 2, 2]), "Received: 1 repeated"),
+        (np.array([1, 2, 9]), r"Received: \[9\], which are no candidates"),
+    ],
+)
+def test_a_wrong_answer_is_named(ids, message):
+    with pytest.raises(ValueError, match=message):
+        check_picks(Picks(ids), np.arange(5), 3, "mine")

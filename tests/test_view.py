@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from tfal.pool import Pool
+from tfal.streams import Streams
+from tfal.view import PoolView
+
+
+class CountingReader:
+    """Outputs that tell their id, in chunks of 3; counts how often each sample is read."""
+
+    def __init__(self, n):
+        self.reads = np.zeros(n, int)
+
+    def chunks(self, learner, outputs, ids):
+        for start in range(0, len(ids), 3):
+            chunk = ids[start : start + 3]
+            self.reads[chunk] += 1
+            yield {name: np.stack([chunk, 10 * chunk], axis=1).astype(np.float32) for name in outputs}
+
+    def head(self, learner):
+        return np.eye(2, dtype=np.float32), np.zeros(2, np.float32)
+
+
+@pytest.fixture
+def pool():
+    pool = Pool.unlabeled_pool(20)
+    pool.label_samples(np.array([3, 5]), np.array([1, 0]), 0)
+    return pool
+
+
+@pytest.fixture
+def view(pool):
+    return PoolView(pool, np.arange(6, 20), CountingReader(20), Streams(0, 1, 2))
+
+
+def test_read_is_aligned_with_the_ids_and_reads_each_sample_once(view):
+    ids = np.array([9, 3, 17, 3, 6, 19, 8])
+    found = view.read("classifier", ["features", "logits"], ids)
+    assert found["features"][:, 0].tolist() == ids.tolist()
+    assert found["logits"][:, 1].tolist() == (10 * ids).tolist()
+    assert view._reader.reads.max() == 1
+    assert view._reader.reads.sum() == 6
+
+
+def test_map_keeps_one_row_a_sample_of_what_the_function_returns(view):
+    scores = view.map("classifier", ["logits"], lambda out: out["logits"].sum(axis=1), view.candidates)
+    assert scores.tolist() == (11 * np.arange(6, 20)).tolist()
+
+
+def test_the_reading_time_is_counted(view):
+    assert view.seconds_reading == 0
+    view.read("classifier", ["features"], view.candidates)
+    assert view.seconds_reading > 0
+
+
+def test_labels_are_shown_of_labeled_samples_only(view):
+    assert view.labels(np.array([5, 3])).tolist() == [0, 1]
+    with pytest.raises(ValueError, match="unlabeled ids \\[7\\]"):
+        view.labels(np.array([3, 7]))
+
+
+def test_the_fixed_sample_is_the_same_in_every_round_and_differs_between_repetitions(pool):
+    def sample(rep, round, n=8):
+        return PoolView(pool, np.arange(3), CountingReader(20), Streams(0, rep, round)).fixed_sample(n).tolist()
+
+    assert sample(1, 0) == sample(1, 5)
+    assert sample(1, 0) != sample(2, 0)
+    assert sorted(sample(1, 0, n=99)) == list(range(20))

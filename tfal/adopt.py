@@ -1,0 +1,114 @@
+"""One strategy, one call, on a lab's own Keras model and data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from tfal.errors import InputError
+from tfal.pool import Pool
+from tfal.strategies import Strategy, check_picks, make_strategy
+from tfal.streams import Streams
+from tfal.view import PoolView
+
+
+def query(
+    strategy: str | Strategy,
+    model: Any,
+    images: Any,
+    n: int,
+    *,
+    labeled: Any = None,
+    labels: Any = None,
+    seed: int = 0,
+    batch_size: int = 256,
+    outputs: Mapping[str, str] | None = None,
+    **options: Any,
+) -> np.ndarray:
+    """Which n samples should be labeled next?
+
+    Args:
+        strategy: a name of tfal.strategies.STRATEGIES, or a Strategy.
+        model: a functional or Sequential Keras model that ends in a Dense layer, with or without a softmax after
+            it; read in inference mode, its weights stay as they are. Not needed (None) for "random".
+        images: the whole data set as the model takes it: an array (N, ...), or a tf.data.Dataset of images or of
+            tuples that begin with them, batched or not, in the same order each time it is iterated.
+        n: number of samples to pick.
+        labeled: ids (positions in `images`) of the samples that have labels; they are never picked.
+        labels: (len(labeled),) integer classes in the order of `labeled`, for strategies that use them.
+        seed: the same seed and inputs give the same picks.
+        batch_size: images read at once.
+        outputs: names the layers of a model that cannot be read otherwise, for example
+            {"features": "fc1", "logits": "fc2"}; see tfal.learners.outputs.NamedOutputs.
+        options: options of the strategy, such as n_sample for "ldms".
+
+    Returns:
+        ids (n,) int64, distinct, in the order of picking.
+
+    Raises:
+        InputError: something cannot be used; one line says what, what was expected, and how to mend it.
+    """
+    chosen = _strategy(strategy, options)
+    source = _source(images, model)
+    pool = _pool(source.size, labeled, labels)
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= len(pool.unlabeled):
+        raise InputError(
+            f"n must be a whole number from 1 to the {len(pool.unlabeled)} unlabeled samples. Received: {n!r}."
+        )
+    view = PoolView(pool, pool.unlabeled, _reader(chosen, model, source, batch_size, outputs), Streams(seed))
+    picks = chosen.query(view, int(n), Streams(seed)("query"))
+    return check_picks(picks, view.candidates, int(n), type(chosen).__name__).ids
+
+
+def _strategy(strategy: str | Strategy, options: Mapping[str, Any]) -> Strategy:
+    if isinstance(strategy, Strategy):
+        if options:
+            raise InputError(f"options go to the strategy itself when it is no name. Received: {sorted(options)}.")
+        return strategy
+    made = make_strategy(strategy, SimpleNamespace(**options))
+    unknown = [name for name in options if not hasattr(made, name)]
+    if unknown:
+        raise InputError(f"strategy {strategy!r} has no option {unknown[0]!r}. It has: {made}.")
+    return made
+
+
+def _reader(strategy: Strategy, model: Any, source: Any, batch_size: int, outputs: Mapping[str, str] | None) -> Any:
+    from tfal.learners.outputs import NamedOutputs
+    from tfal.learners.reader import LearnerReader
+
+    other = [name for name in strategy.learners if name != "classifier"]
+    if other:
+        raise InputError(f"this strategy needs {', '.join(other)} besides a classifier; run it through tfal.run.")
+    learners = {name: NamedOutputs(model, outputs) for name in strategy.learners}
+    return LearnerReader(source, learners, batch_size)
+
+
+def _pool(size: int, labeled: Any, labels: Any) -> Pool:
+    ids = np.zeros(0, np.int64) if labeled is None else np.asarray(labeled)
+    if ids.ndim != 1 or (len(ids) and not np.issubdtype(ids.dtype, np.integer)):
+        raise InputError(f"labeled must be a list of ids. Received: an array {ids.shape} of {ids.dtype}.")
+    if len(ids) and (ids.min() < 0 or ids.max() >= size or len(np.unique(ids)) < len(ids)):
+        raise InputError(
+            f"labeled must hold distinct ids from 0 to {size - 1}. Received: {ids.min()} to {ids.max()}, "
+            f"{len(ids) - len(np.unique(ids))} of them repeated."
+        )
+    classes = np.zeros(len(ids), np.int64) if labels is None else np.asarray(labels)
+    if classes.shape != ids.shape or not np.issubdtype(classes.dtype, np.integer):
+        raise InputError(
+            f"labels must be {len(ids)} integers, one for each id in labeled. "
+            f"Received: an array {classes.shape} of {classes.dtype}."
+        )
+    pool = Pool.unlabeled_pool(size)
+    pool.label_samples(ids.astype(np.int64), classes, 0)
+    return pool
+
+
+def _source(images: Any, model: Any) -> Any:
+    from tfal.learners.sources import ArraySource, DatasetSource
+
+    if hasattr(images, "element_spec"):
+        return DatasetSource(images, model)
+    return ArraySource(images)

@@ -1,0 +1,39 @@
+"""The errors that a user can mend: one line each, raised before anything is written."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """An option, an array or a file that cannot be used: what, received, expected, how to mend."""
+
+
+class TrainingError(RuntimeError):
+    """Training went wrong in a way that no retry mends, such as a loss that is not a number."""
+
+
+def unknown_name(kind: str, name: str, valid: Iterable[str]) -> InputError:
+    """The error for a name that is not in a registry; it offers the nearest valid one."""
+    names = sorted(valid)
+    folded = {known.lower(): known for known in names}
+    nearest = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.4)
+    hint = f" Did you mean {folded[nearest[0]]!r}?" if nearest else ""
+    return InputError(f"unknown {kind} {name!r}.{hint} Valid: {', '.join(names)}.")
+
+
+def resolve_name(kind: str, name: str, valid: Iterable[str]) -> str:
+    """The valid name that `name` means; upper and lower case, hyphens and underscores are all the same.
+
+    Raises InputError, with the nearest valid name, when there is none.
+    """
+    names = list(valid)
+    for known in names:
+        if _folded(known) == _folded(name):
+            return known
+    raise unknown_name(kind, name, names)
+
+
+def _folded(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())

@@ -1,0 +1,99 @@
+"""Checks at the public edge of the kernels. An error is one line: what, expected, received, how to mend."""
+
+from __future__ import annotations
+
+import operator
+import reprlib
+from typing import Any
+
+import numpy as np
+
+from tfal.errors import InputError
+
+# Above this magnitude the squared norms and products of the float32 kernels could overflow.
+LARGEST = 1e15
+_FLOATS = ("float16", "float32", "float64")
+
+
+def float_array(
+    xp: Any,
+    name: str,
+    value: Any,
+    shape: tuple[int | str, ...],
+    *,
+    dtype: Any = np.float32,
+    limit: float = LARGEST,
+) -> Any:
+    """`value` as an array of `dtype`, never modified and perhaps not copied.
+
+    `shape` holds a number for an axis whose length is known and a letter for a free one. Integers are refused
+    rather than cast: an integer array here is nearly always a batch of images or ids that came in by mistake.
+    """
+    array = xp.asarray(value)
+    expected = "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+    fits = array.ndim == len(shape) and all(
+        isinstance(axis, str) or axis == length for axis, length in zip(shape, array.shape, strict=True)
+    )
+    if not fits:
+        raise InputError(
+            f"{name}: expected shape {expected}, received {array.shape}. "
+            "Give every sample one row, and arrays of one call the same samples, features and classes."
+        )
+    if array.dtype.name not in _FLOATS:
+        raise InputError(
+            f"{name}: expected {', '.join(_FLOATS)}, received {array.dtype.name}. Cast it with .astype('float32')."
+        )
+    if array.size == 0:
+        raise InputError(
+            f"{name}: expected at least one row and one column, received shape {array.shape}. "
+            "Check that the pool is not empty."
+        )
+    _check_magnitude(xp, name, array, limit)
+    return array.astype(dtype, copy=False)
+
+
+def _check_magnitude(xp: Any, name: str, array: Any, limit: float) -> None:
+    largest = float(xp.maximum(array.max(), -array.min()))  # NaN stays NaN through max and min
+    if largest <= limit:
+        return
+    bad = int(xp.count_nonzero(~xp.isfinite(array)))
+    if bad:
+        raise InputError(
+            f"{name}: expected finite values, received {bad} NaN or infinite of {array.size}. "
+            "Look for a diverged network or a float16 overflow."
+        )
+    raise InputError(
+        f"{name}: expected magnitudes up to {limit:g}, received {largest:g}. "
+        "Scale the values down; float32 would overflow."
+    )
+
+
+def two_classes(name: str, array: Any) -> None:
+    """Refuse an (n, C) or (d, C) array with fewer than two classes."""
+    if array.shape[1] < 2:
+        raise InputError(
+            f"{name}: expected at least 2 classes (columns), received shape {array.shape}. "
+            "A single sigmoid logit z becomes two columns, (0, z)."
+        )
+
+
+def whole_number(name: str, value: Any, most: int | None = None) -> int:
+    """`value` as an int from 1 to `most`; bool and float are refused."""
+    wanted = "an integer of at least 1" if most is None else f"an integer from 1 to {most} (the rows given)"
+    try:
+        number = 0 if isinstance(value, (bool, np.bool_)) else operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1 or (most is not None and number > most):
+        raise InputError(f"{name}: expected {wanted}, received {reprlib.repr(value)}. Choose a value in that range.")
+    return number
+
+
+def generator(rng: Any) -> np.random.Generator:
+    """Refuse anything but a NumPy Generator: seeds and global state would make picks hard to repeat."""
+    if not isinstance(rng, np.random.Generator):
+        raise InputError(
+            f"rng: expected a numpy.random.Generator, received {type(rng).__name__}. "
+            "Make one with numpy.random.default_rng(seed)."
+        )
+    return rng

@@ -1,0 +1,35 @@
+"""Array dispatch: kernels are plain array code and run on NumPy or CuPy, whichever their inputs are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def array_module(*arrays: Any) -> Any:
+    """The array module (`numpy` or `cupy`) of all given arrays; None entries are passed over.
+
+    Raises TypeError when NumPy and CuPy arrays are mixed: no silent copy is made between host and device.
+    """
+    kinds = {type(a).__module__.partition(".")[0] for a in arrays if a is not None}
+    if "cupy" not in kinds:
+        return np
+    if kinds != {"cupy"}:
+        raise TypeError(
+            f"the arrays of one call must all be CuPy or all be NumPy. Received: {sorted(kinds)}. "
+            "Move them with cupy.asarray() or cupy.asnumpy() first."
+        )
+    import cupy
+
+    return cupy
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """`array` as a NumPy array on the host; a NumPy array is returned as it is."""
+    return array.get() if hasattr(array, "get") else np.asarray(array)
+
+
+def row_squares(rows: Any) -> Any:
+    """Squared norm of every row, summed in float64: in float32 the squares of small values would vanish."""
+    return array_module(rows).einsum("ij,ij->i", rows, rows, dtype=np.float64)

@@ -1,0 +1,155 @@
+"""The files of one repetition, and how it goes on after it was stopped.
+
+The row in rounds.csv is the commit of a round: the pool is written just before it, and what the pool holds beyond
+the last row (a stop between the two) is taken back when the run is resumed. test_accs files follow from the rows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import platform
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from tfal.errors import InputError
+from tfal.files import write_text
+from tfal.pool import Pool
+from tfal.recipe import Recipe, flag
+
+Row = dict[str, float]
+_PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
+
+
+class RunFolder:
+    """`<results_dir>/<dataset>_<network>/<strategy>/rep<NNN>/` of one repetition of one recipe.
+
+    rep: number of the repetition, from 1.
+    data: fingerprint of the data set, so that rows of other data are never mixed in.
+    """
+
+    def __init__(self, recipe: Recipe, rep: int, data: str) -> None:
+        self.experiment = Path(recipe.results_dir) / f"{recipe.dataset}_{recipe.network}"
+        self.strategy = self.experiment / recipe.strategy
+        self.path = self.strategy / f"rep{rep:03d}"
+        self.rep = rep
+        self._identity = {**recipe.identity(), "data": data}
+
+    def rows(self) -> list[Row]:
+        """The committed rounds. Raises InputError when the folder belongs to another recipe or is damaged."""
+        stored = self._stored_recipe()
+        if stored is None:
+            return []
+        self._check_recipe(stored)
+        return read_rows(self.path / "rounds.csv")
+
+    def _stored_recipe(self) -> dict[str, Any] | None:
+        path = self.path / "recipe.json"
+        if not path.exists():
+            foreign = [name for name in ("rounds.csv", "pool.npz") if (self.path / name).exists()]
+            if foreign:
+                raise InputError(f"{self.path} holds {foreign[0]} but no recipe.json. Give another --resultsDir.")
+            return None
+        try:
+            return dict(json.loads(path.read_text())["recipe"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path} is damaged ({error}). Remove its folder or give another --resultsDir.") from None
+
+    def _check_recipe(self, stored: dict[str, Any]) -> None:
+        names = sorted(stored.keys() | self._identity.keys())
+        differing = [
+            f"{flag(name)[2:]}: {stored.get(name)!r} there, {self._identity.get(name)!r} here"
+            for name in names
+            if stored.get(name) != self._identity.get(name)
+        ]
+        if differing:
+            raise InputError(
+                f"{self.path} was made with another recipe ({'; '.join(differing)}). "
+                "Use the same options to resume it, or give another --resultsDir."
+            )
+
+    def pool(self, initial: Pool, rows: list[Row]) -> Pool:
+        """The pool with which the round after `rows` begins; `initial` is the recipe's pool before any query.
+
+        Raises InputError when pool.npz is damaged, or is not the pool of these rows and this split.
+        """
+        if not rows:
+            return initial
+        path = self.path / "pool.npz"
+        if not path.exists():
+            raise InputError(f"{path} is missing. Remove its folder or give another --resultsDir.")
+        pool = Pool.load(path)
+        labels = len(pool.back_to(len(rows) - 1).labeled)
+        if pool.back_to(0) != initial or labels != rows[-1]["labels"]:
+            raise InputError(
+                f"{path} does not hold the pool of this data set, this seed and the rows of rounds.csv. "
+                "Remove its folder or give another --resultsDir."
+            )
+        return pool.back_to(len(rows))
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the folder for this process. Raises InputError when another process works in it.
+
+        The lock goes with the process, however it ends, so nothing needs to be removed by hand.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / ".lock", timeout=0)
+            with lock:
+                yield
+        except Timeout:
+            raise InputError(
+                f"another process works in {self.path}. Wait for it to end, or give another --resultsDir."
+            ) from None
+
+    def start(self) -> None:
+        """Writes recipe.json, once: what was run, and with what."""
+        path = self.path / "recipe.json"
+        if not path.exists():
+            environment = {"python": platform.python_version(), "machine": platform.platform()}
+            environment |= {name: metadata.version(name) for name in _PACKAGES}
+            write_text(path, json.dumps({"recipe": self._identity, "environment": environment}, indent=2) + "\n")
+
+    def commit(self, pool: Pool, rows: list[Row], original_path: bool) -> None:
+        """Makes the last of `rows` final: pool.npz, then rounds.csv, then the accuracies as text."""
+        pool.save(self.path / "pool.npz")
+        write_text(self.path / "rounds.csv", _as_csv(rows))
+        self.write_accuracies(rows, original_path)
+
+    def write_accuracies(self, rows: list[Row], original_path: bool) -> None:
+        """test_accs_NNN.txt: a fraction with 5 decimals a line; with original_path also where LDM-S's code put it."""
+        text = "".join(f"{row['test_accuracy']:.5f}\n" for row in rows)
+        for folder in [self.strategy] + [self.experiment] * original_path:
+            path = folder / f"test_accs_{self.rep:03d}.txt"
+            if not path.exists() or path.read_text() != text:
+                write_text(path, text)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a rounds.csv, numbers as float; [] when it does not exist. Raises InputError when it is damaged."""
+    if not path.exists():
+        return []
+    try:
+        with path.open(newline="") as file:
+            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        numbers = [row["round"] for row in rows]
+    except (ValueError, TypeError, KeyError, AttributeError, csv.Error) as error:
+        raise InputError(f"{path} is damaged ({error}). Remove its folder or give another --resultsDir.") from None
+    if numbers != list(range(len(rows))):
+        raise InputError(f"{path} does not hold rounds 0, 1, 2, ... Remove its folder or give another --resultsDir.")
+    return rows
+
+
+def _as_csv(rows: list[Row]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

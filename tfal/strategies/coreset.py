@@ -1,0 +1,26 @@
+"""CoreSet: cover the pool with balls around the labeled samples.
+
+Source: Sener & Savarese, Active Learning for Convolutional Neural Networks, ICLR 2018 (the greedy variant).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfal import kernels
+from tfal.strategies.base import Picks, Strategy
+from tfal.view import PoolView
+
+
+@dataclass(frozen=True)
+class CoreSet(Strategy):
+    """k-center greedy on the classifier's features; the labeled samples are the first centers."""
+
+    def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
+        ids = np.concatenate([view.candidates, view.labeled])
+        features = view.read("classifier", ["features"], ids)["features"]
+        candidates, labeled = np.split(features, [len(view.candidates)])
+        rows = kernels.k_center_greedy(candidates, n, centers=labeled if len(labeled) else None, rng=rng)
+        return Picks(view.candidates[rows])

@@ -1,0 +1,37 @@
+"""LDM-S: samples whose label the smallest change of the last layer flips, seeded for diversity.
+
+Source: Cho et al., Querying Easily Flip-flopped Samples for Deep Active Learning, ICLR 2024.
+Differences from its public code: one pass reads candidates and Monte-Carlo inputs together, every random number
+comes from the run's seed, and the edge cases that crash there are answered (see tfal.kernels.ldm_seeding).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfal import kernels
+from tfal.strategies.base import Picks, Strategy
+from tfal.view import PoolView
+
+
+@dataclass(frozen=True)
+class LDMS(Strategy):
+    """Least disagree metric with seeding.
+
+    n_sample: Monte-Carlo inputs (M in the estimator), drawn once a repetition from the whole training set.
+    """
+
+    n_sample: int = 2000
+
+    original_path = True
+
+    def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
+        ids = np.concatenate([view.candidates, view.fixed_sample(self.n_sample)])
+        features = view.read("classifier", ["features"], ids)["features"]
+        candidates, mc_inputs = np.split(features, [len(view.candidates)])
+        kernel, bias = view.head("classifier")
+        ldm = kernels.least_disagree_metric(candidates, mc_inputs, kernel, bias, rng=rng)
+        rows = kernels.ldm_seeding(ldm, candidates, n, rng=rng)
+        return Picks(view.candidates[rows], ldm[rows])

@@ -1,0 +1,99 @@
+"""The seam between networks and query strategies: ids in, arrays out. Neither side knows the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from tfal.pool import Pool
+from tfal.streams import Streams
+
+
+class Reader(Protocol):
+    """The network side of the view."""
+
+    def chunks(self, learner: str, outputs: Sequence[str], ids: np.ndarray) -> Iterator[dict[str, Any]]:
+        """The named outputs of samples `ids`, in this order, chunk by chunk."""
+
+    def head(self, learner: str) -> tuple[np.ndarray, np.ndarray]:
+        """Kernel (d, C) and bias (C,) of the last Dense layer."""
+
+
+class PoolView:
+    """What a query strategy may see of a pool and of the networks trained on it.
+
+    Attributes:
+        candidates: ids that may be picked, int64, ascending.
+        labeled: ids that train the classifier.
+        rejected: ids whose class turned out to be unknown (open-set pools).
+        size: number of samples in the whole training set, labeled, validation and all.
+        seconds_reading: wall-clock seconds spent in the networks so far.
+    """
+
+    def __init__(self, pool: Pool, candidates: np.ndarray, reader: Reader, streams: Streams) -> None:
+        self._pool = pool
+        self._reader = reader
+        self._streams = streams
+        self.candidates = candidates
+        self.labeled = pool.labeled
+        self.rejected = pool.rejected
+        self.size = len(pool)
+        self.seconds_reading = 0.0
+
+    def labels(self, ids: np.ndarray) -> np.ndarray:
+        """The classes (int32) of samples whose label was revealed; ValueError for any other sample."""
+        labels = self._pool.label[ids]
+        if np.any(labels < 0):
+            hidden = np.asarray(ids)[labels < 0]
+            raise ValueError(
+                f"labels can be read of labeled samples only. Received: unlabeled ids {hidden[:5].tolist()}"
+            )
+        return labels
+
+    def fixed_sample(self, n: int) -> np.ndarray:
+        """n ids of the whole training set (all of them when it is smaller), the same in every round of a repetition."""
+        first_round = Streams(self._streams.seed, self._streams.rep)
+        return first_round("fixed_sample").permutation(self.size)[:n]
+
+    def head(self, learner: str) -> tuple[np.ndarray, np.ndarray]:
+        """Kernel (d, C) and bias (C,) of the learner's last Dense layer, float32."""
+        return self._reader.head(learner)
+
+    def read(self, learner: str, outputs: Sequence[str], ids: np.ndarray) -> dict[str, Any]:
+        """Named outputs of a learner, row i for ids[i], in one pass; a sample named twice is read once.
+
+        Args:
+            learner: a name that the strategy declares in `learners`.
+            outputs: names such as "logits" or "features".
+            ids: (m,) sample ids, in any order.
+        """
+        return self._gather(learner, outputs, lambda chunk: chunk, ids)
+
+    def map(self, learner: str, outputs: Sequence[str], fn: Callable[[dict[str, Any]], Any], ids: np.ndarray) -> Any:
+        """Like `read`, but keeps only `fn(chunk)`, one row a sample, so that wide outputs never exist whole."""
+        return self._gather(learner, outputs, lambda chunk: {"value": fn(chunk)}, ids)["value"]
+
+    def _gather(
+        self,
+        learner: str,
+        outputs: Sequence[str],
+        fn: Callable[[dict[str, Any]], dict[str, Any]],
+        ids: np.ndarray,
+    ) -> dict[str, Any]:
+        start = time.perf_counter()
+        unique, position = np.unique(ids, return_inverse=True)
+        whole: dict[str, Any] = {}
+        row = 0
+        for chunk in self._reader.chunks(learner, outputs, unique):
+            for name, value in fn(chunk).items():
+                if row == 0:
+                    whole[name] = np.empty((len(unique), *value.shape[1:]), value.dtype)
+                whole[name][row : row + len(value)] = value
+            row += len(value)
+        self.seconds_reading += time.perf_counter() - start
+        if np.array_equal(position, np.arange(len(unique))):
+            return whole
+        return {name: value[position] for name, value in whole.items()}
