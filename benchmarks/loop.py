@@ -121,9 +121,8 @@ def _print(rows: list[dict[str, float]], hand: list[float], first_step: float, p
     print(f"MNIST, S-CNN, {LABELS} labels, 5,000 for validation, {n_epoch} epochs; medians of {len(rows)} rounds")
     print(f"by hand in Keras, fit with validation      {np.median(hand):8.2f} s")
     print(f"through the loop, training                 {train:8.2f} s")
-    print(
-        f"ratio, round by round                      {np.median(ratios):8.3f}   ({', '.join(f'{r:.3f}' for r in ratios)})"
-    )
+    print(f"ratio, median of the rounds                {np.median(ratios):8.3f}")
+    print(f"ratio, each round                          {', '.join(f'{ratio:.3f}' for ratio in ratios)}")
     print(f"through the loop, test (10,000 images)     {test:8.2f} s")
     print(f"through the loop, read (candidates, MC)    {read:8.2f} s")
     print(f"through the loop, LDM-S query (2,000)      {query:8.2f} s")

@@ -163,7 +163,7 @@ def test_equals_the_referee_bit_for_bit_where_arithmetic_is_exact(
 def test_exact_case_has_ties_and_rows_that_cannot_flip(noise_in_eighths, monkeypatch):
     """Shows that the test above walks the branches for ties and for rows left out."""
     seen = {"tie": 0, "left out": 0}
-    flips, tiles = kernels_ldm._flips, kernels_ldm._tiles
+    flips, tiles = kernels_ldm._group_flips, kernels_ldm._tiles
 
     def watching_flips(rows, tile, group):
         logits = group @ rows.inputs[tile].T
@@ -177,7 +177,7 @@ def test_exact_case_has_ties_and_rows_that_cannot_flip(noise_in_eighths, monkeyp
         return found
 
     monkeypatch.setitem(kernels_ldm._TILE_BYTES, "numpy", 1)
-    monkeypatch.setattr(kernels_ldm, "_flips", watching_flips)
+    monkeypatch.setattr(kernels_ldm, "_group_flips", watching_flips)
     monkeypatch.setattr(kernels_ldm, "_tiles", watching_tiles)
     least_disagree_metric(*exact_case(0), rng=np.random.default_rng(0), sigmas=2.0 ** np.arange(-10, 1))
     assert seen["tie"] > 1000

@@ -212,7 +212,7 @@ def test_n_all_is_ascending_and_stable():
 def test_all_zero_warns_and_uses_the_distances_alone():
     ldm, features = np.zeros(4), np.array([(1, 0), (1, 0), (1, 0), (0, 1)], np.float32)
     for seed in range(20):
-        with pytest.warns(UserWarning, match="more than the 2 to pick"):
+        with pytest.warns(UserWarning, match="more candidates are at 0 than are to be picked"):
             assert ldm_seeding(ldm, features, 2, rng=np.random.default_rng(seed)).tolist() == [0, 3]
 
 
@@ -221,7 +221,6 @@ def test_more_zeros_than_picks_warns_in_one_line():
     with pytest.warns(UserWarning, match="cannot be ranked") as caught:
         ldm_seeding(ldm, np.eye(6), 2, rng=np.random.default_rng(0))
     message = str(caught[0].message)
-    assert "4 of 6" in message
     assert "Monte-Carlo" in message
     assert "\n" not in message
     assert caught[0].filename == __file__

@@ -15,11 +15,15 @@ The law of the result is that of the authors' code. What differs is how it is co
 
 from __future__ import annotations
 
+import contextlib
+import os
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from tfal.errors import InputError
 from tfal.kernels import check
@@ -129,9 +133,10 @@ def _least_disagree_metric(
     pool, mc = (_sorted_rows(f, kernel, bias, alive) for f in (features, mc_features))
     alive = to_numpy(alive)
     counts = xp.full(len(features), len(mc_features), dtype=np.int32)
-    for s, sigma in enumerate(sigmas):
-        noise = _Noise([root, s], sigma, kernel.shape[1], alive)
-        counts = _search_sigma(pool, mc, counts, noise, patience)
+    with _tile_workers(xp) as each:
+        for s, sigma in enumerate(sigmas):
+            noise = _Noise([root, s], sigma, kernel.shape[1], alive)
+            counts = _search_sigma(pool, mc, counts, noise, patience, each)
     ldm = xp.empty(len(features))
     ldm[pool.order] = counts / len(mc_features)
     return ldm
@@ -172,35 +177,35 @@ class _Noise:
         return padded.reshape(groups, _GROUP, *padded.shape[1:]), slice(first, first + size)
 
 
-def _search_sigma(pool: _Rows, mc: _Rows, counts: Any, noise: _Noise, patience: int) -> Any:
+def _search_sigma(pool: _Rows, mc: _Rows, counts: Any, noise: _Noise, patience: int, each: Any) -> Any:
     """Lower `counts` with the hypotheses of one sigma until `patience` consecutive ones improve nothing."""
     size, quiet = -(-patience // _GROUP) * _GROUP, 0
     while quiet < patience:
         size = min(size, noise.most)
         groups, block = noise.next(size)
-        rho, flips = _evaluate(pool, mc, counts, groups, block)
+        rho, flips = _evaluate(pool, mc, counts, groups, block, each)
         counts, quiet, _ = _advance(counts, quiet, rho, flips, patience)
         size *= 2
     return counts
 
 
-def _evaluate(pool: _Rows, mc: _Rows, counts: Any, groups: np.ndarray, block: slice) -> tuple[Any, Any]:
+def _evaluate(
+    pool: _Rows, mc: _Rows, counts: Any, groups: np.ndarray, block: slice, each: Any = map
+) -> tuple[Any, Any]:
     """Of every hypothesis of a block: how many of M it relabels, int32 (B,); what candidates, bool (B, n)."""
     xp = array_module(counts)
-    rho = xp.zeros(groups.shape[:2], np.int32)
-    flips = xp.zeros((*groups.shape[:2], len(counts)), bool)
     classes, radii = groups.shape[2], [_radius(group) for group in groups]
     groups = xp.asarray(groups)
-    for g, radius in enumerate(radii):
-        for tile in _tiles(mc, classes, radius):
-            rho[g] += _flips(mc, tile, groups[g]).sum(axis=1, dtype=np.int32)
+    rho = xp.zeros(groups.shape[:2], np.int32)
+    for relabelled in each(lambda tile: _flips(mc, tile, groups, radii).sum(axis=2), _tiles(mc, classes, max(radii))):
+        rho += relabelled
     rho = rho.ravel()[block]
     lowest = rho.min()
-    for tile in _tiles(pool, classes, max(radii)):
-        if counts[tile].max() > lowest:  # else no hypothesis of the block can improve a row of the tile
-            for g, radius in enumerate(radii):
-                if pool.reach[tile.start] <= radius:
-                    flips[g, :, tile] = _flips(pool, tile, groups[g])
+    # A tile without a count above all of rho has no row that could improve.
+    tiles = [tile for tile in _tiles(pool, classes, max(radii)) if counts[tile].max() > lowest]
+    flips = xp.zeros((*groups.shape[:2], len(counts)), bool)
+    for tile, flipped in zip(tiles, each(lambda tile: _flips(pool, tile, groups, radii), tiles), strict=True):
+        flips[:, :, tile] = flipped
     return rho, flips.reshape(-1, len(counts))[block]
 
 
@@ -218,8 +223,16 @@ def _tiles(rows: _Rows, classes: int, radius: float) -> list[slice]:
     return [slice(start, min(start + height, len(rows.reach))) for start in range(0, last, height)]
 
 
-def _flips(rows: _Rows, tile: slice, group: Any) -> Any:
-    """Whether each hypothesis of a group changes the label of each row of a tile, bool (_GROUP, rows)."""
+def _flips(rows: _Rows, tile: slice, groups: Any, radii: list[float]) -> Any:
+    """Whether each hypothesis changes the label of each row of a tile, bool (groups, _GROUP, rows)."""
+    flips = array_module(groups).zeros((*groups.shape[:2], tile.stop - tile.start), bool)
+    for g, radius in enumerate(radii):
+        if rows.reach[tile.start] <= radius:
+            flips[g] = _group_flips(rows, tile, groups[g])
+    return flips
+
+
+def _group_flips(rows: _Rows, tile: slice, group: Any) -> Any:
     xp = array_module(group)
     _, classes, width = group.shape
     height = tile.stop - tile.start
@@ -234,6 +247,20 @@ def _flips(rows: _Rows, tile: slice, group: Any) -> Any:
     if xp is not np or ties.any():
         flips |= ties & (logits.argmax(axis=1) < rows.label[tile])  # argmax gives a tie to the lower class
     return flips
+
+
+@contextlib.contextmanager
+def _tile_workers(xp: Any) -> Iterator[Any]:
+    """A `map` over tiles: on a CPU one thread a core, and single-threaded matrix products.
+
+    Products of this size gain little when they are themselves split over threads, and on a busy machine their
+    threads wait for each other: that made a call up to 20 times slower.
+    """
+    if xp is not np:
+        yield map
+        return
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as executor:
+        yield executor.map
 
 
 def _advance(counts: Any, quiet: int, rho: Any, flips: Any, patience: int) -> tuple[Any, int, int]:

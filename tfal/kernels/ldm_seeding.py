@@ -65,11 +65,10 @@ def ldm_seeding(ldm: Any, features: Any, n: int, *, rng: np.random.Generator) ->
             f"ldm: expected values from 0 to 1, received {values.min():g} to {values.max():g}. "
             "Give the result of least_disagree_metric."
         )
-    zeros = int(np.count_nonzero(values == 0))
-    if zeros > n:
+    if np.count_nonzero(values == 0) > n:
+        # No numbers in the text: Python shows a repeated warning once, if it reads the same.
         warnings.warn(
-            f"ldm: {zeros} of {len(values)} candidates are at 0, more than the {n} to pick, and cannot be "
-            "ranked. Use more Monte-Carlo samples.",
+            "ldm: more candidates are at 0 than are to be picked, and cannot be ranked. Use more Monte-Carlo inputs.",
             stacklevel=2,
         )
     return _ldm_seeding(values, features, n, rng)
