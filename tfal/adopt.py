@@ -9,6 +9,10 @@ from typing import Any
 import numpy as np
 
 from tfal.errors import InputError
+from tfal.learners.backend import choose_backend
+from tfal.learners.outputs import NamedOutputs
+from tfal.learners.reader import LearnerReader
+from tfal.learners.sources import ArraySource, DatasetSource
 from tfal.pool import Pool
 from tfal.strategies import Strategy, check_picks, make_strategy
 from tfal.streams import Streams
@@ -26,6 +30,7 @@ def query(
     seed: int = 0,
     batch_size: int = 256,
     outputs: Mapping[str, str] | None = None,
+    backend: str = "auto",
     **options: Any,
 ) -> np.ndarray:
     """Which n samples should be labeled next?
@@ -43,6 +48,7 @@ def query(
         batch_size: images read at once.
         outputs: names the layers of a model that cannot be read otherwise, for example
             {"features": "fc1", "logits": "fc2"}; see tfal.learners.outputs.NamedOutputs.
+        backend: where the strategy computes: "numpy", "cupy", or "auto" for CuPy where it and a GPU are there.
         options: options of the strategy, such as n_sample for "ldms".
 
     Returns:
@@ -58,7 +64,8 @@ def query(
         raise InputError(
             f"n must be a whole number from 1 to the {len(pool.unlabeled)} unlabeled samples. Received: {n!r}."
         )
-    view = PoolView(pool, pool.unlabeled, _reader(chosen, model, source, batch_size, outputs), Streams(seed))
+    reader = LearnerReader(source, _learners(chosen, model, outputs), batch_size, choose_backend(backend))
+    view = PoolView(pool, pool.unlabeled, reader, Streams(seed))
     picks = chosen.query(view, int(n), Streams(seed)("query"))
     return check_picks(picks, view.candidates, int(n), type(chosen).__name__).ids
 
@@ -75,15 +82,11 @@ def _strategy(strategy: str | Strategy, options: Mapping[str, Any]) -> Strategy:
     return made
 
 
-def _reader(strategy: Strategy, model: Any, source: Any, batch_size: int, outputs: Mapping[str, str] | None) -> Any:
-    from tfal.learners.outputs import NamedOutputs
-    from tfal.learners.reader import LearnerReader
-
+def _learners(strategy: Strategy, model: Any, outputs: Mapping[str, str] | None) -> dict[str, NamedOutputs]:
     other = [name for name in strategy.learners if name != "classifier"]
     if other:
         raise InputError(f"this strategy needs {', '.join(other)} besides a classifier; run it through tfal.run.")
-    learners = {name: NamedOutputs(model, outputs) for name in strategy.learners}
-    return LearnerReader(source, learners, batch_size)
+    return {name: NamedOutputs(model, outputs) for name in strategy.learners}
 
 
 def _pool(size: int, labeled: Any, labels: Any) -> Pool:
@@ -107,8 +110,6 @@ def _pool(size: int, labeled: Any, labels: Any) -> Pool:
 
 
 def _source(images: Any, model: Any) -> Any:
-    from tfal.learners.sources import ArraySource, DatasetSource
-
     if hasattr(images, "element_spec"):
         return DatasetSource(images, model)
     return ArraySource(images)

@@ -111,7 +111,7 @@ def _run_and_report(recipe: Recipe, build: Builder) -> int:
     jobs = loop.plan(recipe, data)
     _say_what_is_done(jobs)
     if any(job.rounds_left for job in jobs):
-        _start_tensorflow()
+        _start_tensorflow(recipe.backend)
         _run(recipe, build, data, jobs)
     else:
         list(loop.run(recipe, build, data=data))
@@ -119,8 +119,8 @@ def _run_and_report(recipe: Recipe, build: Builder) -> int:
     return 0
 
 
-def _start_tensorflow() -> None:
-    """Loads TensorFlow and says what it runs on, in place of its own start-up notes; they are kept when it fails."""
+def _start_tensorflow(backend: str) -> None:
+    """Loads TensorFlow and says what will run where, in place of its start-up notes; they are shown when it fails."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
     stderr = os.dup(2)
@@ -137,7 +137,10 @@ def _start_tensorflow() -> None:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
-    print(f"TensorFlow {tf.__version__} on {f'{gpus} GPU(s)' if gpus else 'the CPU'}.")
+    from tfal.learners.backend import choose_backend
+
+    networks = f"{gpus} GPU(s)" if gpus else "the CPU"
+    print(f"Networks: TensorFlow {tf.__version__} on {networks}. Kernels: {choose_backend(backend).name}.")
 
 
 def _say_what_is_done(jobs: Sequence[Job]) -> None:

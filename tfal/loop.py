@@ -114,12 +114,13 @@ class _Bench:
     def __init__(self, jobs: list[Job], build: Builder, data: Dataset, on_epoch: Callable[[], object] | None) -> None:
         from tfal.images import Images
         from tfal.learners import LEARNERS
+        from tfal.learners.backend import choose_backend
         from tfal.learners.runtime import prepare_tensorflow, read_batch_size
 
         prepare_tensorflow()
         self.data, self.on_epoch = data, on_epoch
         self.images, self.test_images = Images(data.x_train), Images(data.x_test)
-        self.read_batch = read_batch_size(data.input_shape)
+        self.read_batch, self.backend = read_batch_size(data.input_shape), choose_backend(jobs[0].recipe.backend)
         names = {TASK}.union(*(job.strategy.learners for job in jobs))
         self.learners = {
             name: LEARNERS[name](build, self.images, data.n_classes, jobs[0].recipe) for name in sorted(names)
@@ -181,7 +182,8 @@ def _query(job: Job, step: int, pool: Pool, streams: Streams, bench: _Bench) -> 
     unlabeled = pool.unlabeled
     n_pool = min(job.recipe.n_pool, len(unlabeled))
     candidates = np.sort(streams("candidates").choice(unlabeled, n_pool, replace=False))
-    view = PoolView(pool, candidates, LearnerReader(bench.images, bench.learners, bench.read_batch), streams)
+    reader = LearnerReader(bench.images, bench.learners, bench.read_batch, bench.backend)
+    view = PoolView(pool, candidates, reader, streams)
     n = min(job.recipe.n_query, n_pool)
     picks = check_picks(job.strategy.query(view, n, streams("query")), candidates, n, job.recipe.strategy)
     pool.label_samples(picks.ids, bench.data.y_train[picks.ids], step + 1)

@@ -39,6 +39,7 @@ class Recipe:
     learning_rate: float = _option(1e-3, "learning rate, constant", LDMS_CODE)
     augment: str = _option("none", "training augmentation: none or flip_crop", LDMS_CODE)
     seed: int = _option(0, "seed of all random numbers; repetition r uses (seed, r)", least=_NON_NEGATIVE)
+    backend: str = _option("auto", "where the kernels compute: auto, numpy or cupy", identity=False)
     n_rep: int = _option(5, "repetitions, each with its own split", LDMS_CODE, _POSITIVE, identity=False)
     data_dir: str | None = _option(
         None, "folder with the data (else $TFAL_DATA_DIR, else tensorflow-datasets)", identity=False

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tfal.kernels.xp import array_module
 from tfal.pool import Pool
 from tfal.streams import Streams
 
@@ -18,12 +19,14 @@ class Reader(Protocol):
     def chunks(self, learner: str, outputs: Sequence[str], ids: np.ndarray) -> Iterator[dict[str, Any]]:
         """The named outputs of samples `ids`, in this order, chunk by chunk."""
 
-    def head(self, learner: str) -> tuple[np.ndarray, np.ndarray]:
+    def head(self, learner: str) -> tuple[Any, Any]:
         """Kernel (d, C) and bias (C,) of the last Dense layer."""
 
 
 class PoolView:
     """What a query strategy may see of a pool and of the networks trained on it.
+
+    Ids are NumPy arrays. What is read from networks is NumPy or CuPy, as the reader gives it.
 
     Attributes:
         candidates: ids that may be picked, int64, ascending.
@@ -58,7 +61,7 @@ class PoolView:
         first_round = Streams(self._streams.seed, self._streams.rep)
         return first_round("fixed_sample").permutation(self.size)[:n]
 
-    def head(self, learner: str) -> tuple[np.ndarray, np.ndarray]:
+    def head(self, learner: str) -> tuple[Any, Any]:
         """Kernel (d, C) and bias (C,) of the learner's last Dense layer, float32."""
         return self._reader.head(learner)
 
@@ -90,10 +93,10 @@ class PoolView:
         for chunk in self._reader.chunks(learner, outputs, unique):
             for name, value in fn(chunk).items():
                 if row == 0:
-                    whole[name] = np.empty((len(unique), *value.shape[1:]), value.dtype)
+                    whole[name] = array_module(value).empty((len(unique), *value.shape[1:]), value.dtype)
                 whole[name][row : row + len(value)] = value
             row += len(value)
         self.seconds_reading += time.perf_counter() - start
         if np.array_equal(position, np.arange(len(unique))):
             return whole
-        return {name: value[position] for name, value in whole.items()}
+        return {name: value[array_module(value).asarray(position)] for name, value in whole.items()}

@@ -21,6 +21,6 @@ class CoreSet(Strategy):
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         ids = np.concatenate([view.candidates, view.labeled])
         features = view.read("classifier", ["features"], ids)["features"]
-        candidates, labeled = np.split(features, [len(view.candidates)])
+        candidates, labeled = features[: len(view.candidates)], features[len(view.candidates) :]
         rows = kernels.k_center_greedy(candidates, n, centers=labeled if len(labeled) else None, rng=rng)
         return Picks(view.candidates[rows])

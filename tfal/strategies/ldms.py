@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfal import kernels
+from tfal.kernels.xp import to_numpy
 from tfal.strategies.base import Picks, Strategy
 from tfal.view import PoolView
 
@@ -30,8 +31,8 @@ class LDMS(Strategy):
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         ids = np.concatenate([view.candidates, view.fixed_sample(self.n_sample)])
         features = view.read("classifier", ["features"], ids)["features"]
-        candidates, mc_inputs = np.split(features, [len(view.candidates)])
+        candidates, mc_inputs = features[: len(view.candidates)], features[len(view.candidates) :]
         kernel, bias = view.head("classifier")
         ldm = kernels.least_disagree_metric(candidates, mc_inputs, kernel, bias, rng=rng)
         rows = kernels.ldm_seeding(ldm, candidates, n, rng=rng)
-        return Picks(view.candidates[rows], ldm[rows])
+        return Picks(view.candidates[rows], to_numpy(ldm)[rows])

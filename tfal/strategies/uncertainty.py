@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tfal import kernels
+from tfal.kernels.xp import to_numpy
 from tfal.strategies.base import Picks, Strategy
 from tfal.view import PoolView
 
@@ -24,6 +25,7 @@ class _Uncertainty(Strategy):
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         score = type(self).score
         scores = view.map("classifier", ["logits"], lambda out: score(out["logits"]), view.candidates)
+        scores = to_numpy(scores)
         rows = kernels.top_n(self.sign * scores, n)
         return Picks(view.candidates[rows], scores[rows])
 
