@@ -21,10 +21,11 @@ LDMS = Recipe(
     learning_rate=1e-4,
 )
 
+SOURCE = "LDM-S public code"
 PRESETS = {
     "ldms": LDMS,
     "quick": dataclasses.replace(LDMS, n_epoch=5, n_valid=500, n_step=3, n_rep=1),  # a look, not a result
 }
 
 if __name__ == "__main__":
-    sys.exit(main(__doc__, PRESETS, BUILDERS))
+    sys.exit(main(__doc__, PRESETS, BUILDERS, SOURCE))

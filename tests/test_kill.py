@@ -49,7 +49,7 @@ elif event == "query":
     kernels.ldm_seeding = lambda *args, **options: (die(), seeding(*args, **options))[1]
 
 import run_digits
-sys.exit(run_digits.main(run_digits.__doc__, run_digits.PRESETS, run_digits.BUILDERS, flags))
+sys.exit(run_digits.main(run_digits.__doc__, run_digits.PRESETS, run_digits.BUILDERS, run_digits.SOURCE, flags))
 """
 
 # In this order in one folder, each time a little further: in training, while choosing, in every gap of a commit.

@@ -13,7 +13,7 @@ from tfal.recipe import Recipe
 
 
 def _parse(script, *argv):
-    return parse("test", script.PRESETS, script.BUILDERS, list(argv))
+    return parse("test", script.PRESETS, script.BUILDERS, script.SOURCE, list(argv))
 
 
 def test_the_defaults_are_the_original_scripts():
@@ -74,7 +74,7 @@ def test_every_field_is_a_flag_with_default_and_source(capsys):
 )
 def test_what_cannot_be_used_is_refused_in_one_line(argv, message, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main("test", run_mnist.PRESETS, BUILDERS, argv) == 2
+    assert main("test", run_mnist.PRESETS, BUILDERS, run_mnist.SOURCE, argv) == 2
     captured = capsys.readouterr().err
     assert captured.count("\n") == 1
     with pytest.raises(InputError, match=message):

@@ -16,7 +16,7 @@ def test_help_needs_no_tensorflow():
     code = (
         "import run_mnist, sys; sys.argv[1:] = ['--help']; import atexit\n"
         "atexit.register(lambda: print('loaded', 'tensorflow' in sys.modules))\n"
-        "run_mnist.main(run_mnist.__doc__, run_mnist.PRESETS, run_mnist.BUILDERS)"
+        "run_mnist.main(run_mnist.__doc__, run_mnist.PRESETS, run_mnist.BUILDERS, run_mnist.SOURCE)"
     )
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip().endswith("loaded False")

@@ -25,6 +25,7 @@ def main(
     description: str,
     presets: Mapping[str, Recipe],
     networks: Mapping[str, Builder],
+    source: str,
     argv: Sequence[str] | None = None,
 ) -> int:
     """Runs a recipe from the command line and reports it.
@@ -33,13 +34,14 @@ def main(
         description: first line of --help.
         presets: named recipes; the first one gives the defaults.
         networks: builders by name.
+        source: where the protocol's defaults come from, for --help.
         argv: the arguments, sys.argv[1:] when not given.
 
     Returns:
         exit code: 0 done, 1 training went wrong, 2 something given cannot be used, 130 interrupted.
     """
     try:
-        recipe = parse(description, presets, networks, argv)
+        recipe = parse(description, presets, networks, source, argv)
         return _run_and_report(recipe, networks[recipe.network])
     except InputError as error:
         return _fail(str(error), 2)
@@ -53,10 +55,11 @@ def parse(
     description: str,
     presets: Mapping[str, Recipe],
     networks: Mapping[str, Builder],
+    source: str,
     argv: Sequence[str] | None = None,
 ) -> Recipe:
     """The recipe that a command line means: a preset, and what the flags change in it."""
-    parser = _parser(description, presets)
+    parser = _parser(description, presets, source)
     known, unknown = parser.parse_known_args(argv)
     if unknown:
         _refuse_unknown(parser, unknown[0])
@@ -73,18 +76,19 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message}. See --help.")
 
 
-def _parser(description: str, presets: Mapping[str, Recipe]) -> argparse.ArgumentParser:
+def _parser(description: str, presets: Mapping[str, Recipe], source: str) -> argparse.ArgumentParser:
     parser = _Parser(description=description, allow_abbrev=False, argument_default=argparse.SUPPRESS)
     default = next(iter(presets.values()))
     for field in dataclasses.fields(Recipe):
         value = getattr(default, field.name)
         shown = "not set" if value is None else value
+        origin = source if field.metadata["protocol"] else "tfal"
         parser.add_argument(
             flag(field.name),
             dest=field.name,
             type={"int": int, "float": float}.get(str(field.type), str),
             metavar={"int": "N", "float": "X"}.get(str(field.type), "NAME"),
-            help=f"{field.metadata['help']} (default: {shown}; source: {field.metadata['source']})",
+            help=f"{field.metadata['help']} (default: {shown}; source: {origin})",
         )
     names = ", ".join(presets)
     parser.add_argument(

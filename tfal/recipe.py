@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tfal.errors import InputError
 
-LDMS_CODE = "LDM-S public code"
-_NON_NEGATIVE, _POSITIVE = 0, 1
+
+def _option(default: Any, text: str, protocol: bool = False, least: int | None = None, identity: bool = True) -> Any:
+    """A field. `protocol`: its default comes from the publication that a script reproduces. `least`: its smallest
+    value. `identity`: a run folder belongs to one value of it."""
+    metadata = {"help": text, "protocol": protocol, "least": least, "identity": identity}
+    return field(default=default, metadata=metadata)
 
 
-def _option(default: Any, text: str, source: str = "tfal", least: int | None = None, identity: bool = True) -> Any:
-    """A field; `least` is its smallest value; fields without `identity` may differ when a run is resumed."""
-    return field(default=default, metadata={"help": text, "source": source, "least": least, "identity": identity})
+_published = partial(_option, protocol=True)
 
 
 @dataclass(frozen=True)
@@ -24,27 +27,27 @@ class Recipe:
     On the command line `n_query` is `--nQuery`, and so on. Raises InputError for values out of range.
     """
 
-    dataset: str = _option("mnist", "data set: digits, mnist, cifar10, or what --dataDir holds", LDMS_CODE)
-    network: str = _option("SCNN", "network, a name of models.BUILDERS", LDMS_CODE)
+    dataset: str = _published("mnist", "data set: digits, mnist, cifar10, or what --dataDir holds")
+    network: str = _published("SCNN", "network, a name of models.BUILDERS")
     strategy: str = _option("ldms", "query strategy; a comma list runs one after the other")
-    n_batch: int = _option(32, "training batch [images]", LDMS_CODE, _POSITIVE)
-    n_epoch: int = _option(50, "training epochs in each round; the best by validation counts", LDMS_CODE, _POSITIVE)
-    n_valid: int = _option(5000, "validation set [images], class balanced; 0: the last epoch counts", LDMS_CODE, 0)
-    n_init: int = _option(20, "initial labels [images], class balanced", LDMS_CODE, _POSITIVE)
-    n_pool: int = _option(2000, "candidates drawn from the unlabeled samples in each round [images]", LDMS_CODE, 1)
-    n_query: int = _option(20, "labels bought in each round [images]", LDMS_CODE, _POSITIVE)
-    n_step: int = _option(50, "query rounds; nStep + 1 networks are trained", LDMS_CODE, _NON_NEGATIVE)
-    n_sample: int = _option(2000, "Monte-Carlo inputs for the disagree metric [images]", LDMS_CODE, _POSITIVE)
-    optimizer: str = _option("adam", "Keras optimizer by name", LDMS_CODE)
-    learning_rate: float = _option(1e-3, "learning rate, constant", LDMS_CODE)
-    augment: str = _option("none", "training augmentation: none or flip_crop", LDMS_CODE)
-    seed: int = _option(0, "seed of all random numbers; repetition r uses (seed, r)", least=_NON_NEGATIVE)
+    n_batch: int = _published(32, "training batch [images]", least=1)
+    n_epoch: int = _published(50, "training epochs in each round; the best by validation counts", least=1)
+    n_valid: int = _published(5000, "validation set [images], class balanced; 0: the last epoch counts", least=0)
+    n_init: int = _published(20, "initial labels [images], class balanced", least=1)
+    n_pool: int = _published(2000, "candidates drawn from the unlabeled samples in each round [images]", least=1)
+    n_query: int = _published(20, "labels bought in each round [images]", least=1)
+    n_step: int = _published(50, "query rounds; nStep + 1 networks are trained", least=0)
+    n_sample: int = _published(2000, "Monte-Carlo inputs for the disagree metric [images]", least=1)
+    optimizer: str = _published("adam", "Keras optimizer by name")
+    learning_rate: float = _published(1e-3, "learning rate, constant")
+    augment: str = _published("none", "training augmentation: none or flip_crop")
+    seed: int = _option(0, "seed of all random numbers; repetition r uses (seed, r)", least=0)
     backend: str = _option("auto", "where the kernels compute: auto, numpy or cupy", identity=False)
-    n_rep: int = _option(5, "repetitions, each with its own split", LDMS_CODE, _POSITIVE, identity=False)
+    n_rep: int = _published(5, "repetitions, each with its own split", least=1, identity=False)
     data_dir: str | None = _option(
         None, "folder with the data (else $TFAL_DATA_DIR, else tensorflow-datasets)", identity=False
     )
-    results_dir: str = _option("results", "folder for the result files", LDMS_CODE, identity=False)
+    results_dir: str = _published("results", "folder for the result files", identity=False)
 
     def __post_init__(self) -> None:
         for option in dataclasses.fields(self):
