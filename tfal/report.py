@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tfal.errors import InputError
+from tfal.files import write_atomically
 from tfal.runfolder import read_rows
 
 
@@ -109,7 +110,7 @@ def plot(curves: Mapping[str, Curve], title: str, path: Path) -> None:
     axes.set(xlabel="labels", ylabel="test accuracy [%]", title=title)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right", title="mean ± std over repetitions", fontsize=8, title_fontsize=8)
-    figure.savefig(path)
+    write_atomically(path, lambda file: figure.savefig(file, format="png"))
     plt.close(figure)
 
 

@@ -24,6 +24,8 @@ Builder = Callable[[tuple[int, int, int], int], Any]
 class Classifier:
     """A Keras network that is trained anew in every round with one compiled training function.
 
+    Each training seeds Keras, NumPy's global generator and Python's `random`: keras.utils.set_random_seed.
+
     Weights, optimizer state and dropout seeds are set back instead of building a new model, so nothing is traced
     again after the first round.
 
