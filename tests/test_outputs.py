@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from models import BUILDERS
@@ -62,14 +63,16 @@ def test_one_by_one_equals_a_batch_and_nothing_is_traced_twice(images):
     assert outputs._functions[("features",)].experimental_get_tracing_count() == 1
 
 
-def test_half_precision_gives_float32_logits(images):
+@pytest.mark.parametrize("half", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_gives_float32(images, half):
     policy = keras.config.dtype_policy()
     try:
-        keras.config.set_dtype_policy("mixed_bfloat16")
+        keras.config.set_dtype_policy(half)
         outputs = NamedOutputs(MODELS["softmax activation"]())
     finally:
         keras.config.set_dtype_policy(policy)
-    assert outputs.read(images, ["logits"])["logits"].dtype == np.float32
+    found = outputs.read(images, ["logits", "features"])
+    assert {value.dtype for value in found.values()} == {tf.float32}
 
 
 def _branches():

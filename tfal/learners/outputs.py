@@ -41,7 +41,10 @@ class NamedOutputs:
         return self._tensors["logits"]
 
     def read(self, batch: Any, outputs: Sequence[str]) -> dict[str, tf.Tensor]:
-        """The named outputs of a batch of images, as a dict of tensors; one tf.function for each set of names."""
+        """The named outputs of a batch of images as float32 tensors; one tf.function for each set of names.
+
+        Half precision becomes float32, since NumPy knows no bfloat16.
+        """
         key = tuple(outputs)
         if key not in self._functions:
             self._functions[key] = self._compile(key)
@@ -58,7 +61,8 @@ class NamedOutputs:
         @tf.function(input_signature=[signature])
         def read(batch: tf.Tensor) -> dict[str, tf.Tensor]:
             found = model(batch, training=False)
-            return {name: found[tap] if name == tap else self._logits(found[tap]) for name, tap in wanted.items()}
+            read = {name: found[tap] if name == tap else self._logits(found[tap]) for name, tap in wanted.items()}
+            return {name: tf.cast(value, tf.float32) for name, value in read.items()}
 
         return read
 
