@@ -45,16 +45,41 @@ def cosine_distances(features):
     return distances
 
 
-def ldm_seeding(ldm, features, n, rng):
-    """Explicit probabilities from the dense distance matrix."""
+def spread(distances, gamma, first, uniforms):
+    """`first` and one draw for each of the uniforms, with explicit probabilities from the distance matrix."""
+    picks = [first]
+    for u in uniforms:
+        p = probabilities(distances, gamma, picks)
+        picks.append(np.searchsorted(np.cumsum(p), u, side="right"))
+    return np.array(picks)
+
+
+def probabilities(distances, gamma, picks):
+    """Of every row to be the next pick: (gamma * D)**2 normalised, or gamma of the free rows when D is 0."""
+    weights = (gamma * distances[:, picks].min(axis=1)) ** 2
+    if weights.sum() == 0:
+        weights = np.array(gamma, float)
+        weights[picks] = 0
+    return weights / weights.sum()
+
+
+def sequences(distances, gamma, first, n):
+    """Every possible sequence of n picks that starts with `first`, and its probability."""
+    found = {(first,): 1.0}
+    for _ in range(n - 1):
+        found = {
+            (*picks, int(row)): p * next_p[row]
+            for picks, p in found.items()
+            for next_p in [probabilities(distances, gamma, list(picks))]
+            for row in np.flatnonzero(next_p)
+        }
+    return found
+
+
+def ldm_seeding(ldm, features, uniforms):
+    """One pick more than uniforms."""
     order = np.argsort(ldm, kind="stable")
-    gamma = ldm_gamma(ldm, n)
-    distances = cosine_distances(features[order])
-    picks = [0]
-    for u in rng.random(n - 1):
-        p = (gamma * distances[:, picks].min(axis=1)) ** 2
-        picks.append(np.searchsorted(np.cumsum(p / p.sum()), u, side="right"))
-    return order[picks]
+    return order[spread(cosine_distances(features[order]), ldm_gamma(ldm, len(uniforms) + 1), 0, uniforms)]
 
 
 def badge_embedding(features, logits):
@@ -66,14 +91,16 @@ def badge_embedding(features, logits):
     return (p[:, :, None] * np.asarray(features, np.float64)[:, None, :]).reshape(len(p), -1)
 
 
-def badge_seeding(features, logits, n, rng):
-    """k-means++ on the full embedding."""
+def badge_distances(features, logits):
+    """The n x n matrix of Euclidean distances of the full embeddings."""
     g = badge_embedding(features, logits)
-    picks = [np.argmax(np.linalg.norm(g, axis=1))]
-    for u in rng.random(n - 1):
-        p = np.min([np.square(g - g[i]).sum(axis=1) for i in picks], axis=0)
-        picks.append(np.searchsorted(np.cumsum(p / p.sum()), u, side="right"))
-    return np.array(picks)
+    return np.linalg.norm(g[:, None] - g, axis=2)
+
+
+def badge_seeding(features, logits, uniforms):
+    """k-means++ on the full embedding; one pick more than uniforms."""
+    first = np.linalg.norm(badge_embedding(features, logits), axis=1).argmax()
+    return spread(badge_distances(features, logits), np.ones(len(features)), first, uniforms)
 
 
 def k_center_greedy(features, n, centers, picked=()):

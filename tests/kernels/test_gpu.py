@@ -17,18 +17,6 @@ from tfal.kernels import (
 pytestmark = pytest.mark.gpu
 
 
-@pytest.fixture(scope="module")
-def cupy():
-    cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
-    try:
-        count = cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        pytest.skip(f"CuPy finds no GPU: {error}")
-    if count == 0:
-        pytest.skip("CuPy finds no GPU")
-    return cupy
-
-
 def arrays(seed):
     rng = np.random.default_rng(seed)
     features = np.maximum(rng.normal(size=(300, 16)), 0).astype(np.float32)
@@ -54,12 +42,13 @@ def test_top_n(cupy):
     rows_agree(top_n(scores, 30), top_n(cupy.asarray(scores), 30))
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_ldm_seeding(cupy, seed):
-    features, _, _, ldm = arrays(seed)
-    on_host = ldm_seeding(ldm, features, 30, rng=np.random.default_rng(seed))
-    on_device = ldm_seeding(cupy.asarray(ldm), cupy.asarray(features), 30, rng=np.random.default_rng(seed))
-    rows_agree(on_host, on_device)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("n", [30, 250])
+def test_ldm_seeding(cupy, n, dtype):
+    features, _, _, ldm = arrays(n)
+    features = features.astype(dtype)
+    on_host = ldm_seeding(ldm, features, n, rng=np.random.default_rng(n))
+    rows_agree(on_host, ldm_seeding(cupy.asarray(ldm), cupy.asarray(features), n, rng=np.random.default_rng(n)))
 
 
 def test_ldm_seeding_with_one_direction(cupy):
@@ -68,23 +57,29 @@ def test_ldm_seeding_with_one_direction(cupy):
     rows_agree(on_host, ldm_seeding(cupy.asarray(ldm), cupy.asarray(features), 10, rng=np.random.default_rng(0)))
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_badge_seeding(cupy, seed):
-    features, kernel, _, _ = arrays(seed)
-    logits = features @ kernel
-    on_host = badge_seeding(features, logits, 30, rng=np.random.default_rng(seed))
-    on_device = badge_seeding(cupy.asarray(features), cupy.asarray(logits), 30, rng=np.random.default_rng(seed))
-    rows_agree(on_host, on_device)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("n", [30, 300])
+def test_badge_seeding(cupy, n, dtype):
+    features, kernel, _, _ = arrays(n)
+    features, logits = features.astype(dtype), features @ kernel
+    on_host = badge_seeding(features, logits, n, rng=np.random.default_rng(n))
+    rows_agree(on_host, badge_seeding(cupy.asarray(features), cupy.asarray(logits), n, rng=np.random.default_rng(n)))
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("seed", range(3))
-def test_k_center_greedy(cupy, seed):
-    features = arrays(seed)[0]
+def test_k_center_greedy(cupy, seed, dtype):
+    features = arrays(seed)[0].astype(dtype)
     f, c = cupy.asarray(features[20:]), cupy.asarray(features[:20])
     rows_agree(k_center_greedy(features[20:], 30, centers=features[:20]), k_center_greedy(f, 30, centers=c))
     rows_agree(k_center_greedy(features[20:], 30), k_center_greedy(f, 30))
     on_host = k_center_greedy(features[20:], 30, rng=np.random.default_rng(seed))
     rows_agree(on_host, k_center_greedy(f, 30, rng=np.random.default_rng(seed)))
+
+
+def test_k_center_greedy_with_ties_and_duplicates(cupy):
+    features = np.random.default_rng(0).integers(-3, 4, size=(1000, 2)).astype(np.float32)
+    rows_agree(k_center_greedy(features, 1000), k_center_greedy(cupy.asarray(features), 1000))
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfal.kernels import k_center, k_center_greedy
-from tfal.kernels.xp import row_squares
+from tfal.kernels import k_center, k_center_greedy, nearest, tiles
+from tfal.kernels.k_center import _greedy, _rows_of_largest
+from tfal.kernels.points import Points
 
 from . import referee
+from .plain import plain_map
 
 V1_LABELED = np.array([(0, 0), (1, 0)], float)
 V1_POOL = np.array([(0, 1), (3, 0), (0, 4), (5, 5), (1, 1), (4, 0)], float)
@@ -22,22 +24,75 @@ def test_v1_with_a_tie(offset):
 
 
 def test_v1_distances_to_the_labeled():
-    points, centers = V1_POOL.astype(np.float32), V1_LABELED.astype(np.float32)
-    squared = k_center._to_nearest_center(points, row_squares(points), centers)
-    np.testing.assert_allclose(np.sqrt(squared), [1, 2, 4, 6.403124, 1, 3], atol=1e-6)
+    space = Points(V1_POOL, np.float32([2, 1]), plain_map)
+    picks = nearest.Nearest(space, plain_map)
+    picks.lower(2, lambda block: space.as_centers(V1_LABELED[block].astype(np.float32) - space.shift))
+    np.testing.assert_allclose(np.sqrt(picks.bound), [1, 2, 4, 6.403124, 1, 3], atol=1e-6)
 
 
+@pytest.fixture(params=[1, 2, 7, 1000])
+def groups_of(request, monkeypatch):
+    """How many rows are measured at a time: 1 is the plain algorithm made lazy, 1000 measures all rows each time."""
+    monkeypatch.setattr(k_center, "_group_size", lambda missing, m: request.param)
+
+
+@pytest.fixture(params=[1e-9, 1, 1e9])
+def refreshes_cost(request, monkeypatch):
+    """From a refresh after every round to none at all."""
+    cost = nearest.Nearest.refresh_cost
+    monkeypatch.setattr(nearest.Nearest, "refresh_cost", lambda self: request.param * cost(self))
+
+
+@pytest.mark.usefixtures("groups_of", "refreshes_cost")
 @pytest.mark.parametrize("offset", [0, 1000])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_equals_the_definition(seed, offset, monkeypatch):
-    # Blocks smaller than the data, so that several rows and columns of blocks are walked.
-    monkeypatch.setattr(k_center, "_BLOCK_ROWS", 30)
-    monkeypatch.setattr(k_center, "_BLOCK_CENTERS", 7)
+    # Tiles and blocks smaller than the data, so that several of rows and of centers are walked.
+    monkeypatch.setattr(tiles, "_TILE_BYTES", {"numpy": 1})
+    monkeypatch.setattr(tiles, "LEAST_ROWS", 30)
+    monkeypatch.setattr(nearest, "_MOST_CENTERS", 7)
     rng = np.random.default_rng(seed)
     features = (rng.normal(size=(100, 8)) + offset).astype(np.float32)
     centers = (rng.normal(size=(23, 8)) + offset).astype(np.float32)
-    expected = referee.k_center_greedy(features, 25, centers)
-    assert k_center_greedy(features, 25, centers=centers).tolist() == expected
+    expected = referee.k_center_greedy(features, 40, centers)
+    assert k_center_greedy(features, 40, centers=centers).tolist() == expected
+
+
+@pytest.mark.usefixtures("groups_of", "refreshes_cost")
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("seed", range(3))
+def test_equals_the_definition_on_a_grid_with_ties_and_duplicates(seed, dtype):
+    rng = np.random.default_rng(seed)
+    features = rng.integers(-3, 4, size=(90, 2)).astype(dtype)  # 49 places, exact distances
+    centers = features[rng.choice(90, 3)]
+    assert k_center_greedy(features, 90, centers=centers).tolist() == referee.k_center_greedy(features, 90, centers)
+
+
+def test_rows_of_largest_prefers_low_rows_and_names_the_first_left_out():
+    bound = np.array([5.0, 2, 7, 5, -1, 5, 2, 5])
+    assert [a.tolist() if i == 0 else a for i, a in enumerate(_rows_of_largest(bound, 3))] == [[0, 2, 3], 5, 5]
+    assert [a.tolist() if i == 0 else a for i, a in enumerate(_rows_of_largest(bound, 5))] == [[0, 2, 3, 5, 7], 5, 8]
+    assert [a.tolist() if i == 0 else a for i, a in enumerate(_rows_of_largest(bound, 8))] == [
+        list(range(8)),
+        -np.inf,
+        8,
+    ]
+
+
+def test_greedy_stops_where_a_row_left_out_might_be_farther():
+    rows, distances = np.array([2, 5, 9]), np.array([6.0, 8, 6])
+    pairs = np.array([[-1, 6, 4], [6, -1, 7], [4, 7, -1.0]])
+    assert _greedy(distances, pairs, rows, 5, 7, 3)[0] == [1, 0]  # then row 9 is at 4
+    assert _greedy(distances, pairs, rows, 6, 7, 3)[0] == [1, 0]  # row 2 comes before row 7
+    assert _greedy(distances, pairs, rows, 6, 1, 3)[0] == [1]  # and after row 1
+    taken, left = _greedy(distances, pairs, rows, -np.inf, 10, 2)
+    assert (taken, left.tolist()) == ([1, 0], [-1, -1, 4])
+
+
+def test_few_passes_serve_many_picks(passes):
+    features = np.random.default_rng(0).normal(size=(5000, 32))
+    assert len(set(k_center_greedy(features, 300).tolist())) == 300
+    assert 1 <= len(passes) <= 20
 
 
 def test_without_centers_starts_at_the_row_nearest_to_the_mean():

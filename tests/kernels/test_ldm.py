@@ -1,4 +1,4 @@
-"""least_disagree_metric against hand-computed vectors, a one-at-a-time referee and theory."""
+"""least_disagree_metric against a one-at-a-time referee and theory."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
+from tfal.kernels import hypotheses, least_disagree_metric
 from tfal.kernels import ldm as kernels_ldm
-from tfal.kernels import least_disagree_metric
 
 from . import referee
 
@@ -43,12 +43,12 @@ def noise_in_eighths(monkeypatch):
         def standard_normal(self, shape, dtype):
             return eighths(self.stream.standard_normal(shape, dtype=dtype))
 
-    class Noise(kernels_ldm._Noise):
+    class Noise(hypotheses.Noise):
         def __init__(self, *args):
             super().__init__(*args)
             self.stream = Stream(self.stream)
 
-    monkeypatch.setattr(kernels_ldm, "_Noise", Noise)
+    monkeypatch.setattr(kernels_ldm, "Noise", Noise)
 
 
 @pytest.fixture
@@ -63,76 +63,6 @@ def consumed(monkeypatch):
 
     monkeypatch.setattr(kernels_ldm, "_advance", counting)
     return counts
-
-
-# --- bookkeeping, by hand -----------------------------------------------------------------------------------
-
-V8_RHO = np.array([1, 1, 3, 1, 2, 3], np.int32)  # of M = 8
-V8_FLIPS = np.array([[0, 1, 0], [0, 0, 0], [0, 1, 1], [0, 0, 0], [1, 0, 0], [0, 1, 1]], bool)
-V8_LDM = np.array([[8, 1, 8], [8, 1, 8], [8, 1, 3], [8, 1, 3], [2, 1, 3], [2, 1, 3]]) / 8
-
-
-def test_v8_flips_and_shares_of_given_hypotheses():
-    pool, mc = [-0.3, 0.05, 0.4], [-0.9, -0.5, -0.1, 0.02, 0.2, 0.3, 0.6, 0.8]
-    kernel, bias = np.array([[0, 1]], np.float32), np.zeros(2, np.float32)
-    pool, mc = (
-        kernels_ldm._sorted_rows(np.array(x, np.float32)[:, None], kernel, bias, np.ones(2, bool)) for x in (pool, mc)
-    )
-    thresholds = np.array([0.1, -0.2, 0.5, 0.03, -0.6, 0.45], np.float32)
-    groups = np.zeros((1, kernels_ldm._GROUP, 2, 2), np.float32)
-    groups[0, :6, 1, 1] = -thresholds  # noise of class 1, bias
-    rho, flips = kernels_ldm._evaluate(pool, mc, np.full(3, 8, np.int32), groups, slice(0, 6))
-    np.testing.assert_array_equal(rho, V8_RHO)
-    np.testing.assert_array_equal(flips[:, np.argsort(pool.order)], V8_FLIPS)
-
-
-def test_rounding_can_tie_logits_that_no_exact_hypothesis_of_this_norm_would():
-    # Float32 steps by 1/16 at 1e6: logits (1e6, 1e6 + 1/16) and noise (0.04, 0) round to a tie, and the tie goes
-    # to class 0, although 0.04 is less than the margin of 1/16.
-    bias = np.array([1e6, 1e6 + 1 / 16], np.float32)
-    rows = kernels_ldm._sorted_rows(np.zeros((1, 1), np.float32), np.zeros((1, 2), np.float32), bias, np.ones(2, bool))
-    groups = np.zeros((1, kernels_ldm._GROUP, 2, 2), np.float32)
-    groups[0, 0, 0, 1] = 0.04
-    rho, flips = kernels_ldm._evaluate(rows, rows, np.full(1, 9, np.int32), groups, slice(0, 2))
-    assert (bias + groups[0, 0, :, 1]).argmax() == 0
-    assert (rho.tolist(), flips.tolist()) == ([1, 0], [[True], [False]])
-
-
-def test_v8_one_hypothesis_at_a_time():
-    counts, quiet = np.full(3, 8, np.int32), 0
-    quiets = []
-    for b in range(6):
-        counts, quiet, used = kernels_ldm._advance(counts, quiet, V8_RHO[b : b + 1], V8_FLIPS[b : b + 1], 10)
-        np.testing.assert_array_equal(counts / 8, V8_LDM[b])
-        assert used == 1
-        quiets.append(quiet)
-    assert quiets == [0, 1, 0, 1, 0, 1]
-
-
-@pytest.mark.parametrize("size", range(1, 7))
-def test_v8_as_one_block(size):
-    counts, quiet, used = kernels_ldm._advance(np.full(3, 8, np.int32), 0, V8_RHO[:size], V8_FLIPS[:size], 10)
-    np.testing.assert_array_equal(counts / 8, V8_LDM[size - 1])
-    assert (quiet, used) == ((size - 1) % 2, size)
-
-
-@pytest.mark.parametrize("split", range(1, 9))
-def test_v9_stops_after_three_quiet_hypotheses_and_drops_the_rest(split):
-    # One candidate; hypotheses 0, 3 and 8 flip it, and 8 would improve it, but comes after the stop.
-    rho = np.array([9, 1, 1, 5, 5, 6, 1, 1, 2], np.int32)
-    flips = np.array([1, 0, 0, 1, 1, 1, 0, 0, 1], bool)[:, None]
-    counts, quiet, used = kernels_ldm._advance(np.array([10], np.int32), 0, rho[:split], flips[:split], 3)
-    if quiet < 3:
-        counts, quiet, more = kernels_ldm._advance(counts, quiet, rho[split:], flips[split:], 3)
-        used += more
-    assert (counts.tolist(), quiet, used) == ([5], 3, 7)
-
-
-def test_v9_without_any_improvement():
-    counts, quiet, used = kernels_ldm._advance(
-        np.array([10], np.int32), 0, np.ones(8, np.int32), np.zeros((8, 1), bool), 3
-    )
-    assert (counts.tolist(), quiet, used) == ([10], 3, 3)
 
 
 def test_every_sigma_takes_at_least_patience_hypotheses(consumed):
@@ -151,37 +81,37 @@ def test_every_sigma_takes_at_least_patience_hypotheses(consumed):
 def test_equals_the_referee_bit_for_bit_where_arithmetic_is_exact(
     seed, tile_bytes, noise_in_eighths, consumed, monkeypatch
 ):
-    monkeypatch.setitem(kernels_ldm._TILE_BYTES, "numpy", tile_bytes)  # 1: tiles of the least height, 128
+    monkeypatch.setitem(hypotheses._TILE_BYTES, "numpy", tile_bytes)  # 1: tiles of the least height, 128
     case, sigmas = exact_case(seed), 2.0 ** np.arange(-10, 1)
-    expected, hypotheses = referee.least_disagree_metric(*case, np.random.default_rng(seed), sigmas, 5, eighths)
+    expected, total = referee.least_disagree_metric(*case, np.random.default_rng(seed), sigmas, 5, eighths)
     ldm = least_disagree_metric(*case, rng=np.random.default_rng(seed), sigmas=sigmas, patience=5)
     np.testing.assert_array_equal(ldm, expected)
-    assert sum(consumed) == hypotheses
+    assert sum(consumed) == total
     assert 0 < len(np.unique(expected)) < len(expected)
 
 
-def test_exact_case_has_ties_and_rows_that_cannot_flip(noise_in_eighths, monkeypatch):
-    """Shows that the test above walks the branches for ties and for rows left out."""
-    seen = {"tie": 0, "left out": 0}
-    flips, tiles = kernels_ldm._group_flips, kernels_ldm._tiles
+def test_exact_case_has_ties_and_rows_that_are_left_out(noise_in_eighths, monkeypatch):
+    """Shows that the test above walks the branches for ties, for rows left out, and for hypotheses left out."""
+    seen = {"tie": 0, "rows": 0, "most rows": 0}
+    flips = kernels_ldm.flips
 
-    def watching_flips(rows, tile, group):
-        logits = group @ rows.inputs[tile].T
-        own = np.take_along_axis(logits, rows.label[None, None, tile], axis=1) + rows.own[tile]
-        seen["tie"] += np.count_nonzero((logits + rows.others[:, tile]) == own)
-        return flips(rows, tile, group)
+    def watching_flips(tile, group):
+        logits = np.pad(group.transpose(1, 0, 2) @ tile.inputs.T, [(0, 0), (1, 0), (0, 0)])
+        own = np.take_along_axis(logits, tile.label[None, None], axis=1) + tile.own
+        seen["tie"] += np.count_nonzero((logits + tile.others) == own)
+        seen["rows"] += own.size
+        return flips(tile, group)
 
-    def watching_tiles(rows, classes, radius):
-        found = tiles(rows, classes, radius)
-        seen["left out"] += len(rows.reach) - (found[-1].stop if found else 0)
-        return found
+    class Noise(kernels_ldm.Noise):
+        def next(self, size):
+            seen["most rows"] += size * (300 + 260)
+            return super().next(size)
 
-    monkeypatch.setitem(kernels_ldm._TILE_BYTES, "numpy", 1)
-    monkeypatch.setattr(kernels_ldm, "_group_flips", watching_flips)
-    monkeypatch.setattr(kernels_ldm, "_tiles", watching_tiles)
+    monkeypatch.setattr(kernels_ldm, "flips", watching_flips)
+    monkeypatch.setattr(kernels_ldm, "Noise", Noise)
     least_disagree_metric(*exact_case(0), rng=np.random.default_rng(0), sigmas=2.0 ** np.arange(-10, 1))
     assert seen["tie"] > 1000
-    assert seen["left out"] > 1000
+    assert seen["rows"] < 0.7 * seen["most rows"]
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -201,7 +131,7 @@ def test_iii_block_size_changes_nothing(block, patience, monkeypatch, consumed):
     expected = least_disagree_metric(*case, rng=np.random.default_rng(5), patience=patience)
     total = sum(consumed)
     consumed.clear()
-    monkeypatch.setattr(kernels_ldm, "_BLOCK", block)
+    monkeypatch.setattr(hypotheses, "_BLOCK", block)
     ldm = least_disagree_metric(*case, rng=np.random.default_rng(5), patience=patience)
     np.testing.assert_array_equal(ldm, expected)
     assert sum(consumed) == total
@@ -211,24 +141,22 @@ def test_iii_block_size_changes_nothing(block, patience, monkeypatch, consumed):
 def test_little_memory_for_noise_changes_nothing(monkeypatch, consumed):
     case = relu_case(6)
     expected = least_disagree_metric(*case, rng=np.random.default_rng(6))
-    assert max(consumed) == kernels_ldm._BLOCK
+    assert max(consumed) == hypotheses._BLOCK
     consumed.clear()
-    monkeypatch.setattr(kernels_ldm, "_NOISE_BYTES", 1)
+    monkeypatch.setattr(hypotheses, "_NOISE_BYTES", 1)
     np.testing.assert_array_equal(least_disagree_metric(*case, rng=np.random.default_rng(6)), expected)
-    assert max(consumed) == kernels_ldm._GROUP
+    assert max(consumed) == hypotheses.GROUP
 
 
-def test_hypothesis_j_is_the_jth_block_of_the_stream():
-    alive = np.array([True, False, True, True])
-    raw = np.random.default_rng([7, 3]).standard_normal((40, 4, 5), dtype=np.float32)
-    noise = kernels_ldm._Noise([7, 3], np.float32(0.5), 5, alive)
-    start = 0
-    for size in (1, 7, 20, 12):
-        groups, place = noise.next(size)
-        got = groups.reshape(-1, 5, 3)[place]
-        np.testing.assert_array_equal(got, 0.5 * raw[start : start + size, alive].transpose(0, 2, 1))
-        assert place.start == start % kernels_ldm._GROUP
-        start += size
+@pytest.mark.parametrize("block", [1, 7, 32, 64])
+@pytest.mark.parametrize("group", [1, 16])
+def test_blocks_and_groups_change_nothing_where_arithmetic_is_exact(block, group, noise_in_eighths, monkeypatch):
+    case, sigmas = exact_case(3), 2.0 ** np.arange(-10, 1)
+    expected = least_disagree_metric(*case, rng=np.random.default_rng(5), sigmas=sigmas)
+    monkeypatch.setattr(hypotheses, "_BLOCK", block)
+    monkeypatch.setattr(kernels_ldm, "GROUP", group)
+    ldm = least_disagree_metric(*case, rng=np.random.default_rng(5), sigmas=sigmas)
+    np.testing.assert_array_equal(ldm, expected)
 
 
 # --- statistics and properties ------------------------------------------------------------------------------

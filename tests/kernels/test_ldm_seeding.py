@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfal.kernels import ldm_seeding
-from tfal.kernels.draw import draw_row
-from tfal.kernels.ldm_seeding import _cosine_distances, _ldm_seeding, _log_gamma, _unit_rows, _weights
+from tfal.kernels import draw, ldm_seeding
+from tfal.kernels.draw import _weights
+from tfal.kernels.ldm_seeding import _Directions, _ldm_seeding, _log_gamma
 
 from . import referee
+from .plain import plain_map, squared_distances
 
 V1_LDM = np.array([0, 0.1, 0.2, 0.4, 0.8])
 V7_FEATURES = np.array([(1, 0), (1, 1), (0, 1), (1, 2), (3, 1)], np.float32)
@@ -24,15 +25,19 @@ V7_NEXT = {
 }
 
 
-class Uniforms:
-    """A generator that hands out the given numbers."""
+class Place:
+    """A generator that always draws the same place, with coins that accept everything."""
 
-    def __init__(self, *numbers):
-        self.numbers = np.array(numbers)
+    def __init__(self, place):
+        self.place = place
 
-    def random(self, size):
-        assert size == len(self.numbers)
-        return self.numbers
+    def random(self, shape):
+        return np.tile([[self.place], [0.0]], shape[1])
+
+
+def cosine_distances(features):
+    """As the kernel computes them, but a row is not at distance 0 from itself if it is 0."""
+    return np.sqrt(squared_distances(_Directions(np.asarray(features, np.float32), plain_map)))
 
 
 GAMMA_VECTORS = {
@@ -78,29 +83,26 @@ def test_gamma_equals_the_formula_and_tail_mass_is_bounded(counts, data):
 
 
 def test_v11_a_row_of_zeros_is_at_distance_one():
-    unit = _unit_rows(np.array([(0, 0), (0, 0), (1, 0)], np.float32))
-    distances = [_cosine_distances(unit, np.array([i])).tolist() for i in range(3)]
-    assert distances == [[0, 1, 1], [1, 0, 1], [1, 1, 0]]
+    distances = cosine_distances([(0, 0), (0, 0), (1, 0)])
+    assert distances.tolist() == [[1, 1, 1], [1, 1, 1], [1, 1, 0]]  # to itself never matters: a pick is left out
 
 
 def test_cosine_distances_equal_the_matrix_and_stay_in_range():
     features = np.random.default_rng(0).normal(size=(50, 5)).astype(np.float32)
     features[7] = -3 * features[3]
     features[9] = 1e-25 * features[3]  # its squares underflow in float32
-    unit = _unit_rows(features)
-    distances = np.array([_cosine_distances(unit, np.array([i])) for i in range(50)])
+    distances = cosine_distances(features)
     np.testing.assert_allclose(distances, referee.cosine_distances(features), atol=1e-6)
-    assert (distances[3, 7], distances[3, 9]) == (2, 0)
+    assert (distances[3, 7], distances[3, 9], distances[9, 3]) == (2, 0, 0)
 
 
 # --- V7: the draws ------------------------------------------------------------------------------------------
 
 
 def v7_weights(picks):
-    unit = _unit_rows(V7_FEATURES)
-    closest = np.min([_cosine_distances(unit, np.array([i])) for i in picks], axis=0)
-    free = ~np.isin(np.arange(5), picks)
-    weights = _weights(_log_gamma(V1_LDM, 2), closest, free)
+    squared = squared_distances(_Directions(V7_FEATURES, plain_map))[:, picks].min(axis=1)
+    squared[picks] = -1
+    weights = _weights(squared, _log_gamma(V1_LDM, 2))
     return weights / weights.sum()
 
 
@@ -113,37 +115,23 @@ def test_v7_probabilities():
 
 @pytest.mark.parametrize(("u", "pick"), [(0.0, 1), (0.05, 1), (0.25, 2), (0.9, 2), (0.99, 3), (1 - 2**-53, 4)])
 def test_v7_inverse_cdf(u, pick):
-    assert _ldm_seeding(V1_LDM, V7_FEATURES, 2, Uniforms(u)).tolist() == [0, pick]
-
-
-def test_ii_v7_frequencies_of_the_second_pick():
-    draws = draw_row(np, v7_weights([0]), np.random.default_rng(0).random(100_000))
-    check_frequencies(np.bincount(draws, minlength=5), v7_weights([0]))
+    assert _ldm_seeding(V1_LDM, V7_FEATURES, 2, Place(u)).tolist() == [0, pick]
 
 
 def test_ii_v7_frequencies_over_seeds():
-    picks = np.array([ldm_seeding(V1_LDM[:4], V7_FEATURES[:4], 3, rng=np.random.default_rng(s)) for s in range(10_000)])
+    picks = np.array([ldm_seeding(V1_LDM[:4], V7_FEATURES[:4], 3, rng=np.random.default_rng(s)) for s in range(5000)])
     gamma = referee.ldm_gamma(V1_LDM[:4], 3)
     distances = referee.cosine_distances(V7_FEATURES[:4])
-    p = (gamma * distances[0]) ** 2
-    p /= p.sum()
-    check_frequencies(np.bincount(picks[:, 1], minlength=4), p)
+    check_frequencies(np.bincount(picks[:, 1], minlength=4), referee.probabilities(distances, gamma, [0]))
     for second in (1, 2, 3):
-        q = (gamma * np.minimum(distances[0], distances[second])) ** 2
         chosen = picks[picks[:, 1] == second]
-        check_frequencies(np.bincount(chosen[:, 2], minlength=4), q / q.sum())
+        p = referee.probabilities(distances, gamma, [0, second])
+        check_frequencies(np.bincount(chosen[:, 2], minlength=4), p)
 
 
 def check_frequencies(counts, p):
     total = counts.sum()
     assert np.all(np.abs(counts - total * p) <= 3 * np.sqrt(total * p * (1 - p)) + 1e-9)
-
-
-def test_draw_row_never_takes_weight_zero():
-    weights = np.array([0, 0, 2.0, 0, 1e-30, 0])
-    assert draw_row(np, weights, 0.0) == 2
-    assert draw_row(np, weights, 1 - 2**-53) in (2, 4)
-    assert set(draw_row(np, weights, np.random.default_rng(0).random(1000)).tolist()) == {2}
 
 
 # --- the whole function -------------------------------------------------------------------------------------
@@ -155,9 +143,12 @@ def case(seed, m=60, d=8):
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_equals_explicit_probabilities(seed):
+def test_one_proposal_at_a_time_equals_explicit_probabilities(seed, monkeypatch):
+    monkeypatch.setattr(draw, "_batch_size", lambda missing: 1)
+    monkeypatch.setattr(draw, "_refresh_pays", lambda *_: True)
     ldm, features = case(seed)
-    expected = referee.ldm_seeding(ldm, features, 15, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    expected = referee.ldm_seeding(ldm, features, [rng.random((2, 1))[0, 0] for _ in range(14)])
     picks = ldm_seeding(ldm, features, 15, rng=np.random.default_rng(seed))
     np.testing.assert_array_equal(picks, expected)
 
@@ -236,7 +227,7 @@ def test_one_direction_only_falls_back_to_gamma():
     # Every distance is 0: the second pick follows gamma among the rows not chosen.
     ldm = V1_LDM
     features = np.outer([1, 2, 3, 4, 5], [1.0, 2.0])
-    picks = np.array([ldm_seeding(ldm, features, 2, rng=np.random.default_rng(s)) for s in range(4000)])
+    picks = np.array([ldm_seeding(ldm, features, 2, rng=np.random.default_rng(s)) for s in range(2000)])
     assert np.all(picks[:, 0] == 0)
     p = np.array([0, 1, 1, 0.518993, 0.070238])
     check_frequencies(np.bincount(picks[:, 1], minlength=5), p / p.sum())

@@ -8,8 +8,9 @@ from hypothesis.extra import numpy as hnp
 from scipy.special import softmax
 from scipy.stats import entropy as scipy_entropy
 
-from tfal.errors import InputError
 from tfal.kernels import entropy, least_confidence, margin
+
+from .plain import check_refusal
 
 SCORES = [entropy, margin, least_confidence]
 LOGITS = np.array([(2, 0, 0), (1, 1, 0), (3, 2.9, 0)])
@@ -89,7 +90,4 @@ def test_dtypes_agree_and_inputs_stay_as_they_are(score):
     ],
 )
 def test_errors(score, logits, parts):
-    with pytest.raises(InputError) as error:
-        score(logits)
-    assert all(part in str(error.value) for part in parts)
-    assert "\n" not in str(error.value)
+    check_refusal(parts, score, logits)

@@ -2,18 +2,29 @@
 
 from tfal.kernels.badge import badge_seeding
 from tfal.kernels.k_center import k_center_greedy
+from tfal.kernels.kmeans import KMeans, kmeans, kmeans_plusplus
 from tfal.kernels.ldm import least_disagree_metric
 from tfal.kernels.ldm_seeding import ldm_seeding
+from tfal.kernels.neighbors import Neighbors, nearest_neighbors
+from tfal.kernels.pairwise import cosine_similarities, reduce_distances, squared_distances
 from tfal.kernels.top import top_n
 from tfal.kernels.uncertainty import entropy, least_confidence, margin
 
 __all__ = [
+    "KMeans",
+    "Neighbors",
     "badge_seeding",
+    "cosine_similarities",
     "entropy",
     "k_center_greedy",
+    "kmeans",
+    "kmeans_plusplus",
     "ldm_seeding",
     "least_confidence",
     "least_disagree_metric",
     "margin",
+    "nearest_neighbors",
+    "reduce_distances",
+    "squared_distances",
     "top_n",
 ]

@@ -2,10 +2,11 @@
 
 Source: Ash et al., "Deep Batch Active Learning by Diverse, Uncertain Gradient Lower Bounds", ICLR 2020.
 Differences from public code:
-- The embedding of a sample is the outer product of a = softmax(logits) - onehot(argmax) and its features f.
-  Dot products factorise as (a_i . a_j) * (f_i . f_j), so memory is m x (d + C) instead of m x (d * C).
+- The embedding of a sample is the outer product of e = softmax(logits) - onehot(argmax) and its features f.
+  Dot products factorise as (e_i . e_j) * (f_i . f_j), so no m x (d * C) array is needed.
+- Many draws share one pass over the features, by rejection, which leaves their law as it is.
 - A draw cannot hit a chosen row, so none is repeated. When every distance is 0, the rest is equally likely.
-- Squared distances below 1e-6 of the squared norms, which is float32 rounding, count as 0.
+- Squared distances below 2e-6 of a row's squared norm, which is float32 rounding, count as 0.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from tfal.kernels import check
-from tfal.kernels.draw import draw_row
-from tfal.kernels.uncertainty import checked_logits, log_softmax
-from tfal.kernels.xp import array_module, row_squares, to_numpy
+from tfal.kernels.draw import draw_spread
+from tfal.kernels.tiles import Each, fill, float32_rows, workers
+from tfal.kernels.uncertainty import log_softmax
+from tfal.kernels.xp import array_module, row_squares
 
-_ROUNDING = 1e-6
+_ROUNDING = 2e-6
 
 
 def badge_seeding(features: Any, logits: Any, n: int, *, rng: np.random.Generator) -> np.ndarray:
@@ -29,10 +31,11 @@ def badge_seeding(features: Any, logits: Any, n: int, *, rng: np.random.Generato
     proportional to its squared Euclidean distance to the nearest pick.
 
     Args:
-        features: inputs of the last layer, shape (m, d), float16/32/64, computed in float32, NumPy or CuPy.
-        logits: shape (m, C), float16/32/64, C >= 2; their softmax is computed in float64.
+        features: inputs of the last layer, shape (m, d), float16/32/64, NumPy (memory-mapped too) or CuPy. They are
+            read as float32 in tiles: memory beyond the inputs does not grow with d.
+        logits: shape (m, C), float16/32/64, C >= 2; their softmax is computed in float64, in tiles too.
         n: how many rows, from 1 to m.
-        rng: one uniform number per pick after the first is drawn from it.
+        rng: where the draws come from; none when n is 1.
 
     Returns:
         Unique int64 rows of shape (n,), in pick order, on the host.
@@ -48,34 +51,59 @@ def badge_seeding(features: Any, logits: Any, n: int, *, rng: np.random.Generato
         [2, 1]
     """
     xp = array_module(features, logits)
-    logits = checked_logits(xp, logits)
-    features = check.float_array(xp, "features", features, (len(logits), "d"))
+    logits = check.float_rows(xp, "logits", logits, ("n", "C"), limit=np.finfo(np.float64).max)
+    check.two_classes("logits", logits)
+    features = check.float_rows(xp, "features", features, (len(logits), "d"))
     n = check.whole_number("n", n, most=len(logits))
     return _badge_seeding(features, logits, n, check.generator(rng))
 
 
 def _badge_seeding(features: Any, logits: Any, n: int, rng: np.random.Generator) -> np.ndarray:
     xp = array_module(features)
-    errors = _softmax_errors(logits)
-    squares = row_squares(errors) * row_squares(features)
-    uniforms = xp.asarray(rng.random(n - 1))
-    closest = xp.full(len(features), np.inf)  # squared distance to the nearest pick
-    free = xp.ones(len(features), bool)
-    picks = xp.zeros(n, np.int64)
-    picks[0] = squares.argmax()
-    for k in range(1, n):
-        last = picks[k - 1 : k]  # a slice, because reading one number would wait for the device
-        free[last] = False
-        closest = xp.minimum(closest, _squared_distances(errors, features, squares, last))
-        closest[last] = 0
-        weights = xp.where(closest.max() > 0, closest, free.astype(np.float64))
-        picks[k] = draw_row(xp, weights, uniforms[k - 1])
-    return to_numpy(picks)
+    m = len(features)
+    with workers(xp) as each:
+        space = _Embeddings(features, logits, each)
+        first = int(space.squares.argmax())
+        return draw_spread(space, first, n, xp.zeros(m), xp.arange(m), rng, each)
+
+
+class _Embeddings:
+    """Outer products e f', kept as their two factors, of which e is at hand as length and direction."""
+
+    def __init__(self, features: Any, logits: Any, each: Each) -> None:
+        self.features, self.logits = features, logits
+
+        def squares(tile: slice) -> Any:
+            return row_squares(_softmax_errors(logits[tile])) * row_squares(float32_rows(features, tile))
+
+        width = 4 * features.shape[1] + 8 * logits.shape[1]
+        self.squares = fill(array_module(features), len(features), width, each, squares)  # |e|**2 * |f|**2
+
+    def rows(self, where: Any) -> tuple[Any, Any, Any, Any]:
+        lengths, directions = _polar(_softmax_errors(self.logits[where]))
+        return lengths, directions, float32_rows(self.features, where), self.squares[where][:, None]
+
+    def centers(self, where: Any) -> tuple[Any, Any, Any]:
+        _, directions, features, squares = self.rows(where)
+        return directions.T, _polar(features)[1].T, squares[:, 0]
+
+    def nearness(self, rows: tuple[Any, Any, Any, Any], centers: tuple[Any, Any, Any]) -> Any:
+        """2 x . c - |c|**2 of embeddings x and c."""
+        lengths, directions, features, _ = rows
+        center_directions, center_features, center_squares = centers
+        cosines = (directions @ center_directions) * (features @ center_features)
+        return cosines * lengths * (2 * array_module(cosines).sqrt(center_squares)) - center_squares
+
+    def squared(self, rows: tuple[Any, Any, Any, Any], nearness: Any) -> Any:
+        squares = rows[-1]
+        squared = squares - nearness
+        return array_module(squared).where(squared > _ROUNDING * squares, squared, 0)
 
 
 def _softmax_errors(logits: Any) -> Any:
-    """softmax - onehot(argmax) of float64 logits (m, C): the gradient of the loss at the predicted label."""
+    """softmax - onehot(argmax) of logits (m, C), float64: the gradient of the loss at the predicted label."""
     xp = array_module(logits)
+    logits = logits.astype(np.float64, copy=False)
     errors = xp.exp(log_softmax(xp, logits))
     predicted = xp.arange(len(errors)), logits.argmax(axis=1)
     errors[predicted] = 0
@@ -83,10 +111,8 @@ def _softmax_errors(logits: Any) -> Any:
     return errors
 
 
-def _squared_distances(errors: Any, features: Any, squares: Any, row: Any) -> Any:
-    """Squared distance of all embeddings to that of one `row`, an index array of shape (1,)."""
-    xp = array_module(features)
-    products = (errors @ errors[row][0]) * (features @ features[row][0])
-    norms = squares + squares[row]
-    distances = norms - 2 * products
-    return xp.where(distances > _ROUNDING * norms, distances, 0)
+def _polar(rows: Any) -> tuple[Any, Any]:
+    """Lengths (m, 1), float64, and directions (m, k), float32; a row of zeros has the direction zero."""
+    xp = array_module(rows)
+    lengths = xp.sqrt(row_squares(rows))[:, None]
+    return lengths, (rows / xp.where(lengths > 0, lengths, 1)).astype(np.float32)

@@ -3,21 +3,24 @@
 Source: Sener & Savarese, "Active Learning for Convolutional Neural Networks: A Core-Set Approach", ICLR 2018;
 its greedy 2-approximation, without the mixed integer program. Differences from public code:
 - Distances to the labeled samples are reduced block by block and never stored.
+- Many picks share one pass over the features: see `_pick_farthest`. They are those of the plain algorithm.
 - A picked row cannot be picked again, not even when every distance is 0.
-- Squared distances below 1e-6 of the squared norm, which is float32 rounding, count as 0.
+- Squared distances below 1e-6 of the squared norm, which is float32 rounding, count as 0. Rounding may also tell equal
+  rows apart, so that not the lowest of them is picked; where sums are exact, as for small integers, it does not.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from tfal.kernels import check
+from tfal.kernels.nearest import Nearest
+from tfal.kernels.points import Points, exact_shift, shifted
+from tfal.kernels.tiles import Each, fill, float32_rows, tiles, workers
 from tfal.kernels.xp import array_module, row_squares, to_numpy
-
-_ROUNDING = 1e-6
-_BLOCK_ROWS, _BLOCK_CENTERS = 4096, 512  # the largest block of distances in memory
 
 
 def k_center_greedy(
@@ -29,9 +32,10 @@ def k_center_greedy(
     `rng` None the row nearest to the mean. With `centers`, `rng` is not used.
 
     Args:
-        features: shape (m, d), float16/32/64, computed in float32, NumPy or CuPy.
+        features: shape (m, d), float16/32/64, NumPy (memory-mapped too) or CuPy. They are read as float32 in tiles:
+            memory beyond the inputs does not grow with d.
         n: how many rows, from 1 to m.
-        centers: features of the samples already labeled, shape (k, d), k >= 1, or None.
+        centers: features of the samples already labeled, shape (k, d), k >= 1, or None; read in tiles too.
         rng: where the first pick comes from when there are no centers.
 
     Returns:
@@ -47,9 +51,9 @@ def k_center_greedy(
         [3, 2]
     """
     xp = array_module(features, centers)
-    features = check.float_array(xp, "features", features, ("m", "d"))
+    features = check.float_rows(xp, "features", features, ("m", "d"))
     if centers is not None:
-        centers = check.float_array(xp, "centers", centers, ("k", features.shape[1]))
+        centers = check.float_rows(xp, "centers", centers, ("k", features.shape[1]))
     n = check.whole_number("n", n, most=len(features))
     if rng is not None:
         check.generator(rng)
@@ -58,52 +62,96 @@ def k_center_greedy(
 
 def _k_center_greedy(features: Any, n: int, centers: Any, rng: np.random.Generator | None) -> np.ndarray:
     xp = array_module(features)
-    mean = features.mean(axis=0, dtype=np.float64)
-    shift = _exact_shift(features, mean)
-    points = features - shift
-    squares = row_squares(points)
-    picks = xp.zeros(n, np.int64)
-    if centers is not None:
-        closest = _to_nearest_center(points, squares, centers - shift)
-        picks[0] = closest.argmax()
-    else:
-        closest = xp.full(len(points), np.inf)
-        to_mean = squares - 2 * (points @ (mean - shift).astype(np.float32))  # squared, up to a constant
-        picks[0] = to_mean.argmin() if rng is None else int(rng.integers(len(points)))
-    for k in range(1, n):
-        last = picks[k - 1 : k]  # a slice, because reading one number would wait for the device
-        squared = squares + squares[last] - 2 * (points @ points[last][0])
-        xp.minimum(closest, _without_rounding(squared, squares), out=closest)
-        closest[last] = -1  # below every distance; a minimum with one keeps it there
-        picks[k] = closest.argmax()
-    return to_numpy(picks)
+    with workers(xp) as each:
+        mean, variance = _mean_and_variance(features, each)
+        space = Points(features, exact_shift(mean, variance), each)
+        nearest = Nearest(space, each)
+        if centers is not None:
+            nearest.lower(len(centers), lambda block: space.as_centers(shifted(centers, block, space.shift)))
+        elif rng is None:
+            nearest.add([_nearest_to(space, mean, each)])
+        else:
+            nearest.add([int(rng.integers(len(features)))])
+        nearest.refresh()
+        _pick_farthest(nearest, n)
+    return np.array(nearest.picks, np.int64)
 
 
-def _exact_shift(features: Any, mean: Any) -> Any:
-    """The mean, rounded to a multiple of a power of two below the spread.
+def _pick_farthest(nearest: Nearest, n: int) -> None:
+    """Add picks up to `n`, one by one the farthest.
 
-    |x|^2 + |c|^2 - 2 x.c loses digits when all points lie far from the origin on one side: move the origin.
-    The rounding keeps coordinates such as integers exact, and with them ties.
+    Bounds only fall: among the rows of the largest bounds, a row whose distance exceeds every other bound is the
+    farthest of all. So only these are measured, until their bounds have fallen below others'. Each round either
+    finds a pick or lowers a bound. Once rounds have cost as much as a refresh, a refresh is next.
     """
-    xp = array_module(features)
-    variance = (row_squares(features).mean() - mean @ mean) / len(mean)
-    grid = 2.0 ** xp.floor(xp.log2(xp.maximum(variance, 1e-60)) / 2)
-    return (xp.rint(mean / grid) * grid).astype(np.float32)
+    xp = array_module(nearest.bound)
+    m, spent = len(nearest.bound), 0
+    while missing := n - len(nearest.picks):
+        rows, level, next_row = _rows_of_largest(nearest.bound, _group_size(missing, m))
+        spent += m + nearest.look_cost(len(rows))
+        distances, pairs = nearest.look(xp.asarray(rows))
+        taken, distances = _greedy(distances, pairs, rows, level, next_row, missing)
+        nearest.bound[xp.asarray(rows)] = xp.asarray(distances)
+        nearest.add(rows[taken].tolist())
+        if spent > nearest.refresh_cost():
+            nearest.refresh()
+            spent = 0
 
 
-def _to_nearest_center(points: Any, squares: Any, centers: Any) -> Any:
-    """Squared distance of every point to its nearest center, float64 (m,)."""
-    xp = array_module(points)
-    center_squares = row_squares(centers)
-    closest = xp.full(len(points), np.inf)
-    for top in range(0, len(points), _BLOCK_ROWS):
-        rows = slice(top, top + _BLOCK_ROWS)
-        for start in range(0, len(centers), _BLOCK_CENTERS):
-            block = slice(start, start + _BLOCK_CENTERS)
-            partial = center_squares[block] - 2 * (points[rows] @ centers[block].T)
-            closest[rows] = xp.minimum(closest[rows], partial.min(axis=1))
-    return _without_rounding(closest + squares, squares)
+def _group_size(missing: int, m: int) -> int:
+    """How many of `m` rows to measure at a time while so many picks are missing: their pairs should be about m."""
+    return min(max(4 * missing, 16), max(128, math.isqrt(m)))
 
 
-def _without_rounding(squared: Any, squares: Any) -> Any:
-    return array_module(squared).where(squared > _ROUNDING * squares, squared, 0)
+def _rows_of_largest(bound: Any, size: int) -> tuple[np.ndarray, float, int]:
+    """The `size` rows of the largest bounds, of equal ones the lowest rows; in row order, on the host.
+
+    Also the least of their bounds, and the first row left out that has that bound too (their number if there is none).
+    """
+    xp = array_module(bound)
+    m = len(bound)
+    if size >= m:
+        return np.arange(m), -np.inf, m
+    level = xp.partition(bound, m - size)[m - size]
+    above, equal = to_numpy(xp.flatnonzero(bound > level)), to_numpy(xp.flatnonzero(bound == level))
+    kept, left_out = np.split(equal, [size - len(above)])
+    return np.sort(np.concatenate([above, kept])), float(level), int(left_out[0]) if len(left_out) else m
+
+
+def _greedy(
+    distances: np.ndarray, pairs: np.ndarray, rows: np.ndarray, level: float, next_row: int, most: int
+) -> tuple[list[int], np.ndarray]:
+    """Positions of up to `most` picks among `rows`, while they surely are the farthest; and the distances after."""
+    taken: list[int] = []
+    while len(taken) < most:
+        i = int(distances.argmax())  # rows ascend, so the first of equal ones is the lowest row
+        if distances[i] < level or (distances[i] == level and rows[i] > next_row):
+            break
+        taken.append(i)
+        distances = np.minimum(distances, pairs[:, i])
+    return taken, distances
+
+
+def _mean_and_variance(features: Any, each: Each) -> tuple[Any, Any]:
+    """Mean (d,) and variance per coordinate, float64."""
+    m, d = features.shape
+
+    def sums(tile: slice) -> tuple[Any, Any]:
+        rows = float32_rows(features, tile)
+        return rows.sum(axis=0, dtype=np.float64), row_squares(rows).sum()
+
+    parts = each(sums, tiles(array_module(features), m, 4 * d))
+    mean = sum(part for part, _ in parts) / m
+    return mean, (sum(part for _, part in parts) / m - mean @ mean) / d
+
+
+def _nearest_to(space: Points, mean: Any, each: Each) -> int:
+    """The row nearest to the mean."""
+    direction = (mean - space.shift).astype(np.float32)
+
+    def squared(tile: slice) -> Any:  # up to a constant
+        points, squares = space.rows(tile)
+        return squares[:, 0] - 2 * (points @ direction)
+
+    m, d = space.features.shape
+    return int(fill(array_module(mean), m, 4 * d, each, squared).argmin())

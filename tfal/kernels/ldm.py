@@ -8,34 +8,26 @@ The law of the result is that of the authors' code. What differs is how it is co
 - Noise is keyed by the sigma: hypothesis j of sigma s is the j-th (d + 1, C) block of one stream. Results
   depend on the generator given, not on the block size.
 - Hypotheses are evaluated in blocks. Those drawn beyond the stopping one are dropped, which changes no law.
-- logits = L0 + E, with E = [F, 1] @ (sigma * noise): base labels are exact, small sigmas lose no digits.
-- Rows that provably cannot flip or improve are left out, tile by tile.
+- logits = L0 + E, with E = [F, 1] @ (sigma * noise): small sigmas lose no digits.
+- Noise is taken relative to class 0, which leaves every label as it is and saves a class.
+- Rows that provably cannot flip or improve are left out. The others are gathered in tiles, so that no copy of the
+  features is made.
 - Disagreements are counted as integers; the division by M comes last.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import reprlib
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from tfal.errors import InputError
 from tfal.kernels import check
-from tfal.kernels.xp import array_module, row_squares, to_numpy
-
-# Every matrix product takes _GROUP hypotheses (missing ones as zero noise) and a fixed tile of rows. So a
-# hypothesis has its place in a product of one shape, and is rounded alike, whatever the block size.
-_GROUP = 16
-_BLOCK = 64  # most hypotheses between two looks at the stopping rule
-_NOISE_BYTES = 1 << 28  # most memory for the noise of a block, one group apart
-_TILE_BYTES = {"numpy": 1 << 18, "cupy": 1 << 28}  # the logits of a tile: a CPU should keep them in its cache
-_TILE_ROWS = 128  # fewer rows would starve the matrix product
+from tfal.kernels.hypotheses import GROUP, LabeledRows, Noise, flips, grouped
+from tfal.kernels.tiles import Each, float32_rows, slices, tiles, workers
+from tfal.kernels.xp import array_module, to_numpy
 
 
 def least_disagree_metric(
@@ -55,7 +47,8 @@ def least_disagree_metric(
     in turn ends after `patience` consecutive hypotheses that lower no candidate's value.
 
     Args:
-        features: inputs of the last layer for the candidates, shape (n, d), float16/32/64, NumPy or CuPy.
+        features: inputs of the last layer for the candidates, shape (n, d), float16/32/64, NumPy (memory-mapped
+            too) or CuPy.
         mc_features: the same for the Monte-Carlo inputs, a random sample of the data, shape (M, d).
         kernel: weights of the last layer, shape (d, C), C >= 2.
         bias: shape (C,).
@@ -66,8 +59,8 @@ def least_disagree_metric(
 
     Returns:
         float64 of shape (n,), multiples of 1/M in [0, 1], in the array module of the inputs; 1 means that no
-        hypothesis flipped the candidate. All arithmetic is float32 with integer counts; beyond the inputs,
-        memory holds a few copies of the features and of the (n + M, C) base logits, and tiles.
+        hypothesis flipped the candidate. All arithmetic is float32 with integer counts. Memory beyond the inputs
+        holds a few numbers per row, the noise of a block of hypotheses, and tiles; it does not grow with d or C.
 
     Raises:
         InputError: shapes that disagree, integer arrays, values not finite or above 1e15, unusable sigmas or
@@ -83,9 +76,9 @@ def least_disagree_metric(
         True
     """
     xp = array_module(features, mc_features, kernel, bias)
-    features = check.float_array(xp, "features", features, ("n", "d"))
+    features = check.float_rows(xp, "features", features, ("n", "d"))
     d = features.shape[1]
-    mc_features = check.float_array(xp, "mc_features", mc_features, ("M", d))
+    mc_features = check.float_rows(xp, "mc_features", mc_features, ("M", d))
     kernel = check.float_array(xp, "kernel", kernel, (d, "C"))
     check.two_classes("kernel", kernel)
     bias = check.float_array(xp, "bias", bias, (kernel.shape[1],))
@@ -106,17 +99,6 @@ def _checked_sigmas(sigmas: Sequence[float] | np.ndarray | None) -> list[np.floa
     return list(scales.astype(np.float32))
 
 
-class _Rows(NamedTuple):
-    """Candidates or Monte-Carlo inputs, the nearest to flipping first."""
-
-    inputs: Any  # [F, 1], float32 (n, d + 1)
-    own: Any  # logit of the base label, (n,)
-    others: Any  # logits of the other classes, -inf at the base label, (C, n)
-    label: Any  # base label, (n,)
-    reach: np.ndarray  # smallest norm of a perturbation that can flip the row, ascending, on the host
-    order: Any  # where each row stood before sorting
-
-
 def _least_disagree_metric(
     features: Any,
     mc_features: Any,
@@ -127,150 +109,93 @@ def _least_disagree_metric(
     patience: int,
 ) -> Any:
     xp = array_module(features)
-    # A column that is 0 in every row moves no logit. Its noise is drawn but not multiplied.
-    used = (features != 0).any(axis=0) | (mc_features != 0).any(axis=0)
-    alive = xp.concatenate([used, xp.ones(1, bool)])
-    pool, mc = (_sorted_rows(f, kernel, bias, alive) for f in (features, mc_features))
-    alive = to_numpy(alive)
-    counts = xp.full(len(features), len(mc_features), dtype=np.int32)
-    with _tile_workers(xp) as each:
+    with workers(xp) as each:
+        # A column that is 0 in every row moves no logit. Its noise is drawn but not multiplied.
+        alive = _used_columns(features, each) | _used_columns(mc_features, each)
+        layer = xp.concatenate([kernel[xp.asarray(alive)], bias[None]]).T
+        pool, mc = (LabeledRows(f, alive, layer, each) for f in (features, mc_features))
+        counts = xp.full(len(features), len(mc_features), dtype=np.int32)
         for s, sigma in enumerate(sigmas):
-            noise = _Noise([root, s], sigma, kernel.shape[1], alive)
-            counts = _search_sigma(pool, mc, counts, noise, patience, each)
-    ldm = xp.empty(len(features))
-    ldm[pool.order] = counts / len(mc_features)
-    return ldm
+            _search_sigma(pool, mc, counts, Noise([root, s], sigma, len(bias), alive), patience, each)
+    return counts / len(mc_features)
 
 
-def _sorted_rows(features: Any, kernel: Any, bias: Any, alive: Any) -> _Rows:
-    """Base logits and labels, sorted by the margin over the norm of [f, 1]: rows out of reach are the last."""
-    xp = array_module(features)
-    inputs = xp.concatenate([features, xp.ones((len(features), 1), np.float32)], axis=1)[:, alive]
-    logits = (features @ kernel + bias).T
-    slack = 1e-6 * xp.abs(logits).max(axis=0)  # logits closer than rounding can tie, and a tie can flip
-    label, rows = logits.argmax(axis=0), xp.arange(len(features))
-    own = logits[label, rows]
-    logits[label, rows] = -np.inf
-    reach = (own - logits.max(axis=0) - slack) / xp.sqrt(row_squares(inputs)).astype(np.float32)
-    order = xp.argsort(reach, kind="stable")
-    return _Rows(inputs[order], own[order], logits[:, order], label[order], to_numpy(reach[order]), order)
+def _used_columns(features: Any, each: Each) -> np.ndarray:
+    """Which columns are not 0 in every row, bool (d,), on the host."""
+    m, d = features.shape
+    used = each(
+        lambda tile: to_numpy((float32_rows(features, tile) != 0).any(axis=0)), tiles(array_module(features), m, 4 * d)
+    )
+    return np.logical_or.reduce(used)
 
 
-class _Noise:
-    """The hypotheses of one sigma, one after the other: the (d + 1, C) blocks of its random stream."""
-
-    def __init__(self, key: list[int], sigma: np.float32, classes: int, alive: np.ndarray) -> None:
-        self.stream = np.random.default_rng(key)
-        self.sigma, self.classes, self.alive = sigma, classes, alive
-        self.drawn = 0
-        largest = _NOISE_BYTES // (4 * alive.size * classes) // _GROUP * _GROUP
-        self.most = min(_BLOCK, max(_GROUP, largest))
-
-    def next(self, size: int) -> tuple[np.ndarray, slice]:
-        """The next `size` hypotheses times sigma, as (groups, _GROUP, C, d + 1), and their place therein."""
-        first = self.drawn % _GROUP
-        self.drawn += size
-        groups = -(-(first + size) // _GROUP)
-        padded = np.zeros((groups * _GROUP, self.classes, int(self.alive.sum())), np.float32)
-        normals = self.stream.standard_normal((size, self.alive.size, self.classes), dtype=np.float32)
-        padded[first : first + size] = (self.sigma * normals).transpose(0, 2, 1)[:, :, self.alive]
-        return padded.reshape(groups, _GROUP, *padded.shape[1:]), slice(first, first + size)
-
-
-def _search_sigma(pool: _Rows, mc: _Rows, counts: Any, noise: _Noise, patience: int, each: Any) -> Any:
+def _search_sigma(pool: LabeledRows, mc: LabeledRows, counts: Any, noise: Noise, patience: int, each: Each) -> None:
     """Lower `counts` with the hypotheses of one sigma until `patience` consecutive ones improve nothing."""
-    size, quiet = -(-patience // _GROUP) * _GROUP, 0
+    by_count = (-counts).argsort()
+    size, quiet = -(-patience // GROUP) * GROUP, 0
     while quiet < patience:
         size = min(size, noise.most)
-        groups, block = noise.next(size)
-        rho, flips = _evaluate(pool, mc, counts, groups, block, each)
-        counts, quiet, _ = _advance(counts, quiet, rho, flips, patience)
+        drawn, radius = noise.next(size)
+        hypotheses = array_module(counts).asarray(drawn)
+        rho = _disagreements(mc, hypotheses, radius, each)
+        rows, lowers = _lowered_rows(pool, counts, by_count, hypotheses, rho, radius, each)
+        counts[rows], quiet, _ = _advance(counts[rows], quiet, rho, lowers, patience)
         size *= 2
-    return counts
 
 
-def _evaluate(
-    pool: _Rows, mc: _Rows, counts: Any, groups: np.ndarray, block: slice, each: Any = map
+def _disagreements(mc: LabeledRows, hypotheses: Any, radius: float, each: Each) -> Any:
+    """How many Monte-Carlo inputs every hypothesis relabels, int32 (B,)."""
+    xp = array_module(hypotheses)
+    groups = [grouped(hypotheses[part]) for part in slices(len(hypotheses), GROUP)]
+    rows = xp.flatnonzero(mc.reach <= radius)
+
+    def work(place: slice) -> Any:
+        tile = mc.tile(rows[place])
+        return xp.concatenate([flips(tile, group).sum(axis=1, dtype=np.int32) for group in groups])
+
+    return sum(each(work, mc.places(len(rows))), xp.zeros(len(hypotheses), np.int32))
+
+
+def _lowered_rows(
+    pool: LabeledRows, counts: Any, by_count: Any, hypotheses: Any, rho: Any, radius: float, each: Each
 ) -> tuple[Any, Any]:
-    """Of every hypothesis of a block: how many of M it relabels, int32 (B,); what candidates, bool (B, n)."""
-    xp = array_module(counts)
-    classes, radii = groups.shape[2], [_radius(group) for group in groups]
-    groups = xp.asarray(groups)
-    rho = xp.zeros(groups.shape[:2], np.int32)
-    for relabelled in each(lambda tile: _flips(mc, tile, groups, radii).sum(axis=2), _tiles(mc, classes, max(radii))):
-        rho += relabelled
-    rho = rho.ravel()[block]
-    lowest = rho.min()
-    # A tile without a count above all of rho has no row that could improve.
-    tiles = [tile for tile in _tiles(pool, classes, max(radii)) if counts[tile].max() > lowest]
-    flips = xp.zeros((*groups.shape[:2], len(counts)), bool)
-    for tile, flipped in zip(tiles, each(lambda tile: _flips(pool, tile, groups, radii), tiles), strict=True):
-        flips[:, :, tile] = flipped
-    return rho, flips.reshape(-1, len(counts))[block]
+    """The rows whose count some of the hypotheses lower, (k,), and which of them do, bool (B, k).
 
-
-def _radius(group: np.ndarray) -> float:
-    """Upper bound on the norm of a difference of two classes' noise; by Cauchy-Schwarz it bounds flips."""
-    norms = np.sqrt(np.einsum("gcd,gcd->gc", group, group))
-    return 1.001 * float(np.partition(norms, -2, axis=1)[:, -2:].sum(axis=1).max())
-
-
-def _tiles(rows: _Rows, classes: int, radius: float) -> list[slice]:
-    """Fixed tiles of rows, up to the last row that a perturbation of norm `radius` can flip."""
-    xp = array_module(rows.own)
-    height = max(_TILE_ROWS, _TILE_BYTES[xp.__name__] // (4 * _GROUP * classes))
-    last = int(np.searchsorted(rows.reach, radius, side="right"))
-    return [slice(start, min(start + height, len(rows.reach))) for start in range(0, last, height)]
-
-
-def _flips(rows: _Rows, tile: slice, groups: Any, radii: list[float]) -> Any:
-    """Whether each hypothesis changes the label of each row of a tile, bool (groups, _GROUP, rows)."""
-    flips = array_module(groups).zeros((*groups.shape[:2], tile.stop - tile.start), bool)
-    for g, radius in enumerate(radii):
-        if rows.reach[tile.start] <= radius:
-            flips[g] = _group_flips(rows, tile, groups[g])
-    return flips
-
-
-def _group_flips(rows: _Rows, tile: slice, group: Any) -> Any:
-    xp = array_module(group)
-    _, classes, width = group.shape
-    height = tile.stop - tile.start
-    logits = (group.reshape(-1, width) @ rows.inputs[tile].T).reshape(-1, classes, height)
-    at_label = rows.label[tile] * height + xp.arange(height)
-    own = logits.reshape(-1, classes * height).take(at_label, axis=1) + rows.own[tile]
-    logits += rows.others[:, tile]
-    best = logits.max(axis=1)
-    flips = best > own
-    ties = best == own
-    # The test spares a CPU the slow argmax. A GPU would have to wait for its answer.
-    if xp is not np or ties.any():
-        flips |= ties & (logits.argmax(axis=1) < rows.label[tile])  # argmax gives a tie to the lower class
-    return flips
-
-
-@contextlib.contextmanager
-def _tile_workers(xp: Any) -> Iterator[Any]:
-    """A `map` over tiles: on a CPU one thread a core, and single-threaded matrix products.
-
-    Products of this size gain little when they are themselves split over threads, and on a busy machine their
-    threads wait for each other: that made a call up to 20 times slower.
+    Rows from large to small counts meet hypotheses from small to large ones, so that a tile of rows can leave out
+    the hypotheses that lower none of its counts.
     """
-    if xp is not np:
-        yield map
-        return
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as executor:
-        yield executor.map
+    xp = array_module(counts)
+    by_rho = rho.argsort()
+    least = to_numpy(rho[by_rho])[::GROUP]
+    groups = [by_rho[part] for part in slices(len(rho), GROUP)]
+    noise = [grouped(hypotheses[group]) for group in groups]
+    rows = by_count[(counts[by_count] > least[0]) & (pool.reach[by_count] <= radius)]
+
+    def work(place: slice) -> tuple[Any, Any]:
+        where = rows[place]
+        tile, tops = pool.tile(where), counts[where]
+        lowers = xp.zeros((len(rho), len(where)), bool)
+        top = int(tops.max())
+        for group, change, low in zip(groups, noise, least, strict=True):
+            if low >= top:
+                break
+            lowers[group] = flips(tile, change) & (rho[group][:, None] < tops)
+        found = xp.flatnonzero(lowers.any(axis=0))
+        return where[found], lowers[:, found]
+
+    parts = [(rows[:0], xp.zeros((len(rho), 0), bool)), *each(work, pool.places(len(rows)))]
+    return xp.concatenate([where for where, _ in parts]), xp.concatenate([lowers for _, lowers in parts], axis=1)
 
 
 def _advance(counts: Any, quiet: int, rho: Any, flips: Any, patience: int) -> tuple[Any, int, int]:
     """Take the hypotheses of a block in order, up to the one that makes `patience` without an improvement.
 
     Args:
-        counts: smallest disagreement count so far of every candidate, int32 (n,).
+        counts: smallest disagreement count so far of some candidates, int32 (k,).
         quiet: consecutive hypotheses without an improvement so far.
         rho: disagreement count of every hypothesis, int32 (B,).
-        flips: whether a hypothesis relabels a candidate, bool (B, n).
+        flips: whether a hypothesis relabels a candidate, bool (B, k). Those that would not lower its count may be
+            left out.
         patience: where `quiet` stops the search.
 
     Returns:

@@ -7,7 +7,7 @@ the mass of the head and clips at 1. Differences, in cases that are undefined th
 - All LDM 0: every weight is 1. More than n zeros: a warning that the Monte-Carlo set is too small.
 - Fewer than n distinct directions: the rest is drawn by the weights alone, not by weight times distance 0.
 - Weights stay logarithms, so a steep fall does not underflow.
-- One matrix-vector product per pick instead of the n x n distance matrix.
+- No n x n distance matrix: many draws share one pass over the features, by rejection, which leaves their law as it is.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ import numpy as np
 
 from tfal.errors import InputError
 from tfal.kernels import check
-from tfal.kernels.draw import draw_row
-from tfal.kernels.xp import array_module, row_squares, to_numpy
+from tfal.kernels.draw import draw_spread
+from tfal.kernels.points import squared_norms
+from tfal.kernels.tiles import Each, float32_rows, workers
+from tfal.kernels.xp import array_module, to_numpy
 
 _SAME_DIRECTION = 1e-5  # a smaller cosine distance counts as 0
 
@@ -34,9 +36,10 @@ def ldm_seeding(ldm: Any, features: Any, n: int, *, rng: np.random.Generator) ->
 
     Args:
         ldm: least disagree metric of the candidates, shape (m,), float16/32/64, in [0, 1], NumPy or CuPy.
-        features: shape (m, d), float16/32/64, computed in float32.
+        features: shape (m, d), float16/32/64, NumPy (memory-mapped too) or CuPy. They are read as float32 in tiles:
+            memory beyond the inputs does not grow with d.
         n: how many rows, from 1 to m.
-        rng: one uniform number per pick after the first is drawn from it; none when n is 1 or m.
+        rng: where the draws come from; none when n is 1 or m.
 
     Returns:
         Unique int64 rows of shape (n,), in pick order, on the host. For n = m: all rows in ascending LDM.
@@ -56,7 +59,7 @@ def ldm_seeding(ldm: Any, features: Any, n: int, *, rng: np.random.Generator) ->
     """
     xp = array_module(ldm, features)
     ldm = check.float_array(xp, "ldm", ldm, ("m",), dtype=np.float64)
-    features = check.float_array(xp, "features", features, (len(ldm), "d"))
+    features = check.float_rows(xp, "features", features, (len(ldm), "d"))
     n = check.whole_number("n", n, most=len(ldm))
     rng = check.generator(rng)
     values = to_numpy(ldm)
@@ -80,17 +83,8 @@ def _ldm_seeding(ldm: np.ndarray, features: Any, n: int, rng: np.random.Generato
         return order[:n]
     xp = array_module(features)
     log_gamma = xp.asarray(_log_gamma(ldm[order], n))
-    unit = _unit_rows(features[xp.asarray(order)])
-    uniforms = xp.asarray(rng.random(n - 1))
-    closest = xp.full(len(ldm), np.inf, np.float32)  # distance to the nearest pick
-    free = xp.ones(len(ldm), bool)
-    picks = xp.zeros(n, np.int64)  # positions in `order`; the first pick is position 0
-    for k in range(1, n):
-        last = picks[k - 1 : k]  # a slice, because reading one number would wait for the device
-        free[last] = False
-        closest = xp.minimum(closest, _cosine_distances(unit, last))
-        picks[k] = draw_row(xp, _weights(log_gamma, closest, free), uniforms[k - 1])
-    return order[to_numpy(picks)]
+    with workers(xp) as each:
+        return draw_spread(_Directions(features, each), int(order[0]), n, log_gamma, xp.asarray(order), rng, each)
 
 
 def _log_gamma(ldm: np.ndarray, n: int) -> np.ndarray:
@@ -103,27 +97,26 @@ def _log_gamma(ldm: np.ndarray, n: int) -> np.ndarray:
     return np.minimum(log_gamma, 0)
 
 
-def _unit_rows(features: Any) -> Any:
-    """Rows of length 1; a row of zeros stays one."""
-    xp = array_module(features)
-    norms = xp.sqrt(row_squares(features)).astype(np.float32)
-    return features / xp.where(norms > 0, norms, 1)[:, None]
+class _Directions:
+    """Rows under the cosine distance. Only the centers are brought to length 1, which spares a copy of the rows."""
 
+    def __init__(self, features: Any, each: Each) -> None:
+        xp = array_module(features)
+        self.features = features
+        squares = squared_norms(features, 0.0, each)
+        self.lengths = xp.where(squares > 0, xp.sqrt(squares), 1).astype(np.float32)  # 1: a row of zeros stays one
 
-def _cosine_distances(unit: Any, row: Any) -> Any:
-    """Cosine distance in [0, 2] of all rows to one `row`, an index array of shape (1,)."""
-    xp = array_module(unit)
-    distances = xp.clip(1 - unit @ unit[row][0], 0, 2)
-    distances[distances < _SAME_DIRECTION] = 0
-    distances[row] = 0  # a row of zeros too is at distance 0 from itself
-    return distances
+    def rows(self, where: Any) -> tuple[Any, Any]:
+        return float32_rows(self.features, where), self.lengths[where][:, None]
 
+    def centers(self, where: Any) -> Any:
+        features, lengths = self.rows(where)
+        return (features / lengths).T
 
-def _weights(log_gamma: Any, closest: Any, free: Any) -> Any:
-    """Weights to draw with, the largest 1: (gamma * D)**2, or gamma when that is 0 in every free row."""
-    xp = array_module(closest)
-    with np.errstate(divide="ignore"):
-        log_weights = xp.where(free, 2 * (log_gamma + xp.log(closest.astype(np.float64))), -np.inf)
-    spent = xp.isneginf(log_weights.max())
-    log_weights = xp.where(spent, xp.where(free, log_gamma, -np.inf), log_weights)
-    return xp.exp(log_weights - log_weights.max())
+    def nearness(self, rows: tuple[Any, Any], centers: Any) -> Any:
+        return rows[0] @ centers
+
+    def squared(self, rows: tuple[Any, Any], nearness: Any) -> Any:
+        xp = array_module(nearness)
+        distances = xp.clip(1 - nearness / rows[1], 0, 2)
+        return xp.where(distances < _SAME_DIRECTION, 0, distances) ** 2

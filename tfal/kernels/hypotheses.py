@@ -1,0 +1,136 @@
+"""Hypotheses around a last layer, and the rows that they relabel: the inner part of the least disagree metric.
+
+Letters: n rows, d features, C classes, B hypotheses, G hypotheses of a group. `width` is the number of features that
+are not 0 everywhere, plus one for the bias.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tfal.kernels.tiles import CORES, Each, float32_rows, slices, tiles
+from tfal.kernels.xp import array_module, row_squares
+
+GROUP = 16  # hypotheses of one matrix product
+_BLOCK = 64  # most hypotheses between two looks at the stopping rule
+_NOISE_BYTES = 1 << 26  # most memory for the noise of a block, one group apart
+_MOST_PAIRS = 64  # classes up to which all pairs are compared for a closer bound
+_TILE_BYTES = {"numpy": 1 << 19, "cupy": 1 << 28}  # the logits of a tile: a CPU should keep them in its cache
+_TILE_ROWS = 128  # fewer rows would starve the matrix product
+
+
+class Noise:
+    """The hypotheses of one sigma, one after the other: the (d + 1, C) blocks of its random stream."""
+
+    def __init__(self, key: list[int], sigma: np.float32, classes: int, alive: np.ndarray) -> None:
+        self.stream = np.random.default_rng(key)
+        self.sigma, self.classes, self.alive = sigma, classes, np.append(alive, True)
+        largest = _NOISE_BYTES // (4 * self.alive.size * classes) // GROUP * GROUP
+        self.most = min(_BLOCK, max(GROUP, largest))
+
+    def next(self, size: int) -> tuple[np.ndarray, float]:
+        """The next `size` hypotheses as float32 (size, C - 1, width), and an upper bound on their effect.
+
+        Class 0 is taken off the others, which moves no label and saves a column. By Cauchy-Schwarz, no difference of
+        two logits of a row changes by more than the bound times the norm of [f, 1].
+        """
+        normals = self.stream.standard_normal((size, self.alive.size, self.classes), dtype=np.float32)
+        noise = (self.sigma * normals).transpose(0, 2, 1)[:, :, self.alive]
+        return noise[:, 1:] - noise[:, :1], 1.001 * _largest_difference(noise)
+
+
+def _largest_difference(noise: np.ndarray) -> float:
+    """Norm of the largest difference of two classes' noise (size, C, width), or an upper bound."""
+    squares = np.einsum("bcw,bcw->bc", noise, noise)
+    if noise.shape[1] > _MOST_PAIRS:
+        return float(np.sqrt(np.partition(squares, -2, axis=1)[:, -2:]).sum(axis=1).max())
+    pairs = squares[:, :, None] + squares[:, None] - 2 * noise @ noise.transpose(0, 2, 1)
+    return float(np.sqrt(pairs.max()))
+
+
+def grouped(hypotheses: Any) -> Any:
+    """(G, C - 1, width) as (C - 1, G, width), which keeps the logits of a class together."""
+    return array_module(hypotheses).ascontiguousarray(hypotheses.transpose(1, 0, 2))
+
+
+class Tile(NamedTuple):
+    """Some rows and their base logits."""
+
+    inputs: Any  # [f, 1], float32 (rows, width)
+    label: Any  # base label, (rows,)
+    own: Any  # logit of the base label, (rows,)
+    others: Any  # logits, -inf at the base label, (C, rows)
+
+
+class LabeledRows:
+    """Features of any float dtype under a last layer. Only n numbers are kept; the rest is read and made in tiles."""
+
+    def __init__(self, features: Any, alive: np.ndarray, layer: Any, each: Each) -> None:
+        """`layer` is [kernel, bias] without the features that are not `alive`, transposed, (C, width)."""
+        xp = array_module(features)
+        self.features, self.layer = features, layer
+        self.columns = None if alive.all() else xp.asarray(np.flatnonzero(alive))
+        self.label = xp.zeros(len(features), np.int64)
+        self.reach = xp.zeros(len(features), np.float32)  # least norm of a perturbation that can flip the row
+
+        def work(where: slice) -> None:
+            inputs, logits = self._read(where)
+            self.label[where] = logits.argmax(axis=0)
+            slack = 1e-6 * xp.abs(logits).max(axis=0)  # logits closer than rounding can tie, and a tie can flip
+            own, others = _set_apart(logits, self.label[where])
+            self.reach[where] = (own - others.max(axis=0) - slack) / xp.sqrt(row_squares(inputs))
+
+        each(work, tiles(xp, len(features), 4 * sum(layer.shape)))
+
+    def tile(self, where: Any) -> Tile:
+        """The rows `where`, an index array."""
+        inputs, logits = self._read(where)
+        label = self.label[where]
+        return Tile(inputs, label, *_set_apart(logits, label))
+
+    def _read(self, where: Any) -> tuple[Any, Any]:
+        """[f, 1] of rows, (rows, width), and their base logits, (C, rows)."""
+        xp = array_module(self.layer)
+        features = float32_rows(self.features, where)
+        if self.columns is not None:
+            features = features.take(self.columns, axis=1)
+        inputs = xp.concatenate([features, xp.ones((len(features), 1), np.float32)], axis=1)
+        return inputs, self.layer @ inputs.T
+
+    def places(self, rows: int) -> list[slice]:
+        """Cuts so many rows into tiles for `flips`, the same number for every core."""
+        xp = array_module(self.layer)
+        cores = CORES if xp is np else 1
+        rounds = -(-rows * 4 * GROUP * len(self.layer) // (_TILE_BYTES[xp.__name__] * cores))
+        height = max(_TILE_ROWS, -(-rows // max(rounds * cores, 1)))
+        return slices(rows, height)
+
+
+def _set_apart(logits: Any, label: Any) -> tuple[Any, Any]:
+    """The logits (C, rows) at the label, (rows,), and the same array with -inf there."""
+    at_label = label, array_module(logits).arange(len(label))
+    own = logits[at_label]
+    logits[at_label] = -np.inf
+    return own, logits
+
+
+def flips(tile: Tile, group: Any) -> Any:
+    """Whether each hypothesis of a group (C - 1, G, width) changes the label of each row, bool (G, rows)."""
+    xp = array_module(group)
+    classes, size, width = group.shape
+    height = len(tile.label)
+    logits = xp.empty((classes + 1, size, height), np.float32)
+    logits[0] = 0
+    xp.matmul(group.reshape(-1, width), tile.inputs.T, out=logits[1:].reshape(-1, height))
+    at_label = tile.label * (size * height) + xp.arange(size * height).reshape(size, height)
+    own = logits.ravel().take(at_label) + tile.own
+    logits += tile.others[:, None]
+    best = logits.max(axis=0)
+    flipped = best > own
+    ties = best == own
+    # The test spares a CPU the slow argmax. A GPU would have to wait for its answer.
+    if xp is not np or ties.any():
+        flipped |= ties & (logits.argmax(axis=0) < tile.label)  # argmax gives a tie to the lower class
+    return flipped

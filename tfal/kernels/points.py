@@ -1,0 +1,78 @@
+"""Rows as points of Euclidean space, read in tiles and seen from a point near their mean.
+
+|x - c|^2 = |x|^2 + |c|^2 - 2 x.c loses digits when all points lie far from the origin on one side: move the origin.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tfal.kernels.tiles import Each, fill, float32_rows
+from tfal.kernels.xp import array_module, row_squares
+
+ROUNDING = 1e-6  # a squared distance below this share of the squared norms is float32 rounding, and counts as 0
+_SAMPLE = 1024  # rows that are looked at to find a point near the mean
+
+
+def near_mean(rows: Any) -> Any:
+    """A point near the mean of some of the rows, float32 (d,), or 0.0 when the spread is larger than the way there."""
+    sample = rows[:: -(-len(rows) // _SAMPLE)].astype(np.float64)
+    xp, mean = array_module(sample), sample.mean(axis=0)
+    variance = xp.square(sample - mean).mean()
+    return 0.0 if variance >= xp.square(mean).mean() else exact_shift(mean, variance)
+
+
+def exact_shift(mean: Any, variance: Any) -> Any:
+    """The mean, rounded to a multiple of a power of two below the spread, float32.
+
+    The rounding keeps coordinates such as integers exact, and with them ties.
+    """
+    xp = array_module(mean)
+    grid = 2.0 ** xp.floor(xp.log2(xp.maximum(variance, 1e-60)) / 2)
+    return (xp.rint(mean / grid) * grid).astype(np.float32)
+
+
+def shifted(features: Any, where: Any, shift: Any) -> Any:
+    """float32 rows, by slice or index array, relative to `shift`, (d,) or 0.0."""
+    rows = float32_rows(features, where)
+    return rows if isinstance(shift, float) else rows - shift
+
+
+def squared_norms(features: Any, shift: Any, each: Each) -> Any:
+    """Squared norm of every row relative to `shift`, float64."""
+    n, d = features.shape
+    return fill(array_module(features), n, 4 * d, each, lambda tile: row_squares(shifted(features, tile, shift)))
+
+
+class Points:
+    """Rows under the Euclidean distance, seen from `shift`."""
+
+    def __init__(self, features: Any, shift: Any, each: Each) -> None:
+        self.features, self.shift = features, shift
+        self.squares = squared_norms(features, shift, each)
+
+    def moved(self, where: Any) -> Any:
+        """Rows relative to `shift`, float32."""
+        return shifted(self.features, where, self.shift)
+
+    def rows(self, where: Any) -> tuple[Any, Any]:
+        return self.moved(where), self.squares[where][:, None]
+
+    def as_centers(self, points: Any) -> tuple[Any, Any]:
+        """Centers from points relative to `shift`, which need not be rows."""
+        return points.T, (row_squares(points) / 2).astype(np.float32)
+
+    def centers(self, where: Any) -> tuple[Any, Any]:
+        return self.as_centers(self.moved(where))
+
+    def nearness(self, rows: tuple[Any, Any], centers: tuple[Any, Any]) -> Any:
+        """x . c - |c|**2 / 2 of rows x and centers c."""
+        points, half_squares = centers
+        return rows[0] @ points - half_squares
+
+    def squared(self, rows: tuple[Any, Any], nearness: Any) -> Any:
+        squares = rows[1]
+        squared = squares - 2.0 * nearness.astype(np.float64)
+        return array_module(squared).where(squared > ROUNDING * squares, squared, 0)
