@@ -1,0 +1,174 @@
+"""The selection kernels against the published formulations and other packages, and their growth, in one table.
+
+python -m benchmarks.selection [--backend numpy|cupy] [--full] [--only NAME,NAME] [--out FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import math
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.selection_growth import CASES, HYPOTHESES, N_ITER, NEIGHBORS, QUERIES, grow_in_new_process
+from benchmarks.selection_inputs import write_head
+from benchmarks.selection_measure import copy_bandwidth, machine, matmul_rate, measure
+from benchmarks.selection_rows import COMPARISONS, Comparison
+
+SIZES, FULL_SIZE = (10_000, 100_000), 1_000_000
+D, Q = 512, 200
+Row = dict[str, Any]
+
+
+def main() -> None:
+    """Prints the tables as Markdown."""
+    given = _arguments()
+    xp = importlib.import_module(given.backend)
+    only = given.only.split(",") if given.only else [*COMPARISONS]
+    print(f"{machine()}; {given.backend}\n")
+    found: dict[str, Any] = {"machine": machine(), "backend": given.backend}
+    found["comparison"] = compare(xp, [build for name in only for build in COMPARISONS[name]])
+    print(comparison_table(found["comparison"]) + "\n", flush=True)
+    if given.backend == "numpy":
+        bandwidth, rate = copy_bandwidth(), matmul_rate()
+        found |= {"bandwidth": bandwidth, "matmul": rate}
+        sizes = (*SIZES, FULL_SIZE) if given.full else SIZES
+        found["growth"] = grow([name for name in only if name in CASES], sizes)
+        print(growth_table(found["growth"], bandwidth, rate))
+    if given.out:
+        write(found, given.out)
+
+
+def _arguments() -> argparse.Namespace:
+    def names(text: str) -> str:
+        unknown = set(text.split(",")) - set(COMPARISONS)
+        if unknown:
+            raise argparse.ArgumentTypeError(f"unknown {', '.join(sorted(unknown))}. Valid: {', '.join(COMPARISONS)}")
+        return text
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--backend", choices=["numpy", "cupy"], default="numpy", help="growth is shown for numpy only")
+    parser.add_argument("--full", action="store_true", help=f"growth up to n = {FULL_SIZE:,}")
+    parser.add_argument("--only", type=names, default="", metavar="NAME,NAME", help=", ".join(COMPARISONS))
+    parser.add_argument("--out", type=Path, default=None, metavar="FOLDER", help="for selection.json and growth.png")
+    return parser.parse_args()
+
+
+def compare(xp: Any, builders: Iterable[Callable[[Any], Comparison]]) -> list[Row]:
+    """A row for every kernel and competitor, measured in turn in this process."""
+    rows = []
+    for build in builders:
+        case = build(xp)
+        works = {"ours": case.ours} | {name: work for name, work in case.others.items() if work is not None}
+        measured = measure(works, xp)
+        ours = measured["ours"]
+        for name in case.others or {"": None}:
+            row: Row = {"kernel": case.kernel, "sizes": case.sizes, "other": name or "none for this backend"}
+            row |= {"ours_s": ours.seconds, "ours_mb": ours.peak_mb}
+            if name in measured:
+                other = measured[name]
+                row |= {"other_s": other.seconds, "other_mb": other.peak_mb, "ratio": other.seconds / ours.seconds}
+                row["answers"] = case.agree(ours.answer, other.answer)
+            elif name:
+                row["answers"] = "not installed"
+            rows.append(row)
+    return rows
+
+
+def grow(names: Iterable[str], sizes: Iterable[int], d: int = D, q: int = Q) -> list[Row]:
+    """A row for every kernel and size, each in a process of its own."""
+    rows = []
+    for n in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            write_head(Path(folder), n, d, "float16" if n >= FULL_SIZE else "float32")
+            rows += [grow_in_new_process(name, Path(folder), q) for name in names]
+    return sorted(rows, key=lambda row: [*CASES].index(row["kernel"]))
+
+
+def comparison_table(rows: list[Row]) -> str:
+    """Markdown."""
+    head = "kernel|sizes|ours [s]|the other|the other [s]|ratio|ours, peak [MB]|the other, peak [MB]|answers"
+    columns = [
+        [row["kernel"], row["sizes"], _number(row["ours_s"]), row["other"], _number(row.get("other_s"))]
+        + [f"{row['ratio']:.1f}x" if "ratio" in row else "-", _number(row["ours_mb"]), _number(row.get("other_mb"))]
+        + [row.get("answers", "-")]
+        for row in rows
+    ]
+    return _table(head, columns) + "\n\nPeaks: memory beyond the inputs, in the first calls."
+
+
+def growth_table(rows: list[Row], bandwidth: float, rate: float) -> str:
+    """Markdown; the limit is that of working pass by pass."""
+    head = (
+        "kernel|n|features|time [s]|time per candidate [us]|peak beyond them [MB]|share of float32|limit [s]|of limit"
+    )
+    columns = []
+    for row in rows:
+        limit = max(row["bytes"] / bandwidth, row["flops"] / rate)
+        of = "products" if row["flops"] / rate > row["bytes"] / bandwidth else "reading"
+        each = f" a {row['unit']}" if row["unit"] else ""
+        columns.append(
+            [row["kernel"], f"{row['n']:,}", row["stored"], _number(row["seconds"])]
+            + [_number(row["candidate_us"]) + each, _number(row["peak_mb"]), f"{row['share']:.1%}"]
+            + [f"{_number(limit)} ({of})", f"{row['seconds'] / limit:.1f}x"]
+        )
+    title = f"Growth, d = {rows[0]['d'] if rows else D}, every row in a process of its own:"
+    note = (
+        f"Measured in this run: copying {bandwidth / 1e9:.1f} GB/s (read and written), float32 products "
+        f"{rate / 1e9:.0f} Gflop/s. The limit is the longer of two times at these rates: reading the features once a "
+        "pick (iteration, hypothesis), and the products of all rows with all picks. Below 1x, picks share passes or "
+        f"rows are left out. q = k = {Q}; ldm: {HYPOTHESES} hypotheses, M = 2,000, C = 10; kmeans: first centers and "
+        f"{N_ITER} iterations; nearest_neighbors: {QUERIES:,} queries, k = {NEIGHBORS}."
+    )
+    return f"{title}\n\n{_table(head, columns)}\n\n{note}"
+
+
+def _table(head: str, columns: list[list[str]]) -> str:
+    names = head.split("|")
+    lines = [names, ["---"] * len(names), *columns]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _number(value: float | None) -> str:
+    """Three digits that count."""
+    if value is None or math.isnan(value):
+        return "-"
+    if value == 0:
+        return "0"
+    return f"{value:,.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+
+
+def write(found: dict[str, Any], folder: Path) -> None:
+    """selection.json, and growth.png where growth was measured."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "selection.json").write_text(json.dumps(found, indent=1) + "\n")
+    if found.get("growth"):
+        _plot(found["growth"], folder / "growth.png")
+
+
+def _plot(rows: list[Row], path: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    for name in dict.fromkeys(row["kernel"] for row in rows):
+        mine = [row for row in rows if row["kernel"] == name]
+        n, unit = [row["n"] for row in mine], mine[0]["unit"]
+        left.plot(n, [row["candidate_us"] for row in mine], "o-", label=f"{name}, a {unit}" if unit else name)
+        right.plot(n, [max(row["share"], 1e-4) for row in mine], "o-", label=name)
+    for axes, title in ((left, "time per candidate [µs]"), (right, "peak memory / float32 size of the features")):
+        axes.set(xscale="log", yscale="log", xlabel=f"candidates n (d = {rows[0]['d']})", ylabel=title)
+        axes.grid(alpha=0.3)
+    right.axhline(1, color="gray", lw=0.8, ls="--")
+    left.legend(fontsize=8)
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""How time and memory grow with the number of candidates: one kernel at one size, in a process of its own.
+
+python -m benchmarks.selection_growth KERNEL FOLDER [--q 200] prints a line of JSON; FOLDER comes from write_head.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.selection_measure import measure
+from tfal import kernels
+
+ROOT = Path(__file__).parent.parent
+SIGMAS = np.logspace(-3, 0, 4)
+HYPOTHESES = 16 * len(SIGMAS)
+N_ITER = 5
+QUERIES = 1000
+NEIGHBORS = 10
+
+
+class Case(NamedTuple):
+    """A kernel at one size. The work is counted as when it is done in the plain way, pass by pass."""
+
+    work: Callable[[], Any]
+    passes: int  # over the features: one a pick, an iteration, a hypothesis
+    flops: float  # of the products that every pass needs
+    unit: str = ""  # what a candidate is multiplied with in "time per candidate"
+    units: int = 1
+
+
+class Inputs(NamedTuple):
+    """As written by write_head; float16 features stay a memory map."""
+
+    features: np.ndarray
+    logits: np.ndarray
+    kernel: np.ndarray
+    bias: np.ndarray
+
+
+def load(folder: Path) -> Inputs:
+    """The inputs of a folder."""
+    features = np.load(folder / "features.npy", mmap_mode="r")
+    if features.dtype != np.float16:
+        features = np.array(features)
+    return Inputs(features, *(np.load(folder / f"{name}.npy") for name in ("logits", "kernel", "bias")))
+
+
+def _badge(given: Inputs, q: int) -> Case:
+    n, d = given.features.shape
+    flops = 2.0 * n * q * (d + given.logits.shape[1])
+    return Case(lambda: kernels.badge_seeding(given.features, given.logits, q, rng=_rng()), q, flops)
+
+
+def _k_center(given: Inputs, q: int) -> Case:
+    n, d = given.features.shape
+    return Case(lambda: kernels.k_center_greedy(given.features, q, rng=_rng()), q, 2.0 * n * q * d)
+
+
+def _ldm_seeding(given: Inputs, q: int) -> Case:
+    n, d = given.features.shape
+    ldm = _rng().integers(1, 1200, n) / 2000
+    return Case(lambda: kernels.ldm_seeding(ldm, given.features, q, rng=_rng()), q, 2.0 * n * q * d)
+
+
+def _ldm(given: Inputs, q: int) -> Case:
+    n, d = given.features.shape
+    inputs = np.array(given.features[:2000], np.float32)
+    flops = 2.0 * HYPOTHESES * (n + len(inputs)) * d * len(given.bias)
+
+    def work() -> Any:
+        with fixed_hypotheses():
+            return kernels.least_disagree_metric(
+                given.features, inputs, given.kernel, given.bias, rng=_rng(), sigmas=SIGMAS, patience=16
+            )
+
+    return Case(work, HYPOTHESES, flops, "hypothesis", HYPOTHESES)
+
+
+def _kmeans(given: Inputs, q: int) -> Case:
+    n, d = given.features.shape
+    passes = N_ITER + 2  # the first centers, the iterations, the last labels
+    return Case(lambda: kernels.kmeans(given.features, q, rng=_rng(), n_iter=N_ITER), passes, 2.0 * n * q * d * passes)
+
+
+def _nearest_neighbors(given: Inputs, q: int) -> Case:
+    n, d = given.features.shape
+    m = min(n, QUERIES)
+    queries = np.array(given.features[:m], np.float32)
+    work = lambda: kernels.nearest_neighbors(queries, given.features, min(n, NEIGHBORS))  # noqa: E731
+    return Case(work, 1, 2.0 * n * m * d, "query", m)
+
+
+CASES: dict[str, Callable[[Inputs, int], Case]] = {
+    "ldm": _ldm,
+    "ldm_seeding": _ldm_seeding,
+    "badge": _badge,
+    "k_center": _k_center,
+    "kmeans": _kmeans,
+    "nearest_neighbors": _nearest_neighbors,
+}
+
+
+@contextmanager
+def fixed_hypotheses() -> Iterator[None]:
+    """End every sigma after its first block: how many hypotheses a search takes would else depend on n."""
+    module: Any = importlib.import_module("tfal.kernels.ldm")
+    advance = module._advance
+
+    def once(counts: Any, quiet: int, rho: Any, flips: Any, patience: int) -> Any:
+        if len(rho) * len(SIGMAS) != HYPOTHESES:
+            raise RuntimeError(
+                f"expected {HYPOTHESES // len(SIGMAS)} hypotheses in the first block, received {len(rho)}"
+            )
+        counts, _, used = advance(counts, quiet, rho, flips, patience)
+        return counts, patience, used
+
+    module._advance = once
+    try:
+        yield
+    finally:
+        module._advance = advance
+
+
+def grow(kernel: str, folder: Path, q: int) -> dict[str, Any]:
+    """Measure one kernel on the inputs of a folder, in this process."""
+    given = load(folder)
+    # On a few rows first: libraries that are loaded and buffers that stay are no cost of the candidates.
+    CASES[kernel](given._replace(features=given.features[:64], logits=given.logits[:64]), min(q, 8)).work()
+    case = CASES[kernel](given, q)
+    found = measure({kernel: case.work})[kernel]
+    n, d = given.features.shape
+    return {
+        "kernel": kernel,
+        "n": n,
+        "d": d,
+        "stored": f"{given.features.dtype.name}{' memory map' if isinstance(given.features, np.memmap) else ''}",
+        "seconds": found.seconds,
+        "candidate_us": found.seconds / n / case.units * 1e6,
+        "unit": case.unit,
+        "peak_mb": found.peak_mb,
+        "share": found.peak_mb * 1e6 / (4 * n * d),
+        "bytes": float(case.passes * given.features.nbytes),
+        "flops": case.flops,
+    }
+
+
+def grow_in_new_process(kernel: str, folder: Path, q: int) -> dict[str, Any]:
+    """The same, so that no memory of another case is counted."""
+    command = [sys.executable, "-m", "benchmarks.selection_growth", kernel, str(folder), "--q", str(q)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def main() -> None:
+    """Prints the measurements of one case."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("kernel", choices=CASES)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--q", type=int, default=200)
+    given = parser.parse_args()
+    print(json.dumps(grow(given.kernel, given.folder, given.q)))
+
+
+if __name__ == "__main__":
+    main()
