@@ -26,26 +26,37 @@ def test_mean_std_and_area_by_hand(experiment):
     curve = read_curves(experiment)["ldms"]
     np.testing.assert_allclose(curve.mean, [0.55, 0.7, 0.85])
     np.testing.assert_allclose(curve.std, [0.05 * 2**0.5, 0, 0.05 * 2**0.5], atol=1e-12)
-    np.testing.assert_allclose(curve.area, [0.7, 0.7])  # (0.5 + 0.7) / 4 + (0.7 + 0.9) / 4
+    np.testing.assert_allclose(curve.area(20, 60), [0.7, 0.7])  # (0.5 + 0.7) / 4 + (0.7 + 0.9) / 4
 
 
 def test_the_area_weighs_uneven_budgets():
     curve = Curve(np.array([0.0, 10.0, 40.0]), np.array([[0.0, 1.0, 1.0]]))
-    np.testing.assert_allclose(curve.area, [(5 + 30) / 40])
+    np.testing.assert_allclose(curve.area(0, 40), [(5 + 30) / 40])
+    np.testing.assert_allclose(curve.area(0, 10), [0.5])
+    np.testing.assert_allclose(curve.area(10, 10), [1.0])
 
 
 def test_the_table_shows_every_budget(experiment):
     lines = table(read_curves(experiment)).splitlines()
     assert lines[0].split() == ["labels", "ldms", "(2", "rep.)", "random", "(1", "rep.)"]
     assert lines[1].split() == ["20", "55.00", "±", "7.07", "50.00", "±", "-"]
-    assert lines[-1].split() == ["area", "70.00", "±", "0.00", "57.50", "±", "-"]
+    assert lines[-2].split() == ["area", "70.00", "±", "0.00", "57.50", "±", "-"]
 
 
 def test_an_unfinished_repetition_shortens_its_curve(experiment):
     _write(experiment, "random", 2, [0.4, 0.5])
     curves = read_curves(experiment)
     assert curves["random"].labels.tolist() == [20, 40]
-    assert "-" in table(curves).splitlines()[3].split()
+    lines = table(curves).splitlines()
+    assert lines[3].split()[:4] == ["60", "85.00", "±", "7.07"]
+    assert lines[3].split()[-1] == "-"
+    assert "20 to 40 labels" in lines[-1]  # areas are compared where all strategies are
+    assert lines[-2].split()[1] == "62.50"
+
+
+def test_strategies_without_a_common_budget_have_no_area(experiment):
+    _write(experiment, "badge", 1, [0.4, 0.5], labels=(30, 50))
+    assert "no number of labels in common" in table(read_curves(experiment)).splitlines()[-1]
 
 
 def test_report_writes_the_picture_and_says_where(experiment, capsys):

@@ -34,13 +34,16 @@ class Curve:
         """(T,) sample standard deviation over the repetitions (R - 1 in the denominator); 0 for one repetition."""
         return self.accuracy.std(axis=0, ddof=1) if len(self.accuracy) > 1 else np.zeros(len(self.labels))
 
-    @property
-    def area(self) -> np.ndarray:
-        """(R,) area under the budget curve: trapezoids over the labels, divided by their range, so in [0, 1]."""
-        if len(self.labels) == 1:
-            return self.accuracy[:, 0]
-        width = self.labels[-1] - self.labels[0]
-        return np.trapezoid(self.accuracy, self.labels, axis=1) / width
+    def area(self, first: float, last: float) -> np.ndarray:
+        """(R,) area under the budget curve between two of its numbers of labels, in [0, 1].
+
+        Trapezoids over the labels, divided by their range; the accuracy itself when the range is one number.
+        """
+        inside = (self.labels >= first) & (self.labels <= last)
+        labels, accuracy = self.labels[inside], self.accuracy[:, inside]
+        if len(labels) == 1:
+            return accuracy[:, 0]
+        return np.trapezoid(accuracy, labels, axis=1) / (labels[-1] - labels[0])
 
 
 def read_curves(experiment: Path) -> dict[str, Curve]:
@@ -79,9 +82,19 @@ def table(curves: Mapping[str, Curve]) -> str:
     for labels in sorted({int(value) for curve in curves.values() for value in curve.labels}):
         cells = [_cell(curves[name], labels).rjust(w) for name, w in zip(names, widths, strict=True)]
         lines.append("  ".join([str(labels).rjust(6), *cells]))
-    areas = [_mean_std(curves[name].area).rjust(w) for name, w in zip(names, widths, strict=True)]
-    lines.append("  ".join(["area".rjust(6), *areas]))
+    shared = _shared_labels(curves)
+    if not shared:
+        return "\n".join([*lines, "area: the strategies have no number of labels in common"])
+    areas = [_mean_std(curves[name].area(shared[0], shared[-1])) for name in names]
+    lines.append("  ".join(["area".rjust(6)] + [a.rjust(w) for a, w in zip(areas, widths, strict=True)]))
+    where = f"{shared[0]:.0f} to {shared[-1]:.0f} labels"
+    lines.append(f"area: area under the budget curve, {where}, trapezoids, as a share of the full range [%]")
     return "\n".join(lines)
+
+
+def _shared_labels(curves: Mapping[str, Curve]) -> list[float]:
+    """The numbers of labels that all strategies reached, ascending: areas are compared over the same budgets."""
+    return sorted(set.intersection(*(set(curve.labels.tolist()) for curve in curves.values())))
 
 
 def _cell(curve: Curve, labels: int) -> str:
@@ -119,7 +132,6 @@ def report(experiment: Path) -> Path:
     curves = read_curves(experiment)
     print(f"\nTest accuracy [%], mean ± standard deviation over repetitions: {experiment.name}")
     print(table(curves))
-    print("area: area under the budget curve, trapezoids over the labels, as a share of the full range [%]")
     path = experiment / "curves.png"
     plot(curves, experiment.name.replace("_", ", "), path)
     print(f"\nCurves: {path}   Files: {experiment}{'/'}")
