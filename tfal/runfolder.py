@@ -113,7 +113,7 @@ class RunFolder:
         """Writes recipe.json, once: what was run, and with what."""
         path = self.path / "recipe.json"
         if not path.exists():
-            environment = {"python": platform.python_version(), "machine": platform.platform()}
+            environment = {"python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}"}
             environment |= {name: metadata.version(name) for name in _PACKAGES}
             write_text(path, json.dumps({"recipe": self._identity, "environment": environment}, indent=2) + "\n")
 
