@@ -28,7 +28,7 @@ def main() -> None:
     """Prints the tables as Markdown."""
     given = _arguments()
     xp = importlib.import_module(given.backend)
-    only = given.only.split(",") if given.only else [*COMPARISONS]
+    only = given.only or [*COMPARISONS]
     print(f"{machine()}; {given.backend}\n")
     found: dict[str, Any] = {"machine": machine(), "backend": given.backend}
     found["comparison"] = compare(xp, [build for name in only for build in COMPARISONS[name]])
@@ -44,16 +44,16 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    def names(text: str) -> str:
+    def names(text: str) -> list[str]:
         unknown = set(text.split(",")) - set(COMPARISONS)
         if unknown:
             raise argparse.ArgumentTypeError(f"unknown {', '.join(sorted(unknown))}. Valid: {', '.join(COMPARISONS)}")
-        return text
+        return text.split(",")
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--backend", choices=["numpy", "cupy"], default="numpy", help="growth is shown for numpy only")
     parser.add_argument("--full", action="store_true", help=f"growth up to n = {FULL_SIZE:,}")
-    parser.add_argument("--only", type=names, default="", metavar="NAME,NAME", help=", ".join(COMPARISONS))
+    parser.add_argument("--only", type=names, metavar="NAME,NAME", help=", ".join(COMPARISONS))
     parser.add_argument("--out", type=Path, default=None, metavar="FOLDER", help="for selection.json and growth.png")
     return parser.parse_args()
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 LONG = 10.0  # a first call of so many seconds is not repeated
-REPEATS = 3
+REPEATS = 7
 WATCHED = 0.3  # seconds of first calls, so that the samples of the memory catch the peak of a short one
 _STATUS = Path("/proc/self/status")
 _PACKAGES = (
