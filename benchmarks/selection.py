@@ -166,7 +166,7 @@ def _plot(rows: list[Row], path: Path) -> None:
         axes.set(xscale="log", yscale="log", xlabel=f"candidates n (d = {rows[0]['d']})", ylabel=title)
         axes.grid(alpha=0.3)
     right.axhline(1, color="gray", lw=0.8, ls="--")
-    left.legend(fontsize=8)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8)
     figure.savefig(path, dpi=120)
 
 
