@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -157,9 +156,9 @@ def _round(job: Job, step: int, pool: Pool, bench: _Bench) -> tuple[Row, Picks |
 
 def _train(job: Job, step: int, pool: Pool, streams: Streams, bench: _Bench) -> dict[str, float]:
     found: dict[str, float] = {}
-    for name, learner in bench.learners.items():
+    for name in dict.fromkeys((TASK, *job.strategy.learners)):
         try:
-            log = learner.fit(pool, streams, bench.on_epoch if name == TASK else None)
+            log = bench.learners[name].fit(pool, streams, bench.on_epoch if name == TASK else None)
         except TrainingError as error:
             raise TrainingError(
                 f"{error} of round {step} in repetition {job.rep} of {job.recipe.strategy}. "
@@ -213,5 +212,10 @@ class _Clock:
 
 
 def _peak_memory_mb() -> float:
+    """Of this process since its start; NaN on Windows, which has no such count."""
+    try:
+        import resource
+    except ImportError:
+        return float("nan")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
