@@ -31,7 +31,6 @@ def test_states_labels_and_rounds(pool):
     assert pool.unlabeled.tolist() == [2, 5, 6]
     assert pool.validation.tolist() == [0]
     assert pool.rejected.tolist() == []
-    assert pool.rounds == 1
     assert pool.check() is None
 
 

@@ -67,11 +67,6 @@ class Pool:
         """Ids of the samples that turned out to be of an unknown class."""
         return self.ids(REJECTED)
 
-    @property
-    def rounds(self) -> int:
-        """The last round in which labels were bought; -1 for a pool without any."""
-        return int(self.round.max(initial=-1))
-
     def label_samples(self, ids: np.ndarray, labels: np.ndarray, round: int) -> None:
         """Reveals the labels of unlabeled samples: they become LABELED in `round`."""
         self._reveal(ids, labels, LABELED)

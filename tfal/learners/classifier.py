@@ -36,8 +36,6 @@ class Classifier:
         recipe: batch, epochs, optimizer, learning rate and augmentation come from here.
     """
 
-    when = "round"
-
     def __init__(self, build: Builder, images: Images, n_classes: int, recipe: Recipe) -> None:
         resolve_name("augmentation", recipe.augment, AUGMENTATIONS)
         self._build = lambda: build(images.shape, n_classes)
