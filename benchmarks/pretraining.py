@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from models import BUILDERS
 from tfal.data import load
-from tfal.images import Images
+from tfal.data.images import Images
 from tfal.learners import LEARNERS
 from tfal.learners.contrastive import encoder
 from tfal.learners.encoder import Encoder

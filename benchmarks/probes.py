@@ -19,8 +19,8 @@ import numpy as np
 from tfal.evaluate import step_rates
 from tfal.kernels.pairwise import unit_rows
 from tfal.learners.runtime import prepare_tensorflow
-from tfal.linear_heads import MILESTONES
-from tfal.linear_probe import linear_probes
+from tfal.low_budget.linear_heads import MILESTONES
+from tfal.low_budget.linear_probe import linear_probes
 
 N_POOL, N_TEST, BATCH = 20_000, 5_000, 128
 

@@ -18,11 +18,11 @@ import numpy as np
 import tensorflow as tf
 
 from models import BUILDERS
-from tfal import decoding
-from tfal.image_files import ImageFiles, named_errors
+from tfal.data import decoding
+from tfal.data.image_files import ImageFiles, named_errors
+from tfal.data.listing import SIZE, Listing, class_names, from_tree
 from tfal.learners.outputs import NamedOutputs
 from tfal.learners.runtime import prepare_tensorflow
-from tfal.listing import SIZE, Listing, class_names, from_tree
 
 
 class Time(NamedTuple):

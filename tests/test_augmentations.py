@@ -1,7 +1,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfal.augmentations import AUGMENTATIONS, CROP_PADDING
+from tfal.data.augmentations import AUGMENTATIONS, CROP_PADDING
 
 N = 23
 ARRAY = np.random.default_rng(0).integers(0, 256, (N, 6, 5, 3), dtype=np.uint8)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tfal.class_lists import CIFAR10, CIFAR100, IMAGENET50, LISTS, known_classes
+from tfal.data.class_lists import CIFAR10, CIFAR100, IMAGENET50, LISTS, known_classes
 from tfal.errors import InputError
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from models import BUILDERS
+from tfal.data.images import Images
 from tfal.errors import InputError
-from tfal.images import Images
 from tfal.learners.classifier import Classifier, epoch_steps
 from tfal.learners.runtime import prepare_tensorflow
 from tfal.pool import Pool

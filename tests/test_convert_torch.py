@@ -13,8 +13,8 @@ from models import BUILDERS
 from tests.conftest import ROOT
 from tfal import convert_torch
 from tfal.convert_torch import ARCHITECTURES, architecture, backbone, layer_weights, main, read_network, to_keras
+from tfal.data.images import Images
 from tfal.errors import InputError
-from tfal.images import Images
 from tfal.learners.frozen import IMAGENET_MEAN, IMAGENET_STD, FrozenEncoder
 
 WITH_TORCH = all(importlib.util.find_spec(name) for name in ("torch", "torchvision"))

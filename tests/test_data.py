@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from tests.conftest import SHARED_DATA
-from tfal.data import DATASETS, ENVIRONMENT, Dataset, fingerprint, from_arrays, load, with_unknown
+from tfal.data import DATASETS, Dataset, fingerprint, load, with_unknown
+from tfal.data.dataset import ENVIRONMENT, from_arrays
+from tfal.data.listing import from_tree
 from tfal.errors import InputError
-from tfal.listing import from_tree
 
 RNG = np.random.default_rng(0)
 ARRAYS = {

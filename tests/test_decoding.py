@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfal import decoding
+from tfal.data import decoding
 
 SIZE = 28
 SIZES = ((40, 30), (28, 28), (33, 61), (90, 50), (1, 1), (1, 40), (64, 2), (31, 32), (57, 43), (20, 25))  # (w, h)

@@ -14,8 +14,8 @@ from filelock import FileLock, Timeout
 
 from models import BUILDERS
 from tests.conftest import ROOT
+from tfal.data.images import Images
 from tfal.errors import InputError, TrainingError
-from tfal.images import Images
 from tfal.learners.contrastive import Contrastive
 from tfal.learners.encoder import CSI, CCALDistinctive, CCALSemantic
 from tfal.learners.encoder_cache import EncoderFile
@@ -114,7 +114,7 @@ CHILD = """
 import json, os, signal, sys
 from models import BUILDERS
 from tfal.data import load
-from tfal.images import Images
+from tfal.data.images import Images
 from tfal.learners import encoder
 from tfal.learners.runtime import prepare_tensorflow
 from tfal.pool import Pool

@@ -10,9 +10,9 @@ import pytest
 from filelock import FileLock, Timeout
 
 from tests.conftest import ROOT
-from tfal import feature_store
 from tfal.errors import InputError
-from tfal.feature_store import FeatureStore, normalized
+from tfal.low_budget import feature_store
+from tfal.low_budget.feature_store import FeatureStore, normalized
 
 N, BATCH = 103, 10
 IDENTITY = {"data": "d1", "weights": "w1", "transform": "unit", "output": "features"}
@@ -78,7 +78,7 @@ def test_a_row_of_zeros_stays_zero(source, tmp_path):
 def test_tensors_are_read_too(digits, tmp_path):
     import tensorflow as tf
 
-    from tfal.images import Images
+    from tfal.data.images import Images
 
     found = make(tmp_path, Images(digits.x_train), lambda batch: tf.reshape(batch, [-1, 64]))
     np.testing.assert_array_equal(found, make(tmp_path / "plain", Pixels(digits.x_train / 255)))
@@ -115,7 +115,7 @@ CHILD = """
 import os, signal, sys
 from pathlib import Path
 from tests.test_feature_store import BATCH, IDENTITY, N, Pixels, flat
-from tfal import feature_store
+from tfal.low_budget import feature_store
 from tfal.data import load
 folder, event, left = sys.argv[1], sys.argv[2], int(sys.argv[3])
 feature_store.BLOCK = 25
@@ -330,7 +330,7 @@ def test_the_default_folder_follows_from_all_that_counts(source, tmp_path):
 
 
 def test_neither_tensorflow_nor_torch_is_needed():
-    code = "import tfal.feature_store, tfal.convert_torch, sys; print([m for m in BAD if m in sys.modules])"
+    code = "import tfal.low_budget.feature_store, tfal.convert_torch, sys; print([m for m in BAD if m in sys.modules])"
     code = code.replace("BAD", "('tensorflow', 'keras', 'torch')")
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -8,8 +8,8 @@ import pytest
 
 from models import BUILDERS
 from tfal.convert_torch import write_network
+from tfal.data.images import Images
 from tfal.errors import InputError
-from tfal.images import Images
 from tfal.learners import LEARNERS, frozen
 from tfal.learners.contrastive import Contrastive
 from tfal.learners.encoder import SimCLR

@@ -10,12 +10,13 @@ from PIL import Image
 from tests.conftest import SHARED_DATA
 from tests.test_data import refusal
 from tests.test_decoding import SIZE, SIZES, centre_by_pil, encoded, pixels
-from tfal.augmentations import AUGMENTATIONS
-from tfal.data import Dataset, skip_corrupt
+from tfal.data import Dataset
+from tfal.data.augmentations import AUGMENTATIONS
+from tfal.data.dataset import skip_corrupt
+from tfal.data.image_files import ImageFiles, find_corrupt, named_errors, open_images
+from tfal.data.images import Images
+from tfal.data.listing import class_names, from_tree
 from tfal.errors import InputError
-from tfal.image_files import ImageFiles, find_corrupt, named_errors, open_images
-from tfal.images import Images
-from tfal.listing import class_names, from_tree
 
 
 @pytest.fixture
@@ -247,7 +248,7 @@ def test_channel_statistics_are_those_of_the_batches(files, monkeypatch):
         return values.mean((0, 1, 2)), values.std((0, 1, 2))
 
     np.testing.assert_allclose(files.channel_statistics(), expected(np.arange(10)), rtol=1e-5)
-    monkeypatch.setattr("tfal.image_files.N_STATISTICS", 4)
+    monkeypatch.setattr("tfal.data.image_files.N_STATISTICS", 4)
     np.testing.assert_allclose(files.channel_statistics(), expected(np.arange(10)), rtol=1e-5)  # remembered
     files._statistics = None
     np.testing.assert_allclose(files.channel_statistics(), expected([0, 3, 6, 9]), rtol=1e-5)

@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import ROOT
-from tfal.augmentations import AUGMENTATIONS
+from tfal.data.augmentations import AUGMENTATIONS
+from tfal.data.images import Images
 from tfal.errors import InputError
-from tfal.images import Images
 
 N, SHAPE = 23, (6, 5, 3)
 ARRAY = np.random.default_rng(0).integers(0, 256, (N, *SHAPE), dtype=np.uint8)
@@ -148,13 +148,13 @@ def test_digest_follows_from_the_images_and_their_order(images, monkeypatch):
         Images(ARRAY.astype(np.float32)).digest(ids),
     ]
     assert len({found, *others}) == 6
-    monkeypatch.setattr("tfal.images._CHUNK", 2 * math.prod(SHAPE))
+    monkeypatch.setattr("tfal.data.images._CHUNK", 2 * math.prod(SHAPE))
     assert Images(ARRAY).digest(ids) == found
 
 
 @pytest.mark.parametrize("chunk", [1, 500, 2**22])
 def test_channel_statistics_are_those_of_the_batches(monkeypatch, chunk):
-    monkeypatch.setattr("tfal.images._CHUNK", chunk)
+    monkeypatch.setattr("tfal.data.images._CHUNK", chunk)
     offset = np.random.default_rng(3).normal(1000, 0.5, (N, *SHAPE)).astype(np.float32)
     for array in (ARRAY, offset):
         images = Images(array)

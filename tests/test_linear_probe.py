@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from tfal import linear_heads as module
 from tfal.errors import InputError, TrainingError
-from tfal.linear_heads import linear_heads
-from tfal.linear_probe import linear_probes
+from tfal.low_budget import linear_heads as module
+from tfal.low_budget.linear_heads import linear_heads
+from tfal.low_budget.linear_probe import linear_probes
 
 
 def _task(n=300, d=12, n_classes=7, seed=0):

@@ -8,8 +8,8 @@ from scipy.stats import spearmanr
 
 from models import BUILDERS
 from tests.test_ranking_loss import by_hand
+from tfal.data.images import Images
 from tfal.errors import InputError
-from tfal.images import Images
 from tfal.learners import loss_prediction
 from tfal.learners.classifier import Classifier
 from tfal.learners.loss_prediction import LossPredictor, ranking_loss

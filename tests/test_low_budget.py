@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from models import BUILDERS
-from tfal import low_budget, report
+from tfal import report
 from tfal.errors import InputError
 from tfal.low_budget import plan, run
+from tfal.low_budget import study as study_module
 from tfal.runfolder import read_rows
 
 SCNN = BUILDERS["SCNN"]
@@ -162,5 +163,5 @@ def test_a_damaged_index_file_is_named(study, digits):
 
 def test_nothing_is_done_twice(study, digits, monkeypatch):
     list(run(study, SCNN, data=digits))
-    monkeypatch.setattr(low_budget, "_judged", None)
+    monkeypatch.setattr(study_module, "_judged", None)
     assert list(run(study, SCNN, data=digits)) == []

@@ -8,9 +8,8 @@ import tensorflow as tf
 
 from tests.conftest import SHARED_DATA
 from tests.test_data import ARRAYS, refusal
-from tfal import sources
-from tfal.data import DATASETS, load
-from tfal.listing import Listing
+from tfal.data import DATASETS, load, sources
+from tfal.data.listing import Listing
 
 IDX_SHAPES = ((7, 28, 28), (7,), (3, 28, 28), (3,))
 
@@ -182,9 +181,9 @@ def test_tree_of_a_known_name_needs_one_size(tmp_path):
 
 def test_tree_that_is_too_large_stays_in_files(tmp_path, monkeypatch, capsys):
     write_tree(tmp_path)
-    monkeypatch.setattr("tfal.trees.MOST_BYTES", 12 * 60)
+    monkeypatch.setattr("tfal.data.trees.MOST_BYTES", 12 * 60)
     assert isinstance(load("insects", str(tmp_path)).x_train, np.ndarray)
-    monkeypatch.setattr("tfal.trees.MOST_BYTES", 12 * 60 - 1)
+    monkeypatch.setattr("tfal.data.trees.MOST_BYTES", 12 * 60 - 1)
     assert isinstance(load("insects", str(tmp_path)).x_train, Listing)
     assert "12 images of (5, 4, 3) take more than" in capsys.readouterr().err
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfal.class_lists import CIFAR100, IMAGENET50
+from tfal.data.class_lists import CIFAR100, IMAGENET50
 from tfal.errors import InputError
 from tfal.splits import class_balanced, open_set, renumbered
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from scipy.ndimage import map_coordinates
 
-from tfal.augmentations import Augmentation
+from tfal.data.augmentations import Augmentation
 from tfal.errors import InputError
 from tfal.learners import views
 from tfal.learners.views import COLOR_JITTER, CROP, FLIP, GREYING, MILD_CROP, SIMCLR

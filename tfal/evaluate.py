@@ -1,8 +1,8 @@
 """How good a trained learner is, and how good a labeled set is: scores, class coverage, nearest neighbors.
 
 The four evaluations of a labeled set are those of a study of low budgets (Pourahmadi et al., arXiv 2110.12033) and of
-its public code (UCDvision/low-budget-al): linear_probe.py, the nearest neighbors here, and two trainings in
-transfer.py. There as here, the last epoch counts. Scores are fractions here, percent there.
+its public code (UCDvision/low-budget-al): the nearest neighbors here, and low_budget/: linear_probe.py,
+and two trainings in transfer.py. There as here, the last epoch counts. Scores are fractions here, percent there.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from tfal.data.images import Images
 from tfal.errors import InputError
-from tfal.images import Images
 from tfal.kernels import check, nearest_neighbors
 
 _COMPARED = 2**22  # pairs of votes that are compared at once

@@ -104,7 +104,7 @@ def run(
             job.folder.write_accuracies(job.rows, job.strategy.original_path)
     unfinished = [job for job in jobs if job.rounds_left]
     if unfinished:
-        from tfal.image_files import named_errors
+        from tfal.data.image_files import named_errors
 
         with named_errors():
             bench = _Bench(unfinished, build, data, on_epoch)
@@ -116,7 +116,7 @@ class _Bench:
     """What all repetitions share: images and learners, so that every network is compiled once."""
 
     def __init__(self, jobs: list[Job], build: Builder, data: Dataset, on_epoch: OnEpoch | None) -> None:
-        from tfal.image_files import open_images
+        from tfal.data.image_files import open_images
         from tfal.learners import LEARNERS
         from tfal.learners.backend import choose_backend
         from tfal.learners.reader import LearnerReader

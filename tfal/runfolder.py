@@ -104,6 +104,13 @@ class RunFolder:
         path = self._memory_path(round)
         return read_memory(path) if path.exists() else {}
 
+    def write_memory(self, round: int, memory: Mapping[str, np.ndarray]) -> None:
+        """What the strategy keeps for `round`; no file where that is nothing."""
+        if memory:
+            path = self._memory_path(round)
+            path.parent.mkdir(exist_ok=True)
+            write_atomically(path, lambda file: np.savez(file, **dict(memory)))  # type: ignore[arg-type]
+
     def _memory_path(self, round: int) -> Path:
         return self.path / "memory" / f"round{round:03d}.npz"
 
@@ -133,10 +140,7 @@ class RunFolder:
 
     def commit(self, pool: Pool, rows: list[Row], original_path: bool, memory: Mapping[str, np.ndarray]) -> None:
         """Makes the last of `rows` final: the strategy's memory, pool.npz, rounds.csv, then the accuracies as text."""
-        if memory:
-            path = self._memory_path(len(rows))
-            path.parent.mkdir(exist_ok=True)
-            write_atomically(path, lambda file: np.savez(file, **dict(memory)))  # type: ignore[arg-type]
+        self.write_memory(len(rows), memory)
         pool.save(self.path / "pool.npz")
         self.write_rows(rows)
         self.write_accuracies(rows, original_path)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfal import splits
-from tfal.class_lists import known_classes
 from tfal.data import Dataset
+from tfal.data.class_lists import known_classes
 from tfal.errors import InputError
 from tfal.pool import Pool
 from tfal.recipe import Recipe

@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfal.augmentations import AUGMENTATIONS
+from tfal.data.augmentations import AUGMENTATIONS
+from tfal.data.images import PREFETCH, Images
 from tfal.errors import InputError, TrainingError, resolve_name
-from tfal.images import PREFETCH, Images
 from tfal.learners.optimizers import EpochRate, make_optimizer
 from tfal.learners.outputs import NamedOutputs
 from tfal.learners.runtime import read_batch_size

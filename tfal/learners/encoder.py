@@ -18,8 +18,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfal.data.images import PREFETCH, Images
 from tfal.errors import InputError, TrainingError
-from tfal.images import PREFETCH, Images
 from tfal.learners.classifier import Builder, OnEpoch
 from tfal.learners.contrastive import Contrastive, encoder
 from tfal.learners.encoder_cache import EncoderFile, Snapshot

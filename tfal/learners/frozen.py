@@ -21,8 +21,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfal.convert_torch import read_network
+from tfal.data.images import Images
 from tfal.errors import InputError, resolve_name
-from tfal.images import Images
 from tfal.learners.classifier import Builder, OnEpoch
 from tfal.learners.encoder import SimCLR
 from tfal.learners.outputs import NamedOutputs

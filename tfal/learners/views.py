@@ -15,7 +15,7 @@ from math import log
 
 import tensorflow as tf
 
-from tfal.augmentations import Augmentation
+from tfal.data.augmentations import Augmentation
 from tfal.errors import InputError
 
 N_ROTATIONS = 4

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tfal import sources
-from tfal.data_checks import check_classes, checked_images, checked_labels
+from tfal.data import sources
+from tfal.data.checks import check_classes, checked_images, checked_labels
+from tfal.data.found import Found, Known, one_line
+from tfal.data.listing import SIZE, Listing
 from tfal.errors import InputError, resolve_name, unknown_name
-from tfal.found import Found, Known, one_line
-from tfal.listing import SIZE, Listing
 from tfal.recipe import Recipe
 
 ENVIRONMENT = "TFAL_DATA_DIR"
@@ -93,7 +93,7 @@ def load(name: str, data_dir: str | None = None, size: int = SIZE) -> Dataset:
     5. data that TensorFlow Datasets has prepared.
 
     Images of 3, of 4 when they differ in size or take more than 2 GB, and of "imagenet" stay in their files; they
-    are read as `size` x `size` RGB [pixels], see tfal.image_files. All others become arrays of their own size.
+    are read as `size` x `size` RGB [pixels], see tfal.data.image_files. All others become arrays of their own size.
 
     Without a folder, TensorFlow Datasets downloads the data into its own cache. A name that is not in
     DATASETS is accepted when the folder holds it.
@@ -147,7 +147,7 @@ def skip_corrupt(data: Dataset, *, show_progress: bool = True) -> Dataset:
     """
     if not (isinstance(data.x_train, Listing) and isinstance(data.x_test, Listing)):
         return data
-    from tfal.image_files import find_corrupt
+    from tfal.data.image_files import find_corrupt
 
     found = find_corrupt(data.x_test, show_progress=show_progress)
     return dataclasses.replace(

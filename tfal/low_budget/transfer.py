@@ -17,15 +17,15 @@ import numpy as np
 from keras import layers
 from keras.initializers import RandomUniform
 
-from tfal.augmentations import AUGMENTATIONS
+from tfal.data.augmentations import AUGMENTATIONS
+from tfal.data.images import Images
 from tfal.errors import InputError, resolve_name
 from tfal.evaluate import Scores, step_rates
-from tfal.images import Images
 from tfal.kernels import check
 from tfal.learners.classifier import Builder
 from tfal.learners.optimizers import CoupledSGD
 from tfal.learners.outputs import NamedOutputs
-from tfal.trainer import GroupedAdam, Trainer, Training
+from tfal.low_budget.trainer import GroupedAdam, Trainer, Training
 
 FINETUNE_MILESTONES, SCRATCH_MILESTONES = (50, 75), (30, 60, 90)  # percent of the epochs
 _MOMENTUM, _DECAY = 0.9, 1e-4

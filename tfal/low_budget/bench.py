@@ -9,23 +9,24 @@ from typing import Any
 import numpy as np
 
 from tfal.data import Dataset, fingerprint
+from tfal.data.image_files import open_images
 from tfal.evaluate import Scores, class_coverage, knn_scores
-from tfal.feature_store import FeatureStore
-from tfal.image_files import open_images
 from tfal.learners import LEARNERS
 from tfal.learners.backend import Backend, choose_backend
 from tfal.learners.classifier import Builder, OnEpoch
 from tfal.learners.runtime import prepare_tensorflow, read_batch_size
-from tfal.linear_heads import Head, linear_heads
-from tfal.linear_probe import linear_probes
-from tfal.low_budget import Job, evaluations, members_pool, read_about
+from tfal.low_budget.feature_store import FeatureStore
+from tfal.low_budget.index_files import read_about
+from tfal.low_budget.jobs import Job, evaluations, members_pool
+from tfal.low_budget.linear_heads import Head, linear_heads
+from tfal.low_budget.linear_probe import linear_probes
+from tfal.low_budget.trainer import Training
+from tfal.low_budget.transfer import finetuner, scratch_trainer
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.runfolder import Row
 from tfal.strategies import Strategy
 from tfal.streams import Streams
-from tfal.trainer import Training
-from tfal.transfer import finetuner, scratch_trainer
 
 CHUNK = 8192  # rows that a strategy reads at once
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfal.listing import Listing
+from tfal.data.listing import Listing
 
 
 class Known(NamedTuple):

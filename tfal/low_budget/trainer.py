@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfal.data.images import PREFETCH, Images
 from tfal.errors import TrainingError
 from tfal.evaluate import Scores, checked_ids, checked_labels
-from tfal.images import PREFETCH, Images
 from tfal.learners.outputs import NamedOutputs
 from tfal.learners.runtime import read_batch_size
 

@@ -16,7 +16,7 @@ import tensorflow as tf
 from tfal.evaluate import Scores, checked_labels, class_coverage
 from tfal.kernels import check
 from tfal.kernels.pairwise import unit_rows
-from tfal.linear_heads import Head, linear_heads
+from tfal.low_budget.linear_heads import Head, linear_heads
 
 _LOGITS = 2**23  # computed at once
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from tfal.data.found import Found
+from tfal.data.listing import Listing
 from tfal.errors import InputError
-from tfal.found import Found
-from tfal.listing import Listing
 
 
 def checked_images(what: str, images: np.ndarray | Listing) -> np.ndarray | Listing:

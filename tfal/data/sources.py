@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from tfal.data.found import Found, Known, one_line
+from tfal.data.listing import SIZE
+from tfal.data.trees import read_lists, read_tree
 from tfal.errors import InputError
-from tfal.found import Found, Known, one_line
-from tfal.listing import SIZE
-from tfal.trees import read_lists, read_tree
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 IDX_FILES = (

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfal.augmentations import AUGMENTATIONS
+from tfal.data.augmentations import AUGMENTATIONS
 from tfal.errors import InputError, unknown_name
 
 PREFETCH = 4

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tfal.data.found import Found, Known, one_line
+from tfal.data.listing import class_names, from_list, from_tree
 from tfal.errors import InputError
-from tfal.found import Found, Known, one_line
-from tfal.listing import class_names, from_list, from_tree
 
 MOST_BYTES = 2 * 10**9  # of decoded images that are kept in memory
 

@@ -17,10 +17,10 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from tfal import decoding
+from tfal.data import decoding
+from tfal.data.images import AUGMENT, ORDER, PREFETCH, Images, check_int, on_host, stream_key
+from tfal.data.listing import Listing
 from tfal.errors import InputError, unknown_name
-from tfal.images import AUGMENT, ORDER, PREFETCH, Images, check_int, on_host, stream_key
-from tfal.listing import Listing
 
 N_STATISTICS = 4096  # images that channel statistics are taken from: their error is then about 0.003
 _MARK, _END = "unreadable image file", "end of its name"

@@ -1,0 +1,46 @@
+"""Labeled sets as files of ids, each with a json that says how it came about."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfal.errors import InputError
+from tfal.files import write_atomically, write_text
+
+
+def write_ids(path: Path, ids: np.ndarray, about: Mapping[str, Any]) -> None:
+    """The json first: the array is what counts."""
+    write_text(path.with_suffix(".json"), json.dumps(about, indent=2) + "\n")
+    content = io.BytesIO()
+    np.save(content, ids.astype(np.int64))
+    write_atomically(path, lambda file: file.write(content.getvalue()))
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """What the json beside an index file says. Raises InputError when it is damaged."""
+    try:
+        return dict(json.loads(path.with_suffix(".json").read_text()))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path.with_suffix('.json')} is missing or damaged ({error}). Remove its folder.") from None
+
+
+def read_ids(path: Path, known: np.ndarray, n: int | None = None) -> np.ndarray:
+    """Distinct ids of the pool, int64, `n` of them where that is given. Raises InputError for anything else."""
+    try:
+        ids = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path} is missing or no .npy file of ids ({str(error).splitlines()[0]}).") from None
+    if ids.ndim != 1 or ids.dtype.kind not in "iu" or len(np.unique(ids)) < len(ids):
+        raise InputError(f"{path} must hold distinct ids, shape (n,). Received: {ids.dtype} of shape {ids.shape}.")
+    foreign = ids[~np.isin(ids, known)]
+    if len(foreign):
+        raise InputError(f"{path} must hold ids of the pool. Received: {foreign[:5].tolist()}, which are not in it.")
+    if n is not None and len(ids) != n:
+        raise InputError(f"{path} must hold {n} ids. Received: {len(ids)}. Remove its folder.")
+    return ids.astype(np.int64)

@@ -1,0 +1,109 @@
+"""What a low-budget study does: repetitions of strategies, checked before anything is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tfal.data import Dataset, fingerprint
+from tfal.errors import InputError, resolve_name
+from tfal.files import check_writable
+from tfal.low_budget.index_files import read_ids
+from tfal.pool import Pool
+from tfal.recipe import Recipe
+from tfal.runfolder import Row, RunFolder
+from tfal.strategies import STRATEGIES, Strategy, make_strategy
+
+EVALUATIONS = ("linear", "knn", "finetune", "scratch")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One repetition of one strategy.
+
+    budgets: ascending. start: ids labeled beforehand. rows: the budgets already judged.
+    """
+
+    recipe: Recipe
+    rep: int
+    strategy: Strategy
+    folder: RunFolder
+    budgets: tuple[int, ...]
+    start: np.ndarray
+    rows: list[Row]
+
+    def index_file(self, budget: int) -> Path:
+        """Where the ids of a budget are."""
+        return self.folder.path / f"{self.recipe.strategy}_{self.recipe.dataset}_{budget}.npy"
+
+
+def plan(recipe: Recipe, data: Dataset) -> list[Job]:
+    """All repetitions of all strategies, checked against data and files. Raises InputError; writes nothing."""
+    budgets = _budgets(recipe.splits or "")
+    members = data.readable
+    start = _start_ids(recipe.resume_indices, members)
+    if not len(start) < budgets[0] <= budgets[-1] <= len(members):
+        raise InputError(
+            f"--splits must be more than the {len(start)} labels at the start and at most the {len(members)} "
+            f"samples of {recipe.dataset}. Received: {recipe.splits}."
+        )
+    evaluations(recipe)
+    data_print, jobs = fingerprint(data), []
+    for single in recipe.each_strategy():
+        name = resolve_name("strategy", single.strategy, STRATEGIES)
+        single, strategy = dataclasses.replace(single, strategy=name), make_strategy(name, single)
+        _check_strategy(name, strategy)
+        for rep in range(1, single.n_rep + 1):
+            folder = RunFolder(single, rep, data_print)
+            check_writable(folder.path)
+            jobs.append(Job(single, rep, strategy, folder, budgets, start, folder.rows()))
+    return jobs
+
+
+def evaluations(recipe: Recipe) -> list[str]:
+    """The names in --evaluate. Raises InputError for an unknown or repeated one."""
+    names = [resolve_name("evaluation", name.strip(), EVALUATIONS) for name in recipe.evaluate.split(",")]
+    if len(set(names)) < len(names):
+        raise InputError(f"--evaluate must name each evaluation once. Received: {recipe.evaluate!r}.")
+    return names
+
+
+def budgets_left(jobs: Sequence[Job]) -> int:
+    """Labeled sets still to be judged."""
+    return sum(len(job.budgets) - len(job.rows) for job in jobs)
+
+
+def _start_ids(path: str | None, known: np.ndarray) -> np.ndarray:
+    return np.zeros(0, np.int64) if path is None else read_ids(Path(path), known)
+
+
+def _budgets(text: str) -> tuple[int, ...]:
+    try:
+        budgets = tuple(int(number) for number in text.split(","))
+    except ValueError:
+        budgets = ()
+    if not budgets or budgets[0] < 1 or any(b <= a for a, b in itertools.pairwise(budgets)):
+        raise InputError(
+            f"--splits must be ascending whole numbers, a comma list such as 10,20,50. Received: {text!r}."
+        )
+    return budgets
+
+
+def _check_strategy(name: str, strategy: Strategy) -> None:
+    other = [learner for learner in strategy.learners if learner not in ("encoder", "classifier")]
+    if other:
+        raise InputError(
+            f"strategy {name!r} reads {' and '.join(other)}, which frozen features have not. Run it without --splits."
+        )
+
+
+def members_pool(n: int, ids: np.ndarray) -> Pool:
+    """A pool of n samples of which only `ids` can be asked for."""
+    pool = Pool.unlabeled_pool(n)
+    pool.exclude(np.setdiff1d(np.arange(n), ids))
+    return pool

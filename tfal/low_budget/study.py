@@ -1,0 +1,133 @@
+"""The low-budget study: features once, then labeled sets of any strategy and budget, then what they are worth.
+
+Source: "A Simple Baseline for Low-Budget Active Learning", arXiv 2110.12033, and its public code
+(UCDvision/low-budget-al). Strategies see the features of a frozen encoder, normalised to length 1. Those that ask a
+classifier see a linear head on them, trained on the labels so far; their first budget is that of random sampling.
+
+Differences from the public code: everything is seeded; files are named by the requested budget and hold exactly so many
+ids; labels are never read through the images.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfal.data import Dataset, load_for
+from tfal.low_budget.index_files import read_ids, write_ids
+from tfal.low_budget.jobs import Job, plan
+from tfal.recipe import Recipe
+from tfal.runfolder import Row
+from tfal.strategies import check_picks, make_strategy
+from tfal.streams import Streams
+from tfal.view import PoolView
+
+if TYPE_CHECKING:
+    from tfal.learners.classifier import Builder, OnEpoch
+    from tfal.low_budget.bench import Bench
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One labeled set and what it is worth. row: what rounds.csv says of it."""
+
+    strategy: str
+    rep: int
+    row: Row
+
+
+def run(
+    recipe: Recipe,
+    build: Builder,
+    *,
+    data: Dataset | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> Iterator[Judged]:
+    """Chooses and judges the labeled sets of every strategy, repetition and budget, from where the files end.
+
+    Args:
+        recipe: what to run; `splits` names the budgets.
+        build: (input shape, number of classes) -> the network of simclr and of training from scratch.
+        data: the data set; loaded by name when not given.
+        on_epoch: called with ("simclr", epoch, epochs) in the pretraining and with ("features", images, all images)
+            while features are read.
+
+    Raises:
+        InputError: something cannot be used; raised before anything is written.
+        TrainingError: a training went wrong. What was written stays.
+    """
+    data = load_for(recipe) if data is None else data
+    jobs = [job for job in plan(recipe, data) if len(job.rows) < len(job.budgets)]
+    if jobs:
+        from tfal.data.image_files import named_errors
+        from tfal.low_budget.bench import Bench
+
+        with named_errors():
+            bench = Bench(recipe, build, data, on_epoch)
+            for job in jobs:
+                with job.folder.locked():
+                    yield from _judged(job, bench)
+
+
+def _judged(job: Job, bench: Bench) -> Iterator[Judged]:
+    rows = job.folder.rows()
+    job.folder.start()
+    selections = selected(job, bench)
+    for row in bench.rows(job, selections, len(rows)):
+        rows.append(row)
+        job.folder.write_rows(rows)
+        yield Judged(job.recipe.strategy, job.rep, row)
+
+
+def selected(job: Job, bench: Bench) -> dict[int, np.ndarray]:
+    """The ids of every budget, from their files, or chosen now and written."""
+    chosen, found = job.start, {}
+    for step, budget in enumerate(job.budgets):
+        path = job.index_file(budget)
+        if path.exists():
+            chosen = read_ids(path, bench.members, budget)
+        else:
+            began = time.perf_counter()
+            chosen = _query(job, step, budget, chosen, bench)
+            write_ids(path, chosen, _about(job, chosen, bench, time.perf_counter() - began))
+        found[budget] = chosen
+    return found
+
+
+def _query(job: Job, step: int, budget: int, chosen: np.ndarray, bench: Bench) -> np.ndarray:
+    """So many ids: those chosen before and the picks for this budget, or picks alone where budgets do not nest.
+
+    What the strategy keeps for the next budget is written first: the file of the ids is what counts.
+    """
+    strategy, labels = job.strategy, bench.labels
+    chosen = chosen[:0] if strategy.single_batch else chosen
+    pool = bench.empty_pool()
+    pool.label_samples(chosen, labels[chosen], 0)
+    if "classifier" in strategy.learners and not len(chosen):
+        strategy = make_strategy("random", None)
+    streams = Streams(job.recipe.seed, job.rep, step)
+    reader = bench.reader(strategy, chosen, streams)
+    candidates, memory = pool.unlabeled, job.folder.memory(step)
+    view = PoolView(pool, candidates, reader, streams, memory, labels)
+    n = budget - len(chosen)
+    picks = check_picks(strategy.query(view, n, streams("query")), candidates, n, job.recipe.strategy)
+    pool.label_samples(picks.ids, labels[picks.ids], step)
+    job.folder.write_memory(step + 1, strategy.observe(view, picks, streams("observe")))
+    return np.concatenate([chosen, picks.ids])
+
+
+def _about(job: Job, ids: np.ndarray, bench: Bench, seconds: float) -> dict[str, Any]:
+    from tfal.evaluate import class_coverage
+
+    return {
+        "n": len(ids),
+        "coverage": class_coverage(bench.labels[ids], bench.n_classes),
+        "strategy": job.recipe.strategy,
+        "repetition": job.rep,
+        "seconds_query": seconds,
+        "recipe": job.recipe.identity(),
+    }
