@@ -40,6 +40,7 @@ _training = partial(_published, group="training of the classifier")
 _open = partial(_option, group="open set")
 _encoder = partial(_published, group="encoders: csi for mqnet, two for ccal")
 _low_budget = partial(_published, group="low budgets")
+_unsupervised = partial(_published, group="vae, scan and vaal: learners without labels")
 _strategy = partial(_option, group="options of single strategies")
 
 
@@ -72,6 +73,20 @@ class Recipe:
     n_pool: int = _pool(2000, "candidates drawn from the unlabeled samples in each round [images]", least=1)
     n_query: int = _pool(20, "labels bought in each round [images]", least=1)
     n_step: int = _pool(50, "query rounds; nStep + 1 networks are trained", least=0)
+    initial: str = _pool(
+        "class_balanced",
+        "initial labels: class_balanced (open set: at random), or any strategy that needs no classifier, such as "
+        "random, kmeans, typiclust, simclr_loss, vae_loss, scan, ranking",
+    )
+    missing_classes: str = _pool(
+        "allow", "classes without a label at the start: allow, or refuse", choices=("allow", "refuse")
+    )
+    long_tail: float = _pool(
+        0.0,
+        "size of the smallest class over that of the largest, exponential in between; 0: as it is",
+        least=0,
+        below=1,
+    )
 
     n_batch: int = _training(32, "training batch [images]", least=1)
     n_epoch: int = _training(50, "training epochs in each round; the best by validation counts", least=1)
@@ -82,11 +97,19 @@ class Recipe:
     optimizer: str = _training("adam", "Keras optimizer by name")
     learning_rate: float = _training(1e-3, "learning rate at the start")
     momentum: float = _training(0.0, "momentum, of sgd only", least=0, below=1)
-    weight_decay: float = _training(0.0, "added to the gradient of every weight, times the weight; sgd only", least=0)
-    schedule: str = _training(
-        "constant", "multistep: a tenth at 50 and at 75 percent of the epochs", choices=("constant", "multistep")
+    weight_decay: float = _training(
+        0.0, "added to the gradient of every weight, times the weight; sgd and adam", least=0
     )
-    augment: str = _training("none", "training augmentation: none, or flip_crop (of image files: random resized crops)")
+    nesterov: str = _training("off", "Nesterov momentum, of sgd only", choices=("off", "on"))
+    schedule: str = _training(
+        "constant",
+        "multistep: a tenth at 50 and at 75 percent of the epochs; cosine: to 0 at the end",
+        choices=("constant", "multistep", "cosine"),
+    )
+    warm_start: str = _training("off", "on: a round goes on from the weights of the one before", choices=("off", "on"))
+    augment: str = _training(
+        "none", "training augmentation: none, crop, flip_crop (of image files: random resized crops) or randaugment"
+    )
     normalize: str = _training(
         "none",
         "channels: subtract the training images' mean of each channel, divide by its deviation",
@@ -124,6 +147,32 @@ class Recipe:
     lr_finetune: float = _low_budget(1e-4, "learning rate of the network, finetune")
     lr_scratch: float = _low_budget(0.1, "learning rate, scratch; a tenth at 30, 60 and 90 percent")
 
+    n_epoch_vae: int = _unsupervised(200, "pretraining epochs, vae", least=1)
+    n_batch_vae: int = _unsupervised(200, "batch, vae [images]", least=1)
+    lr_vae: float = _unsupervised(1e-3, "learning rate of Adam, vae")
+    vae_latent: int = _unsupervised(128, "dimensions of the latent space, vae", least=1)
+    n_epoch_scan: int = _unsupervised(50, "epochs of the clustering, scan", least=1)
+    n_epoch_self_label: int = _unsupervised(200, "epochs of the self-label stage, self_label", least=1)
+    n_batch_scan: int = _unsupervised(128, "batch, scan [images]", least=2)
+    lr_scan: float = _unsupervised(1e-4, "learning rate of Adam, scan")
+    n_neighbor_scan: int = _unsupervised(20, "nearest neighbors of an image, scan", least=1)
+    n_epoch_vaal: int = _unsupervised(100, "epochs of vae and discriminator in each round, vaal", least=1)
+    n_batch_vaal: int = _unsupervised(64, "batch from each pool, vaal [images]", least=1)
+    lr_vaal: float = _unsupervised(5e-4, "learning rate of Adam, vaal")
+    vaal_latent: int = _unsupervised(32, "dimensions of the latent space, vaal", least=1)
+    vaal_kl: str = _unsupervised(
+        "mean", "vaal: divergence as a mean like the error, or summed as in the code", choices=("mean", "sum")
+    )
+
+    n_cluster: int = _strategy(
+        0, "scan, self_label, kmeans_clusters, cluster_ranking: clusters; 0: as many as classes", least=0
+    )
+    ranking: str | None = _strategy(None, "ranking: an .npy file of ids, best first")
+    rank_score: str = _strategy("simclr_loss", "cluster_ranking: score", choices=("simclr_loss", "vae_loss"))
+    rank_clusters: str = _strategy("kmeans", "cluster_ranking: clusters", choices=("kmeans", "scan", "self_label"))
+    n_pass: int = _strategy(25, "dbal, bald, batchbald: passes with dropout", protocol=True, least=2)
+    n_member: int = _strategy(3, "variation_ratio, ensemble_entropy: networks", protocol=True, least=2)
+    n_view: int = _strategy(10, "consistency: augmented views of an image", protocol=True, least=2)
     n_sample: int = _strategy(2000, "ldms: Monte-Carlo inputs for the disagree metric [images]", protocol=True, least=1)
     n_epoch_loss: int = _strategy(
         120, "ll, mqnet: epochs in which the predicted loss trains the whole network", protocol=True, least=0
@@ -149,7 +198,16 @@ class Recipe:
     def __post_init__(self) -> None:
         for option in dataclasses.fields(self):
             _check_value(option, getattr(self, option.name))
-        for name in ("learning_rate", "lr_encoder", "lr_linear", "lr_finetune", "lr_scratch"):
+        for name in (
+            "learning_rate",
+            "lr_encoder",
+            "lr_linear",
+            "lr_finetune",
+            "lr_scratch",
+            "lr_vae",
+            "lr_scan",
+            "lr_vaal",
+        ):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"{flag(name)} must be a positive number. Received: {getattr(self, name)}.")
         self._check_open_set()
@@ -188,7 +246,8 @@ class Recipe:
         if self.splits:
             return f"{self.dataset}-lowbudget"
         if not self.is_open:
-            return self.dataset
+            tail = f"-longtail{self.long_tail:g}" if self.long_tail else ""
+            return self.dataset + tail + ("" if self.initial == "class_balanced" else f"-from-{self.initial}")
         if self.ood_dataset:
             known = f"+{self.ood_dataset}"
         elif self.known_classes:

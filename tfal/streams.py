@@ -17,6 +17,9 @@ PURPOSES = {
     "pretrain": 6,
     "observe": 7,
     "evaluate": 8,
+    "initial": 9,
+    "dropout": 10,
+    "long_tail": 11,
 }
 
 
