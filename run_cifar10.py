@@ -5,7 +5,7 @@ import sys
 
 from models import BUILDERS
 from tfal.cli import main
-from tfal.presets import LOW_BUDGET, MQNET
+from tfal.presets import INITIAL_POOLS, INITIAL_POOLS_LONG_TAIL, INITIAL_POOLS_SMALL, LOW_BUDGET, MQNET
 from tfal.recipe import Recipe
 
 LDMS = Recipe(
@@ -29,6 +29,9 @@ PRESETS = {
     "ldms": LDMS,
     "openset": MQNET,
     "lowbudget": LOWBUDGET,
+    "initpools": INITIAL_POOLS,
+    "initpools_small": INITIAL_POOLS_SMALL,
+    "initpools_longtail": INITIAL_POOLS_LONG_TAIL,
     "quick": dataclasses.replace(LDMS, n_epoch=5, n_valid=500, n_step=3, n_rep=1),  # a look, not a result
 }
 

@@ -5,7 +5,7 @@ import sys
 
 from models import BUILDERS
 from tfal.cli import main
-from tfal.presets import LOW_BUDGET, MQNET
+from tfal.presets import INITIAL_POOLS, LOW_BUDGET, MQNET
 
 OPENSET = dataclasses.replace(MQNET, dataset="cifar100", n_class_known=40)
 
@@ -15,6 +15,7 @@ SOURCE = "MQ-Net paper and public code"
 PRESETS = {
     "openset": OPENSET,
     "lowbudget": LOWBUDGET,
+    "initpools": dataclasses.replace(INITIAL_POOLS, dataset="cifar100"),
     "quick": dataclasses.replace(  # a look, not a result
         OPENSET, network="ResNet18-16", n_epoch=3, n_step=2, n_epoch_loss=2, n_epoch_csi=1, n_epoch_ccal=1, n_rep=1
     ),

@@ -41,8 +41,21 @@ OPENSET = dataclasses.replace(
 
 LOWBUDGET = dataclasses.replace(LOW_BUDGET, dataset="digits", network="SCNN", n_epoch_simclr=100)
 
+# First labels by --initial: 20, and 20 more in each of 5 rounds.
+INITPOOLS = dataclasses.replace(
+    DIGITS,
+    strategy="random,margin,ldms,bald",
+    initial="random",
+    n_step=5,
+    n_rep=5,
+    n_epoch_simclr=100,
+    n_epoch_vae=50,
+    n_epoch_scan=20,
+    n_epoch_self_label=10,
+)
+
 SOURCE = "our choice for this data set"
-PRESETS = {"digits": DIGITS, "openset": OPENSET, "lowbudget": LOWBUDGET}
+PRESETS = {"digits": DIGITS, "openset": OPENSET, "lowbudget": LOWBUDGET, "initpools": INITPOOLS}
 
 if __name__ == "__main__":
     sys.exit(main(__doc__, PRESETS, BUILDERS, SOURCE))

@@ -5,7 +5,7 @@ import sys
 
 from models import BUILDERS
 from tfal.cli import main
-from tfal.presets import LOW_BUDGET, MQNET_IMAGENET50
+from tfal.presets import INITIAL_POOLS_TINY, LOW_BUDGET, MQNET_IMAGENET50
 from tfal.recipe import Recipe
 
 LOWBUDGET = dataclasses.replace(
@@ -39,7 +39,7 @@ LDMS = Recipe(
 )
 
 SOURCE = "low-budget study, arXiv 2110.12033"
-PRESETS = {"lowbudget": LOWBUDGET, "ldms": LDMS, "openset": MQNET_IMAGENET50}
+PRESETS = {"lowbudget": LOWBUDGET, "ldms": LDMS, "openset": MQNET_IMAGENET50, "tiny_initpools": INITIAL_POOLS_TINY}
 
 if __name__ == "__main__":
     sys.exit(main(__doc__, PRESETS, BUILDERS, SOURCE))

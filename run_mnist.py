@@ -31,11 +31,31 @@ OPENSET = dataclasses.replace(
 
 LOWBUDGET = dataclasses.replace(LOW_BUDGET, dataset="mnist", network="SCNN", splits="10,20,50,100,500")
 
+# The study of initial pools: 60 labels and 60 more in each of 10 rounds; S-CNN in place of a ResNet-18.
+INITPOOLS = dataclasses.replace(
+    LDMS,
+    strategy="random,margin,entropy,dbal,bald,coreset",
+    initial="random",
+    n_init=60,
+    n_valid=6000,
+    n_pool=53_940,
+    n_query=60,
+    n_step=10,
+    n_batch=64,
+    n_epoch=100,
+    learning_rate=1e-3,
+    n_epoch_simclr=10,
+    n_epoch_vae=20,
+    n_batch_encoder=256,
+    n_warmup=1,
+)
+
 SOURCE = "LDM-S public code"
 PRESETS = {
     "ldms": LDMS,
     "openset": OPENSET,
     "lowbudget": LOWBUDGET,
+    "initpools": INITPOOLS,
     "quick": dataclasses.replace(LDMS, n_epoch=5, n_valid=500, n_step=5, n_rep=1),  # a look, not a result
 }
 

@@ -48,6 +48,11 @@ class Found(NamedTuple):
         return 1 - self.step.wall / self.both.wall
 
     @property
+    def most(self) -> float:
+        """`waiting` when nothing were made ahead; while other programs disturb the clock, the better number."""
+        return self.views.wall / (self.views.wall + self.step.wall)
+
+    @property
     def work(self) -> float:
         """Share of the views in what the cores do."""
         return self.views.cores / (self.views.cores + self.step.cores)
@@ -70,20 +75,25 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def measure(recipe: Recipe, learner: str, array: np.ndarray, n_steps: int, repeats: int) -> Found:
-    """Medians over repeats of n_steps; the first of each compiles, fills buffers and is dropped.
-
-    As in a training, one iterator goes through all steps: to start one takes longer than many a step. The three are
-    measured one after the other, not in turn, since an iterator that waits fills its buffers at the cost of the others.
-
-    array: (N, H, W, C) uint8, at least one batch of recipe.n_batch_encoder.
-    """
+    """Measures an encoder, see `compare`; array: (N, H, W, C) uint8, at least one batch of recipe.n_batch_encoder."""
     made, n = LEARNERS[learner](BUILDERS[recipe.network], Images(array), 10, recipe), recipe.n_batch_encoder
     network = encoder(BUILDERS[recipe.network](array.shape[1:], 10), made.method.n_rotations)
     trainer = made.trainer(network, WarmupCosine(recipe.lr_encoder, 1, 100, n_steps))
     trainer.make_train_function()
     views = made.views(np.arange(len(array) // n * n), SEEDS)  # whole batches only
-    same = tf.data.Dataset.from_tensors(next(iter(views))).repeat()
-    works = [(next, views), (trainer.train_function, same), (trainer.train_function, views)]
+    return compare(trainer.train_function, views, n_steps, repeats)
+
+
+def compare(train: Callable[[Any], Any], batches: tf.data.Dataset, n_steps: int, repeats: int) -> Found:
+    """Medians over repeats of n_steps; the first of each compiles, fills buffers and is dropped.
+
+    As in a training, one iterator goes through all steps: to start one takes longer than many a step. The three are
+    measured one after the other, not in turn, since an iterator that waits fills its buffers at the cost of the others.
+
+    train: takes the next batch from an iterator, and trains with it. batches: n_steps * (repeats + 1) at least.
+    """
+    same = tf.data.Dataset.from_tensors(next(iter(batches))).repeat()
+    works = [(next, batches), (train, same), (train, batches)]
     return Found(*(_time(*work, n_steps, repeats) for work in works))
 
 

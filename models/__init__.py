@@ -24,6 +24,7 @@ BUILDERS: dict[str, Callable[[tuple[int, int, int], int], Any]] = {
     "MLP": partial(_build, "mlp", "mlp"),
     "ResNet18": partial(_build, "resnet", "resnet18"),
     "ResNet18-16": partial(_build, "resnet", "resnet18", width=16),
+    "ResNet18-Dropout": partial(_build, "resnet", "resnet18_dropout"),
     "ResNet18-ImageNet": partial(_build, "resnet", "resnet18_imagenet"),
     "ResNet50-ImageNet": partial(_build, "resnet", "resnet50_imagenet"),
     "WRN-16-8": partial(_build, "wide_resnet", "wrn_16_8"),

@@ -46,6 +46,29 @@ def resnet18(input_shape: Shape, n_classes: int, width: int = 64) -> keras.Model
     return _body(images, x, n_classes, _fan_in_uniform, name)
 
 
+def resnet18_dropout(input_shape: Shape, n_classes: int) -> keras.Model:
+    """ResNet-18 for small images with a 3x3 max-pool, stride 2, behind its 3x3 stem, and dropout 0.5 before the head.
+
+    The classifier of the toolkit behind "On Initial Pools for Deep Active Learning" (2020; public code
+    acl21/deep-active-learning-pytorch), in which the study's own code has a projection to 128 values, and dropout for
+    one of its strategies only. Start as in resnet18_imagenet. 11,173,962 trainable parameters on (32, 32, 3) with 10
+    classes.
+
+    Args:
+        input_shape: (H, W, C), H and W >= 16.
+        n_classes: at least 2.
+
+    Returns:
+        As resnet18_imagenet, with stages of (H/2, W/2) to (H/16, W/16), rounded up.
+    """
+    name = "ResNet18-Dropout"
+    check(name, input_shape, n_classes, smallest=16)
+    images = keras.Input(input_shape, name="images")
+    x = residual_conv(images, 64, 3, 1, _fan_out_normal(), "stem_conv")
+    x = _stem_pool(layers.ReLU(name="stem_relu")(batch_norm(x, "stem_bn")))
+    return _body(images, x, n_classes, _fan_out_normal, name, dropout=0.5)
+
+
 def resnet18_imagenet(input_shape: Shape, n_classes: int) -> keras.Model:
     """ResNet-18 for photographs: 7x7 stem and 3x3 max-pool, stride 2 each, torchvision's layout.
 
@@ -87,9 +110,12 @@ def _imagenet_stem(name: str, input_shape: Shape, n_classes: int) -> tuple[keras
     check(name, input_shape, n_classes, smallest=32)
     images = keras.Input(input_shape, name="images")
     x = residual_conv(images, 64, 7, 2, _fan_out_normal(), "stem_conv")
-    x = layers.ReLU(name="stem_relu")(batch_norm(x, "stem_bn"))
+    return images, _stem_pool(layers.ReLU(name="stem_relu")(batch_norm(x, "stem_bn")))
+
+
+def _stem_pool(x: keras.KerasTensor) -> keras.KerasTensor:
     x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)  # after a relu, zeros never win the maximum
-    return images, layers.MaxPooling2D(3, 2, name="stem_pool")(x)
+    return layers.MaxPooling2D(3, 2, name="stem_pool")(x)
 
 
 def _block(x: keras.KerasTensor, filters: int, stride: int, initializer: Initializers, name: str) -> keras.KerasTensor:
@@ -133,6 +159,7 @@ def _body(
     name: str,
     block: Block = _block,
     n_blocks: tuple[int, ...] = (2, 2, 2, 2),
+    dropout: float = 0.0,
 ) -> keras.Model:
     """The stages, the first as wide as the stem `x`, and the head."""
     filters, outputs = x.shape[-1], {}
@@ -150,7 +177,8 @@ def _body(
         dtype="float32",
         name="logits",
     )
-    return keras.Model(images, {"logits": head(features), "features": features, **outputs}, name=name)
+    x = layers.Dropout(dropout, name="dropout")(features) if dropout else features
+    return keras.Model(images, {"logits": head(x), "features": features, **outputs}, name=name)
 
 
 # A new object for each layer: one initializer gives the same values to all layers of one shape.

@@ -9,6 +9,7 @@ from tfal.recipe import Recipe
 def test_shares():
     found = Found(views=Time(0.05, 0.1), step=Time(0.09, 0.3), both=Time(0.1, 0.4))
     assert found.waiting == pytest.approx(0.1)
+    assert found.most == pytest.approx(5 / 14)
     assert found.work == pytest.approx(0.25)
 
 

@@ -8,6 +8,7 @@ from models import BUILDERS
 from tfal.data.images import Images
 from tfal.errors import InputError
 from tfal.learners.classifier import Classifier, epoch_steps
+from tfal.learners.loss_prediction import LossPredictor
 from tfal.learners.runtime import prepare_tensorflow
 from tfal.pool import Pool
 from tfal.streams import Streams
@@ -185,5 +186,91 @@ def test_a_last_batch_of_one_image_does_no_harm(digits, small, change):
 
 
 def test_momentum_goes_with_sgd(digits, small, change):
-    with pytest.raises(InputError, match="--momentum and --weightDecay go with --optimizer sgd"):
+    with pytest.raises(InputError, match="--momentum goes with --optimizer sgd"):
         Classifier(BUILDERS["MLP"], Images(digits.x_train), 10, change(small, momentum=0.9))
+
+
+@pytest.mark.parametrize("learner", [Classifier, LossPredictor])
+def test_passes_and_views_follow_from_the_round(digits, small, change, pool, learner):
+    """Of a network trained anew from the same streams, whatever was read in between; and not from other images."""
+    prepare_tensorflow()
+    recipe = change(small, n_batch=16, n_epoch=2, n_pass=4, n_view=3, normalize="channels")
+    made, names = learner(BUILDERS["SCNN"], Images(digits.x_train), 10, recipe), ["mc_logits", "view_logits", "logits"]
+    batch = digits.x_test[:20].astype(np.float32) / 255
+    made.check_outputs(names)
+    made.fit(pool, Streams(0, 1, 0))
+    first = {name: value.numpy() for name, value in made.read(batch, names).items()}
+    assert {name: value.shape for name, value in first.items()} == {
+        "mc_logits": (20, 4, 10),
+        "view_logits": (20, 3, 10),
+        "logits": (20, 10),
+    }
+    assert min(first[name].std(axis=1).max() for name in names[:2]) > 0.01
+    for name in names:
+        np.testing.assert_allclose(made.read(batch[5:7], [name])[name], first[name][5:7], atol=1e-5)
+    made.fit(pool, Streams(0, 1, 1))
+    assert not np.allclose(made.read(batch, ["mc_logits"])["mc_logits"], first["mc_logits"], atol=1e-3)
+    made.fit(pool, Streams(0, 1, 0))
+    for name, value in made.read(batch, names).items():
+        np.testing.assert_array_equal(value, first[name])
+
+
+@pytest.mark.parametrize("augment", ["none", "flip_crop"])
+def test_views_are_shifts_and_mirrored_only_as_in_training(digits, small, change, augment):
+    """Each view is one of the 81 shifts of the image padded with black, normalised behind the padding."""
+    recipe = change(small, augment=augment, n_view=12, normalize="channels")
+    classifier = Classifier(BUILDERS["MLP"], Images(digits.x_train), 10, recipe)
+    image = digits.x_train[3].astype(np.float32) / 255
+    found = classifier.read(image[None], ["view_logits"])["view_logits"].numpy()[0]
+    shifts = []
+    for picture in (image, image[:, ::-1]):
+        padded = np.pad(picture, [(4, 4), (4, 4), (0, 0)])
+        shifts += [padded[top : top + 8, left : left + 8] for top in range(9) for left in range(9)]
+    possible = classifier.read(np.stack(shifts), ["logits"])["logits"].numpy()
+    distances = np.abs(found[:, None] - possible).max(axis=2)
+    assert distances.min(axis=1).max() < 1e-5
+    mirrored = (distances[:, :81].min(axis=1) > 1e-5).sum()
+    assert (mirrored > 0) == (augment == "flip_crop")
+    assert len(np.unique(distances.argmin(axis=1))) > 6
+
+
+def test_a_network_without_dropout_is_named(digits, small):
+    classifier = Classifier(_flat, Images(digits.x_train), 10, small)
+    with pytest.raises(InputError, match="model 'MLP' has no Dropout layer"):
+        classifier.check_outputs(["mc_logits"])
+    with pytest.raises(InputError, match="model 'MLP' has no Dropout layer"):
+        classifier.read(np.zeros((1, 8, 8, 1), np.float32), ["mc_logits"])
+    classifier.check_outputs(["view_logits", "logits"])
+
+
+def _flat(shape, n_classes):
+    return keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(n_classes)])
+
+
+def test_a_warm_start_begins_with_given_weights_and_a_fresh_optimizer(classifier, pool):
+    """As if the fresh network had been built with them; the fit after it starts from fresh weights again."""
+    classifier.fit(pool, Streams(0, 1, 0))
+    weights = classifier.weights()
+    cold = classifier.fit(pool, Streams(0, 1, 1)), classifier.weights()
+    results = []
+    for _ in range(2):
+        classifier.start_from(weights)
+        results.append((classifier.fit(pool, Streams(0, 1, 1)), classifier.weights()))
+    again = classifier.fit(pool, Streams(0, 1, 1)), classifier.weights()
+    for one, other in ((results[0], results[1]), (cold, again)):
+        assert one[0] == other[0]
+        assert all(np.array_equal(a, b) for a, b in zip(one[1], other[1], strict=True))
+    assert results[0][0]["train_loss"] < cold[0]["train_loss"]
+
+
+def test_weights_are_copies_that_can_be_loaded(classifier, pool, digits):
+    classifier.fit(pool, Streams(0, 1, 0))
+    batch, weights = digits.x_test[:4].astype(np.float32) / 255, classifier.weights()
+    kept, before = [values.copy() for values in weights], classifier.read(batch, ["logits"])["logits"].numpy()
+    classifier.fit(pool, Streams(0, 1, 1))
+    assert all(np.array_equal(a, b) for a, b in zip(kept, weights, strict=True))
+    classifier.load(weights)
+    np.testing.assert_array_equal(classifier.read(batch, ["logits"])["logits"], before)
+    for wrong in (weights[:-1], [*weights[:-1], weights[-1][:5]]):
+        with pytest.raises(InputError, match=rf"the {len(weights)} arrays of network"):
+            classifier.start_from(wrong)

@@ -8,6 +8,7 @@ from tests.conftest import SHARED_DATA
 from tfal.data import DATASETS, Dataset, fingerprint, load, with_unknown
 from tfal.data.dataset import ENVIRONMENT, from_arrays
 from tfal.data.listing import from_tree
+from tfal.data.super_classes import CIFAR100_NAMES, cifar20_table
 from tfal.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -210,9 +211,10 @@ def test_unknown_name_without_a_folder():
     message = refusal(load, "minst")
     assert message.startswith(
         "unknown dataset 'minst'. Did you mean 'mnist'? Valid: "
-        "cifar10, cifar100, digits, imagenet, imagenet_lt, mnist, svhn."
+        "cifar10, cifar100, cifar20, digits, food101, imagenet, imagenet_lt, mnist, svhn, tiny_imagenet."
     )
     assert "minst.npz" in message
+    assert "For a table of numbers, give --csv and --label." in message
     assert "--dataDir" in message
 
 
@@ -230,6 +232,13 @@ def test_nothing_in_the_folder(tmp_path):
     assert [way for way in ways if way not in message] == []
     assert "idx3" not in refusal(load, "cifar10", str(tmp_path))
     assert "unknown dataset 'mine'" in refusal(load, "mine", str(tmp_path))
+
+
+def test_tiny_imagenet_is_not_downloaded(tmp_path):
+    for folder in (None, str(tmp_path)):
+        message = refusal(load, "tiny_imagenet", folder)
+        assert "its folder tiny-imagenet-200/" in message
+        assert "TensorFlow Datasets" not in message
 
 
 def test_no_such_folder(tmp_path):
@@ -275,3 +284,44 @@ def test_real_data():
         data = load(name, str(SHARED_DATA))
         assert (len(data.y_train), len(data.y_test)) == counts
         assert len(np.unique(data.y_train)) == data.n_classes == 10
+
+
+def cifar100(folder, **changes):
+    """Arrays in Keras' layout with each of the 100 classes once."""
+    arrays = {f"x_{part}": RNG.integers(0, 256, (100, 32, 32, 3), dtype=np.uint8) for part in ("train", "test")}
+    arrays |= {"y_train": np.arange(100)[:, None], "y_test": np.arange(99, -1, -1)}
+    np.savez(folder / "cifar100.npz", **(arrays | changes))
+
+
+def test_the_super_classes_of_cifar100(tmp_path):
+    """The table as it is published by number, for classes in alphabetical order."""
+    published = (
+        "4 1 14 8 0 6 7 7 18 3 3 14 9 18 7 11 3 9 7 11 6 11 5 10 7 6 13 15 3 15 0 11 1 10 12 14 16 9 11 5 5 "
+        "19 8 8 15 13 14 17 18 10 16 4 17 4 2 0 17 4 18 17 10 3 2 12 12 16 12 1 9 19 2 10 0 1 16 12 9 13 15 "
+        "13 16 19 2 4 6 19 5 5 8 19 18 1 2 15 6 0 17 8 14 13"
+    )
+    cifar100(tmp_path)
+    data, fine = load("cifar-20", str(tmp_path)), load("cifar100", str(tmp_path))
+    assert " ".join(map(str, data.y_train)) == published
+    assert data.y_test.tolist() == data.y_train[::-1].tolist()
+    assert (data.name, data.n_classes, data.class_names[0], data.class_names[19]) == (
+        ("cifar20", 20, "aquatic_mammals", "vehicles_2")
+    )
+    np.testing.assert_array_equal(data.x_train, fine.x_train)
+    assert fingerprint(data) != fingerprint(fine)
+    assert (len(CIFAR100_NAMES), CIFAR100_NAMES[0], CIFAR100_NAMES[8], CIFAR100_NAMES[99]) == (
+        (100, "apple", "bicycle", "worm")
+    )
+
+
+def test_super_classes_need_the_classes_of_cifar100():
+    assert np.bincount(cifar20_table(CIFAR100_NAMES)).tolist() == [5] * 20
+    assert "Received: another order of them" in refusal(cifar20_table, CIFAR100_NAMES[::-1])
+    numbers = tuple(sorted(map(str, range(100))))  # folders named by number, whose order is not that of the numbers
+    assert "by their own names. Received: 0. Rename them" in refusal(cifar20_table, numbers)
+
+
+def test_super_classes_of_data_that_are_not_there(tmp_path):
+    assert "dataset 'cifar100' is not at hand" in refusal(load, "cifar20", str(tmp_path))
+    cifar100(tmp_path, y_test=np.arange(100) + 1)
+    assert "y_test" in refusal(load, "cifar20", str(tmp_path))

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from tfal.data.images import Images
 from tfal.errors import InputError
-from tfal.evaluate import Scores, class_coverage, knn_scores, step_rates
+from tfal.evaluate import Scores, class_coverage, class_recalls, knn_scores, predicted_classes, step_rates
 
 TRAIN = np.array([[1, 0], [0, 1], [0.6, 0.8]], np.float32)
 QUERIES = np.array([[0.8, 0.6], [0, 1], [1, 0]], np.float32)
@@ -98,6 +100,27 @@ def test_schedules():
     assert step_rates(1, 5, (50, 75)) == pytest.approx([1, 1, 1, 0.1, 0.01])
     assert step_rates(1, 10, (30, 60, 90)) == pytest.approx([1] * 3 + [0.1] * 3 + [0.01] * 3 + [0.001])
     assert step_rates(1, 1, (50, 75)) == pytest.approx([1])
+
+
+def test_recalls_of_classes():
+    """Class 0: 2 of 3, class 1: 1 of 1, class 2: none of 2, class 3 has no sample."""
+    found = class_recalls(np.array([0, 0, 1, 1, 3, 0]), np.array([0, 0, 0, 1, 2, 2]), 4)
+    assert list(found) == ["balanced_accuracy", "recall_0", "recall_1", "recall_2", "recall_3"]
+    assert found["balanced_accuracy"] == pytest.approx((2 / 3 + 1) / 3)
+    assert [found["recall_0"], found["recall_1"], found["recall_2"]] == pytest.approx([2 / 3, 1, 0])
+    assert np.isnan(found["recall_3"])
+
+
+def test_predicted_classes_are_in_the_order_of_the_ids():
+    class Brightest:
+        def read(self, batch, outputs):
+            assert outputs == ["logits"]
+            return {"logits": tf.reshape(batch, [-1, 5])}
+
+    array = np.random.default_rng(0).permuted(np.tile(np.arange(5, dtype=np.uint8), (23, 1)), axis=1)
+    ids = np.random.default_rng(1).permutation(23)[:17]
+    found = predicted_classes(Brightest(), Images(array[:, None, :, None]), ids, 4)
+    assert found.tolist() == array[ids].argmax(axis=1).tolist()
 
 
 def test_class_coverage():

@@ -98,7 +98,7 @@ def test_training_without_augmentation_is_reading(files):
         np.testing.assert_array_equal(x, read[y])
 
 
-@pytest.mark.parametrize("augment", ["none", "flip_crop"])
+@pytest.mark.parametrize("augment", ["none", "crop", "flip_crop", "randaugment"])
 @pytest.mark.parametrize("first", [0, 1, 3])
 def test_a_training_goes_on_from_any_epoch(files, augment, first):
     ids = np.arange(2, 9)
@@ -119,6 +119,25 @@ def test_crops_follow_from_seed_epoch_and_id(files):
             np.testing.assert_array_equal(image, many[label])
     for other in (everything[1], crops(np.arange(10), seed=3)[0]):
         assert sum(np.array_equal(image, other[label]) for label, image in everything[0].items()) <= 2  # 1 x 1 is one
+
+
+def test_crops_are_those_with_flips_but_never_mirrored(files):
+    ids, mirrored = np.arange(10), 0
+    both = [arrays(files.training(ids, ids, 10, 2, 5, augment)) for augment in ("crop", "flip_crop")]
+    for (crops, labels), (flipped, same_labels) in zip(*both, strict=True):
+        np.testing.assert_array_equal(labels, same_labels)
+        for crop, other in zip(crops, flipped, strict=True):
+            assert np.array_equal(crop, other) or np.array_equal(crop, other[:, ::-1])
+            mirrored += not np.array_equal(crop, other)
+    assert 0 < mirrored < 20
+
+
+def test_randaugment_changes_what_reading_gives(files):
+    ids = np.arange(10)
+    (images, labels), *_ = arrays(files.training(ids, ids, 10, 1, 5, "randaugment"))
+    read = np.concatenate([batch.numpy() for batch in files.batches(labels, 10)])
+    assert 0 <= images.min() <= images.max() <= 1
+    assert np.mean([np.abs(a - b).max() > 0.01 for a, b in zip(images, read, strict=True)]) >= 0.3
 
 
 def test_unknown_augmentation(files, monkeypatch):

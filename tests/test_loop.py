@@ -253,3 +253,17 @@ def test_a_folder_that_cannot_be_written_is_refused(small, digits, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is not a writable folder"):
         plan(dataclasses.replace(small, results_dir=str(tmp_path / "file" / "results")), digits)
+
+
+def test_a_long_tail_is_told_by_its_classes(small, digits):
+    recipe = dataclasses.replace(small, long_tail=0.1, n_epoch=10)
+    rounds = list(run(recipe, MLP, data=digits))
+    counts = np.bincount(digits.y_test)
+    for row in (done.row for done in rounds):
+        recalls = np.array([row[f"recall_{number}"] for number in range(10)])
+        assert row["test_accuracy"] == pytest.approx(np.sum(recalls * counts) / counts.sum())
+        assert row["balanced_accuracy"] == pytest.approx(recalls.mean())
+    assert len(set(recalls.tolist())) > 1
+    pool = Pool.load(Path(recipe.results_dir) / "digits-longtail0.1_MLP" / "margin" / "rep001" / "pool.npz")
+    assert len(pool.members) < len(digits.y_train) / 2
+    assert "recall_0" not in next(run(dataclasses.replace(small, n_step=0), MLP, data=digits)).row

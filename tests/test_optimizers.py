@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from tfal.errors import InputError
-from tfal.learners.optimizers import CoupledSGD, learning_rate, make_optimizer
+from tfal.learners.optimizers import CoupledAdam, CoupledSGD, learning_rate, make_optimizer
 from tfal.recipe import Recipe
 
 
@@ -21,6 +21,34 @@ def test_two_steps_by_hand():
     np.testing.assert_allclose(weight.numpy(), [0.93166], rtol=1e-6)
 
 
+def test_nesterov_by_hand():
+    """As above, but the step is g + 0.9 m: 0.6 + 0.54 = 1.14, w = 0.886.
+
+    Then g = 0.2 + 0.0886 = 0.2886; m = 0.54 + 0.2886 = 0.8286; step 0.2886 + 0.74574 = 1.03434; w = 0.8756566.
+    """
+    weight = keras.Variable([1.0])
+    recipe = Recipe(optimizer="sgd", learning_rate=0.1, momentum=0.9, weight_decay=0.1, nesterov="on")
+    optimizer = make_optimizer(recipe)
+    optimizer.apply([np.array([0.5], np.float32)], [weight])
+    np.testing.assert_allclose(weight.numpy(), [0.886], rtol=1e-6)
+    optimizer.learning_rate = 0.01
+    optimizer.apply([np.array([0.2], np.float32)], [weight])
+    np.testing.assert_allclose(weight.numpy(), [0.8756566], rtol=1e-6)
+
+
+def test_the_decay_of_adam_goes_through_its_moments():
+    """Gradients of 0 and w = 1, decay 0.5: the first step of Adam has the length of the rate, whatever the decay."""
+    weight = keras.Variable([1.0, -2.0])
+    CoupledAdam(0.1, 0.5).apply([np.zeros(2, np.float32)], [weight])
+    np.testing.assert_allclose(weight.numpy(), [0.9, -1.9], rtol=1e-5)
+    decayed, plain = keras.Variable([0.7]), keras.Variable([0.7])
+    ours, keras_adam = CoupledAdam(0.01, 3e-4), keras.optimizers.Adam(0.01)
+    for gradient in np.random.default_rng(0).normal(size=(20, 1)).astype(np.float32):
+        ours.apply([gradient], [decayed])
+        keras_adam.apply([gradient + 3e-4 * plain.numpy()], [plain])
+    np.testing.assert_allclose(decayed.numpy(), plain.numpy(), rtol=1e-6)
+
+
 def _steps(optimizer, n):
     weight, rng = keras.Variable(np.linspace(-1, 1, 5, dtype=np.float32)), np.random.default_rng(0)
     for _ in range(n):
@@ -30,8 +58,10 @@ def _steps(optimizer, n):
 
 def test_without_decay_and_at_one_rate_it_is_keras_sgd():
     for momentum in (0.0, 0.9):
-        ours, theirs = CoupledSGD(0.05, momentum), keras.optimizers.SGD(0.05, momentum)
-        np.testing.assert_allclose(_steps(ours, 20), _steps(theirs, 20), rtol=1e-5, atol=1e-6)
+        for nesterov in (False, True):
+            ours = CoupledSGD(0.05, momentum, nesterov=nesterov)
+            theirs = keras.optimizers.SGD(0.05, momentum, nesterov)
+            np.testing.assert_allclose(_steps(ours, 20), _steps(theirs, 20), rtol=1e-5, atol=1e-6)
 
 
 def test_decay_reaches_scales_offsets_and_biases():
@@ -49,8 +79,11 @@ def test_decay_reaches_scales_offsets_and_biases():
 
 
 def test_it_is_built_again_from_its_config():
-    again = CoupledSGD.from_config(CoupledSGD(0.2, 0.9, 5e-4).get_config())
+    again = CoupledSGD.from_config(CoupledSGD(0.2, 0.9, 5e-4, True).get_config())
     assert (float(again.learning_rate.numpy()), again.momentum, again.decay) == (pytest.approx(0.2), 0.9, 5e-4)
+    assert again.nesterov
+    adam = CoupledAdam.from_config(CoupledAdam(0.2, 3e-4).get_config())
+    assert (float(adam.learning_rate.numpy()), adam.decay) == (pytest.approx(0.2), 3e-4)
 
 
 @pytest.mark.parametrize(
@@ -63,12 +96,23 @@ def test_optimizers_go_by_name(name, kind):
     assert float(optimizer.learning_rate.numpy()) == pytest.approx(0.03)
 
 
+def test_adam_with_decay_is_coupled():
+    optimizer = make_optimizer(Recipe(optimizer="Adam", learning_rate=0.03, weight_decay=3e-4))
+    assert (type(optimizer), optimizer.decay) == (CoupledAdam, 3e-4)
+    assert float(optimizer.learning_rate.numpy()) == pytest.approx(0.03)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"optimizer": "adamm"}, "must be the name of a Keras optimizer"),
-        ({"momentum": 0.9}, r"--momentum and --weightDecay go with --optimizer sgd. Received: 0.9 and 0.0 with adam"),
-        ({"optimizer": "rmsprop", "weight_decay": 5e-4}, r"go with --optimizer sgd. Received: 0.0 and 0.0005"),
+        ({"momentum": 0.9}, "--momentum goes with --optimizer sgd. Received: 0.9 with adam"),
+        (
+            {"optimizer": "rmsprop", "weight_decay": 5e-4},
+            "goes with --optimizer sgd or adam. Received: 0.0005 with rms",
+        ),
+        ({"nesterov": "on", "optimizer": "sgd"}, "--nesterov on needs --optimizer sgd and a --momentum above 0"),
+        ({"nesterov": "on"}, "--nesterov on needs --optimizer sgd and a --momentum above 0. Received: adam with 0.0"),
     ],
 )
 def test_what_does_not_go_together_is_refused(options, message):
@@ -83,3 +127,10 @@ def test_the_rate_falls_at_half_and_at_three_quarters():
     short = Recipe(learning_rate=1.0, n_epoch=5, schedule="multistep")
     assert [learning_rate(short, epoch) for epoch in range(5)] == pytest.approx([1, 1, 1, 0.1, 0.01])
     assert {learning_rate(Recipe(learning_rate=0.3), epoch) for epoch in range(50)} == {0.3}
+
+
+def test_the_cosine_falls_to_zero():
+    recipe = Recipe(learning_rate=0.025, n_epoch=200, schedule="cosine")
+    rates = [learning_rate(recipe, epoch) for epoch in (0, 50, 100, 150, 199)]
+    assert rates == pytest.approx([0.025, 0.0213388, 0.0125, 0.00366117, 1.542e-6], rel=1e-4)
+    assert learning_rate(Recipe(n_epoch=1, schedule="cosine"), 0) == Recipe().learning_rate

@@ -49,6 +49,43 @@ def test_scripts_on_keras_arrays(made, script, folder):
     assert "finished already" in again.stdout
 
 
+@pytest.mark.parametrize("label", ["kind", "-1"])
+def test_run_tabular(tmp_path, label):
+    rng = np.random.default_rng(0)
+    rows = [f"{rng.normal(number % 3):.3f},{rng.normal():.3f},class {number % 3}" for number in range(300)]
+    (tmp_path / "my table.csv").write_text("\n".join(["width,height,kind", *rows]))
+    flags = [
+        *TINY,
+        "--csv",
+        str(tmp_path / "my table.csv"),
+        "--label",
+        label,
+        "--resultsDir",
+        str(tmp_path / "results"),
+    ]
+    done = _script("run_tabular.py", *flags, "--strategy", "ldms,badge,coreset,margin,random")
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "results" / "my_table_MLP" / "test_accs_001.txt").read_text().splitlines()) == 2
+
+
+def test_run_tabular_without_a_table(tmp_path):
+    failed = _script("run_tabular.py", "--resultsDir", str(tmp_path))
+    assert failed.returncode == 2
+    assert "give --csv and --label" in failed.stderr
+    failed = _script("run_tabular.py", "--csv", "gone.csv", "--label", "0", "--resultsDir", str(tmp_path))
+    assert "gone.csv cannot be read as a csv file" in failed.stderr
+    assert failed.stderr.count("\n") == 1
+
+
+def test_a_long_tail(tmp_path):
+    flags = [*TINY, "--longTail", "0.1", "--strategy", "random", "--resultsDir", str(tmp_path)]
+    done = _script("run_digits.py", *flags)
+    assert done.returncode == 0, done.stderr
+    head = (tmp_path / "digits-longtail0.1_MLP" / "random" / "rep001" / "rounds.csv").read_text().splitlines()[0]
+    assert {"balanced_accuracy", "recall_0", "recall_9"} <= set(head.split(","))
+    assert "finished already" in _script("run_digits.py", *flags).stdout
+
+
 TINY_OPEN = (
     "--preset openset --nRep 1 --nStep 1 --nEpoch 1 --nStepEpoch 1 --nInit 40 --nPool 60 --nQuery 5 --nSample 50 "
     "--nEpochCsi 1 --nEpochCcal 1 --nBatchEncoder 64 --metaEpoch 1 --network SCNN"
@@ -105,6 +142,16 @@ def test_run_imagenet_on_a_tree_of_image_files(tmp_path):
     assert failed.stderr.count("\n") == 1
     skipped = _script("run_imagenet.py", *flags, "--corrupt", "skip", "--resultsDir", str(tmp_path / "other"))
     assert skipped.returncode == 0, skipped.stderr
+
+
+@pytest.mark.skipif(not SHARED_DATA.exists(), reason="the real data sets are not on this machine")
+def test_uci_letter(tmp_path):
+    letter = SHARED_DATA / "letter" / "letter-recognition.data"
+    flags = ["--nRep", "1", "--nStep", "0", "--nEpoch", "30", "--strategy", "random", "--resultsDir", str(tmp_path)]
+    done = _script("run_tabular.py", "--csv", str(letter), "--label", "0", *flags)
+    assert done.returncode == 0, done.stderr
+    accuracy = float((tmp_path / "letter-recognition_MLP" / "random" / "test_accs_001.txt").read_text())
+    assert accuracy > 0.45  # of 26 classes, with 200 labels
 
 
 @pytest.mark.skipif(not SHARED_DATA.exists(), reason="the real data sets are not on this machine")

@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from tests.conftest import SHARED_DATA
 from tests.test_data import ARRAYS, refusal
@@ -52,6 +53,50 @@ def test_npz_must_hold_the_four_arrays(tmp_path):
     np.savez(tmp_path / "mine.npz", x_train=ARRAYS["x_train"], y_train=ARRAYS["y_train"])
     message = refusal(load, "mine", str(tmp_path))
     assert "mine.npz must hold x_train, y_train, x_test, y_test. It lacks: x_test, y_test" in message
+
+
+def medmnist(folder, name="pathmnist", shape=(28, 28, 3), **changes):
+    """A file as MedMNIST publishes them; None leaves an array out."""
+    arrays = {}
+    for part, n in (("train", 12), ("val", 4), ("test", 6)):
+        arrays[f"{part}_images"] = np.random.default_rng(n).integers(0, 256, (n, *shape), dtype=np.uint8)
+        arrays[f"{part}_labels"] = (np.arange(n, dtype=np.uint8) % 3)[:, None]
+    arrays |= changes
+    np.savez(folder / f"{name}.npz", **{key: array for key, array in arrays.items() if array is not None})
+    return arrays
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 3), (28, 28)])
+def test_medmnist(tmp_path, shape):
+    written = medmnist(tmp_path, shape=shape)
+    data = load("PathMNIST".lower(), str(tmp_path))
+    assert (data.name, data.n_classes, data.input_shape) == ("pathmnist", 3, (28, 28, shape[2] if shape[2:] else 1))
+    for part in ("train", "test"):
+        np.testing.assert_array_equal(
+            getattr(data, f"x_{part}"), written[f"{part}_images"].reshape(-1, *data.input_shape)
+        )
+        assert getattr(data, f"y_{part}").tolist() == written[f"{part}_labels"][:, 0].tolist()
+    medmnist(tmp_path, shape=shape, val_images=None, val_labels=None)  # they are not read
+    np.testing.assert_array_equal(load("pathmnist", str(tmp_path)).x_train, data.x_train)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"test_labels": None},
+            "pathmnist.npz must hold train_images, train_labels, test_images, test_labels. It lacks:",
+        ),
+        ({"train_images": None, "test_labels": None}, "It lacks: train_images, test_labels. Download it again."),
+        ({"train_labels": np.ones((12, 14), np.uint8)}, "one class. Received: 14 labels an image"),
+        ({"train_labels": np.ones((11, 1), np.uint8)}, "each of 12 images. Received: 11"),
+        ({"train_images": np.zeros((12, 28, 28, 28), np.uint8)}, "channels. Received: (12, 28, 28, 28)"),
+        ({"test_labels": np.full((6, 1), 3, np.uint8)}, "y_test"),
+    ],
+)
+def test_unusable_medmnist(tmp_path, changes, message):
+    medmnist(tmp_path, **changes)
+    assert message in refusal(load, "pathmnist", str(tmp_path))
 
 
 def test_damaged_npz(tmp_path):
@@ -215,6 +260,71 @@ def test_tree_without_images_or_test(tmp_path):
     assert f"{tmp_path / 'test'} must hold <class>/<image> files" in refusal(load, "insects", str(tmp_path))
 
 
+def write_tiny_imagenet(folder, classes=("n02", "n01"), side=8):
+    """Tiny ImageNet's layout; answers with file -> image. One image of each class is grey, as some of its are."""
+    written = {}
+
+    def write(file):
+        grey = file.name.endswith("_1.JPEG")
+        image = np.full((side, side) if grey else (side, side, 3), 20 * len(written) % 256, dtype=np.uint8)
+        Image.fromarray(image).save(file, quality=100)
+        written[file.name] = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+
+    (folder / "val" / "images").mkdir(parents=True)
+    lines = []
+    for number, name in enumerate(classes):
+        (folder / "train" / name / "images").mkdir(parents=True)
+        (folder / "train" / name / f"{name}_boxes.txt").write_text("n_0.JPEG\t0\t0\t7\t7")
+        for row in (1, 0):
+            write(folder / "train" / name / "images" / f"{name}_{row}.JPEG")
+        write(folder / "val" / "images" / f"val_{number}.JPEG")
+        lines.append(f"val_{number}.JPEG\t{name}\t0\t0\t7\t7\n")
+    (folder / "wnids.txt").write_text("\n".join(classes))
+    (folder / "val" / "val_annotations.txt").write_text("".join(lines))
+    return written
+
+
+@pytest.mark.parametrize("inside", ["", "mine"])
+def test_tiny_imagenet_layout(tmp_path, inside):
+    written = write_tiny_imagenet(tmp_path / inside)
+    data = load("mine", str(tmp_path))
+    assert (data.class_names, data.input_shape, data.x_train.dtype) == (("n01", "n02"), (8, 8, 3), np.uint8)
+    assert (data.y_train.tolist(), data.y_test.tolist()) == ([0, 0, 1, 1], [0, 1])
+    for images, files in (
+        (data.x_train, ("n01_0", "n01_1", "n02_0", "n02_1")),
+        (data.x_test, ("val_1", "val_0")),
+    ):
+        np.testing.assert_array_equal(images, [written[f"{file}.JPEG"] for file in files])
+
+
+def test_tiny_imagenet_by_name(tmp_path):
+    write_tiny_imagenet(tmp_path / "tiny-imagenet-200", [f"n{number:03d}" for number in range(200)], side=64)
+    data = load("Tiny-ImageNet", str(tmp_path))
+    assert (data.name, data.n_classes, data.x_train.shape) == ("tiny_imagenet", 200, (400, 64, 64, 3))
+    inside = load("tiny_imagenet", str(tmp_path / "tiny-imagenet-200"))
+    np.testing.assert_array_equal(inside.y_train, data.y_train)
+
+
+def test_unusable_tiny_imagenet(tmp_path):
+    write_tiny_imagenet(tmp_path)
+    assert "must be (64, 64, 3)" in refusal(load, "tiny_imagenet", str(tmp_path))
+    annotations = tmp_path / "val" / "val_annotations.txt"
+    whole = annotations.read_text()
+    for line in ("val_2.JPEG\tn03\t0\t0\t7\t7", "val_2.JPEG n01"):
+        annotations.write_text(whole + line)
+        message = refusal(load, "mine", str(tmp_path))
+        assert f"{annotations}, line 3: must be a file and a class that has a folder in train" in message
+    annotations.write_text("")
+    assert f"{annotations} must hold a line for each test image" in refusal(load, "mine", str(tmp_path))
+    annotations.write_text(whole)
+    (tmp_path / "val" / "images" / "val_0.JPEG").unlink()
+    assert "val_0.JPEG cannot be read as an image" in refusal(load, "mine", str(tmp_path))
+    (tmp_path / "train" / "n03").mkdir()
+    assert f"{tmp_path / 'train' / 'n03'}" in refusal(load, "mine", str(tmp_path))
+    (tmp_path / "train").rename(tmp_path / "training")
+    assert "must hold <class>/images/ folders" in refusal(load, "mine", str(tmp_path))
+
+
 def write_lists(folder, **lines):
     for part, rows in lines.items():
         (folder / f"insects_{part}.txt").write_text("\n".join(rows))
@@ -323,6 +433,58 @@ def test_prepared_by_tensorflow_datasets(prepared, inside):
     assert contents(data.x_train, data.y_train) == contents(ARRAYS["x_train"], ARRAYS["y_train"])
     assert contents(data.x_test, data.y_test) == contents(ARRAYS["x_test"], ARRAYS["y_test"])
     assert "unknown dataset 'other'" in refusal(load, "other", str(prepared / inside))
+
+
+@pytest.fixture(scope="module")
+def dishes(tmp_path_factory):
+    """A folder where TensorFlow Datasets has prepared a food101 of three pictures of different sizes; the pictures."""
+    tfds = pytest.importorskip("tensorflow_datasets")
+    tfds.disable_progress_bar()
+    folder = tmp_path_factory.mktemp("dishes")
+    pictures = [np.full(shape, 60 * row, np.uint8) for row, shape in enumerate([(20, 30, 3), (40, 24, 3), (16, 16, 3)])]
+
+    def rows():
+        for number, picture in enumerate(pictures):
+            yield {"image": picture, "label": 100 - number}
+
+    features = tfds.features.FeaturesDict(
+        {"image": tfds.features.Image(encoding_format="png"), "label": tfds.features.ClassLabel(num_classes=101)}
+    )
+    signature = {"image": tf.TensorSpec((None, None, 3), tf.uint8), "label": tf.TensorSpec((), tf.int64)}
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="food101",
+        version="2.0.0",
+        features=features,
+        split_datasets={
+            part: tf.data.Dataset.from_generator(rows, output_signature=signature) for part in ("train", "validation")
+        },
+        data_dir=folder,
+    )
+    return folder
+
+
+def test_prepared_pictures_of_many_sizes_become_squares(dishes):
+    data = load("Food-101", str(dishes), size=16)
+    assert (data.name, data.n_classes, data.x_train.shape) == ("food101", 101, (3, 16, 16, 3))
+    assert data.x_train.dtype == np.uint8
+    assert {int(label): int(image.mean()) for image, label in zip(data.x_train, data.y_train, strict=True)} == {
+        100: 0,
+        99: 60,
+        98: 120,
+    }
+    assert contents(data.x_test, data.y_test) == contents(data.x_train, data.y_train)
+
+
+def test_squares_that_take_too_much_memory_are_refused(dishes, monkeypatch):
+    monkeypatch.setattr("tfal.data.trees.MOST_BYTES", 6 * 3 * 16**2)
+    assert load("food101", str(dishes), size=16).input_shape == (16, 16, 3)
+    message = refusal(load, "food101", str(dishes), size=17)
+    assert "the 6 images of food101 must take at most" in message
+    assert "Lower --imageSize to at most 16" in message
+    tfds = pytest.importorskip("tensorflow_datasets")
+    builder = tfds.builder_from_directory(dishes / "food101" / "2.0.0")
+    monkeypatch.setattr(tfds, "builder", lambda name: builder)
+    assert refusal(load, "food101", size=17) == message  # before anything is downloaded
 
 
 @pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="the folder ../shared/data with the real data is not there")

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tfal.data.class_lists import CIFAR100, IMAGENET50
 from tfal.errors import InputError
-from tfal.splits import class_balanced, open_set, renumbered
+from tfal.splits import at_random, class_balanced, long_tail, open_set, renumbered
 
 
 def _item_by_item(labels, n_init, n_valid, rng):
@@ -130,3 +130,66 @@ def test_an_initial_set_without_a_known_sample_is_refused():
     labels = np.repeat(np.arange(4), 20)
     with pytest.raises(InputError, match=r"--nInit 1 at --oodRate 0\.51 holds no known sample"):
         open_set(np.append(labels, np.full(9, 3)), (0, 1), 0.51, 1, 0, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "rho", "total", "counts"),
+    [
+        (10, 0.01, 12_406, [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50]),
+        (10, 0.02, 13_996, [5000, 3237, 2096, 1357, 878, 568, 368, 238, 154, 100]),
+        (100, 0.01, 10_847, None),
+        (100, 0.02, 12_608, None),
+    ],
+)
+def test_a_long_tail_has_the_published_counts(n_classes, rho, total, counts):
+    labels = np.random.default_rng(1).permutation(np.repeat(np.arange(n_classes), 50_000 // n_classes))
+    kept = long_tail(labels, rho, np.random.default_rng(0))
+    found = np.bincount(labels[kept])
+    assert (len(kept), found.sum()) == (total, total)
+    assert np.all(np.diff(kept) > 0)
+    assert np.all(np.diff(found) <= 0)
+    assert counts is None or found.tolist() == counts
+
+
+@given(st.integers(0, 2**32), st.floats(0.1, 0.99))
+def test_a_class_that_is_too_small_for_its_tail_stays_whole(seed, rho):
+    labels = np.random.default_rng(seed).permutation(np.repeat([0, 1, 2], [40, 3, 20]))
+    kept = long_tail(labels, rho, np.random.default_rng(seed))
+    expected = [min(size, int(40 * rho ** (c / 2))) for c, size in enumerate((40, 3, 20))]
+    assert np.bincount(labels[kept]).tolist() == expected
+    assert np.array_equal(kept, long_tail(labels, rho, np.random.default_rng(seed)))
+
+
+def test_every_sample_of_a_class_is_as_likely_to_stay():
+    labels = np.repeat([0, 1], [8, 8])
+    stays = np.zeros(16)
+    for seed in range(2000):
+        stays[long_tail(labels, 0.5, np.random.default_rng(seed))] += 1
+    assert stays[:8].tolist() == [2000] * 8
+    assert np.abs(stays[8:] / 2000 - 0.5).max() < 0.05  # 4.5 standard errors
+
+
+@pytest.mark.parametrize(
+    ("labels", "rho", "message"),
+    [
+        ([0, 1], 0.0, "--longTail must be above 0 and below 1"),
+        ([0, 1], 1.0, "Received: 1.0 for 2"),
+        ([0, 0], 0.5, "for at least 2 classes. Received: 0.5 for 1"),
+        (
+            [0] * 9 + [1] * 9,
+            0.1,
+            r"--longTail 0.1 leaves class 1 without a sample: .* has 9. Raise it to at least 0.11",
+        ),
+    ],
+)
+def test_a_long_tail_that_cannot_be(labels, rho, message):
+    with pytest.raises(InputError, match=message):
+        long_tail(np.array(labels), rho, np.random.default_rng(0))
+
+
+def test_random_parts_and_validation_first():
+    initial, validation = at_random(30, 7, 5, np.random.default_rng(0))
+    assert len(set(initial) | set(validation)) == 12
+    assert np.array_equal(at_random(30, 25, 5, np.random.default_rng(0))[1], validation)
+    with pytest.raises(InputError, match=r"at most the 30 samples that are there. Received: 26 \+ 5"):
+        at_random(30, 26, 5, np.random.default_rng(0))

@@ -1,5 +1,7 @@
 """The contract that every query strategy keeps, and the picks of each on real digits."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -31,7 +33,32 @@ CONTRACT = {
     "power_margin": [3, 76, 52, 38, 51, 83],
     "power_entropy": [3, 52, 76, 83, 23, 46],
     "uniform": [63, 24, 82, 93, 7, 83],
+    "dbal": [3, 46, 53, 52, 51, 76],
+    "bald": [46, 52, 91, 53, 16, 51],
+    "batchbald": [46, 16, 52, 66, 38, 91],
+    "consistency": [91, 66, 46, 52, 63, 51],
+    "variation_ratio": [46, 3, 7, 16, 23, 24],
+    "ensemble_entropy": [3, 51, 52, 53, 46, 76],
+    "bait": [76, 7, 38, 51, 66, 16],
+    "vaal": [58, 24, 22, 69, 2, 51],
+    "simclr_loss": [98, 51, 19, 32, 11, 68],
+    "vae_loss": [71, 49, 92, 48, 78, 84],
+    "scan": [83, 7, 63, 46, 24, 38],
+    "self_label": [83, 7, 63, 46, 24, 38],
+    "kmeans_clusters": [21, 17, 89, 33, 53, 18],
+    "cluster_ranking": [98, 68, 62, 13, 44, 16],
+    "ranking": [6, 71, 92, 91, 72, 54],
 }
+
+
+OPTIONS = SimpleNamespace()  # what a strategy cannot do without
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ranking_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("rankings") / "ranking.npy"
+    np.save(path, np.random.default_rng(0).permutation(200))
+    OPTIONS.ranking = str(path)
 
 
 def test_the_contract_list_is_complete():
@@ -56,9 +83,17 @@ class PixelReader:
         for rows in np.array_split(ids, 3):
             features = self.features[rows]
             projection = features @ np.sign(self.kernel[:, :6])
+            thinned = np.stack([features * (np.arange(64) % 5 != turn) for turn in range(5)], axis=1)  # (B, 5, 64)
+            passes = thinned @ self.kernel + self.bias
             found = {
                 "features": features,
                 "logits": features @ self.kernel + self.bias,
+                "mc_logits": passes,
+                "view_logits": passes[:, :4],
+                "member_logits": passes[:, ::2],
+                "labeled_probability": projection[:, 1] / 1024,
+                "simclr_loss": projection[:, 2],
+                "vae_loss": projection[:, 3],
                 "predicted_loss": projection[:, 0],
                 "projection": projection,
                 "projection_views": projection,
@@ -83,7 +118,7 @@ def make_view(digits):
 
 
 def _query(name, view, n, seed=0):
-    strategy = make_strategy(name, None)
+    strategy = make_strategy(name, OPTIONS)
     return check_picks(strategy.query(view, n, np.random.default_rng(seed)), view.candidates, n, name)
 
 
@@ -107,7 +142,7 @@ def test_reads_each_learner_once_and_changes_nothing(make_view, name):
     reader, pool = view._reader, view._pool.back_to(0)
     arrays = [reader.kernel.copy(), reader.bias.copy(), reader.features.copy()]
     _query(name, view, 10)
-    assert reader.passes == len(make_strategy(name, None).learners)
+    assert reader.passes == len(make_strategy(name, OPTIONS).learners)
     assert view._pool == pool
     assert all(map(np.array_equal, arrays, [reader.kernel, reader.bias, reader.features]))
 

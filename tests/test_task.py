@@ -104,3 +104,33 @@ def test_what_the_data_cannot_give_is_refused(open_recipe, digits, options, mess
 def test_options_that_contradict_each_other_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         Recipe(**options)
+
+
+def test_a_long_tailed_task(small, digits):
+    recipe = dataclasses.replace(small, long_tail=0.1)
+    first, second = (make_task(recipe, rep, digits) for rep in (1, 2))
+    counts = np.bincount(digits.y_train[first.start.members])
+    sizes = np.bincount(digits.y_train)
+    assert counts.tolist() == [min(size, int(sizes.max() * 0.1 ** (c / 9))) for c, size in enumerate(sizes)]
+    assert (len(first.start.labeled), len(first.start.validation)) == (20, 50)
+    assert first.start.check() is None
+    assert first.labels is digits.y_train
+    assert len(first.test_ids) == len(digits.y_test)  # the test set stays balanced
+    assert not np.array_equal(first.start.members, second.start.members)
+    assert make_task(recipe, 1, digits).start == first.start
+
+
+def test_a_long_tail_takes_only_what_can_be_read(small, digits):
+    data = dataclasses.replace(digits, corrupt=np.arange(0, 1437, 3))
+    start = make_task(dataclasses.replace(small, long_tail=0.2), 1, data).start
+    assert not np.intersect1d(start.members, data.corrupt).size
+
+
+def test_a_long_tail_may_miss_classes_at_the_start(small, digits):
+    recipe = dataclasses.replace(small, long_tail=0.02, n_init=10)
+    labels = digits.y_train[make_task(recipe, 1, digits).start.labeled]
+    assert len(np.unique(labels)) < 10
+    with pytest.raises(InputError, match=r"miss \d of 10 classes: .* Raise --nInit, or give --missingClasses allow"):
+        make_task(dataclasses.replace(recipe, missing_classes="refuse"), 1, digits)
+    with pytest.raises(InputError, match="--longTail is of closed sets"):
+        make_task(dataclasses.replace(recipe, n_class_known=4), 1, digits)

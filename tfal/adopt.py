@@ -12,6 +12,7 @@ from tfal.errors import InputError
 from tfal.learners.backend import choose_backend
 from tfal.learners.outputs import NamedOutputs
 from tfal.learners.reader import LearnerReader
+from tfal.learners.sampled import N_PASS, N_VIEW, SampledOutputs
 from tfal.learners.sources import ArraySource, DatasetSource
 from tfal.pool import Pool
 from tfal.strategies import Strategy, check_picks, make_strategy
@@ -52,7 +53,9 @@ def query(
         outputs: names the layers of a model that cannot be read otherwise, for example
             {"features": "fc1", "logits": "fc2"}; see tfal.learners.outputs.NamedOutputs.
         backend: where the strategy computes: "numpy", "cupy", or "auto" for CuPy where it and a GPU are there.
-        options: options of the strategy, such as n_sample for "ldms".
+        options: options of the strategy, such as n_sample for "ldms". "bald" and its like run n_pass passes through a
+            model with Dropout layers, 25 when not given; "consistency" shifts images (H, W, C) n_view times by up to
+            4 pixels, with zeros around them, 10 times when not given.
 
     Returns:
         ids (n,) int64, distinct, in the order of picking.
@@ -72,7 +75,8 @@ def query(
         raise InputError(
             f"n must be a whole number from 1 to the {len(pool.unlabeled)} unlabeled samples. Received: {n!r}."
         )
-    reader = LearnerReader(source, _learners(chosen, model, outputs), batch_size, choose_backend(backend))
+    learners = _learners(chosen, model, outputs, Streams(seed).integer("dropout"))
+    reader = LearnerReader(source, learners, batch_size, choose_backend(backend))
     view = PoolView(pool, pool.unlabeled, reader, Streams(seed))
     picks = chosen.query(view, int(n), Streams(seed)("query"))
     return check_picks(picks, view.candidates, int(n), type(chosen).__name__).ids
@@ -90,11 +94,18 @@ def _strategy(strategy: str | Strategy, options: Mapping[str, Any]) -> Strategy:
     return made
 
 
-def _learners(strategy: Strategy, model: Any, outputs: Mapping[str, str] | None) -> dict[str, NamedOutputs]:
+def _learners(
+    strategy: Strategy, model: Any, outputs: Mapping[str, str] | None, seed: int
+) -> dict[str, SampledOutputs]:
     other = [name for name in strategy.learners if name not in ("classifier", "loss_predictor")]
     if other:
         raise InputError(f"this strategy needs {' and '.join(other)}, trained by tfal; run it through tfal.run.")
-    return {name: NamedOutputs(model, outputs) for name in strategy.learners}
+    n_pass, n_view = getattr(strategy, "n_pass", N_PASS), getattr(strategy, "n_view", N_VIEW)
+    found = {}
+    for name in strategy.learners:
+        found[name] = SampledOutputs(NamedOutputs(model, outputs), n_pass=n_pass, n_view=n_view)
+        found[name].seed = seed
+    return found
 
 
 def _pool(size: int, labeled: Any, labels: Any) -> Pool:

@@ -71,7 +71,9 @@ def parse(
     return dataclasses.replace(recipe, network=network, strategy=",".join(strategies))
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Raises InputError for a wrong flag or value."""
+
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}. See --help.")
 
@@ -79,7 +81,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser(
     description: str, presets: Mapping[str, Recipe], networks: Mapping[str, Builder], source: str
 ) -> argparse.ArgumentParser:
-    parser = _Parser(description=description, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    parser = Parser(description=description, allow_abbrev=False, argument_default=argparse.SUPPRESS)
     default = next(iter(presets.values()))
     groups: dict[str, Any] = {}
     names = {"strategy": STRATEGIES, "network": networks}
@@ -88,7 +90,7 @@ def _parser(
         group = groups.setdefault(title, None) or parser.add_argument_group(title)
         groups[title] = group
         listed = f": {', '.join(names[field.name])}" if field.name in names else ""
-        _add_option(group, field, getattr(default, field.name), source, listed)
+        add_option(group, field, getattr(default, field.name), source, listed)
     parser.add_argument(
         "--preset",
         metavar="NAME",
@@ -97,7 +99,8 @@ def _parser(
     return parser
 
 
-def _add_option(group: Any, field: dataclasses.Field[Any], value: Any, source: str, listed: str) -> None:
+def add_option(group: Any, field: dataclasses.Field[Any], value: Any, source: str, listed: str) -> None:
+    """The flag of a field. value: its default; source: of published defaults; listed: names that it may have."""
     kind, choices = str(field.type).partition(" ")[0], field.metadata["choices"]
     shown = "not set" if value is None else value
     origin = source if field.metadata["protocol"] else "tfal"
@@ -135,7 +138,7 @@ def _run_loop(recipe: Recipe, build: Builder, data: Any) -> Path:
     jobs = loop.plan(recipe, data)
     _say_what_is_done(jobs)
     if any(job.rounds_left for job in jobs):
-        _start_tensorflow(recipe.backend)
+        start_tensorflow(recipe.backend)
         _run(recipe, build, data, jobs)
     else:
         list(loop.run(recipe, build, data=data))
@@ -149,8 +152,8 @@ def _run_low_budget(recipe: Recipe, build: Builder, data: Any) -> Path:
     jobs = low_budget.plan(recipe, data)
     left = low_budget.budgets_left(jobs)
     if left:
-        _start_tensorflow(recipe.backend)
-        with _Progress(left, f"{recipe.label}, {recipe.network}", ("judged",), "labeled set") as progress:
+        start_tensorflow(recipe.backend)
+        with _Progress(left, f"{recipe.title}, {recipe.network}", ("judged",), "labeled set") as progress:
             for judged in low_budget.run(recipe, build, data=data, on_epoch=progress.epoch):
                 progress.epoch("judged", 0, left)
                 progress.say(judged.strategy, judged.rep, judged.row)
@@ -159,7 +162,7 @@ def _run_low_budget(recipe: Recipe, build: Builder, data: Any) -> Path:
     return jobs[0].folder.experiment
 
 
-def _start_tensorflow(backend: str) -> None:
+def start_tensorflow(backend: str) -> None:
     """Loads TensorFlow and says what will run where, in place of its start-up notes; they are shown when it fails."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
@@ -197,7 +200,7 @@ def _run(recipe: Recipe, build: Builder, data: Any, jobs: Sequence[Job]) -> None
 
     epochs = sum(job.rounds_left for job in jobs) * recipe.n_epoch
     classifiers = {job.strategy.task for job in jobs}
-    with _Progress(epochs, f"{recipe.label}, {recipe.network}", classifiers) as progress:
+    with _Progress(epochs, f"{recipe.title}, {recipe.network}", classifiers) as progress:
         for done in loop.run(recipe, build, data=data, on_epoch=progress.epoch):
             progress.round(done)
 

@@ -34,21 +34,35 @@ class Scores:
         return cls(float(np.mean(ranks < 1)), float(np.mean(ranks < 5)))
 
 
-def test_accuracy(learner: Any, images: Images, ids: np.ndarray, labels: np.ndarray, batch_size: int) -> float:
-    """The share of test samples whose largest logit is at their class, a fraction.
+def predicted_classes(learner: Any, images: Images, ids: np.ndarray, batch_size: int) -> np.ndarray:
+    """The class of the largest logit of each sample, (N,) int64.
 
     Args:
         learner: has read(batch, ["logits"]).
         images: the test images.
-        ids: (N,) which of them.
-        labels: (N,) integer classes.
+        ids: (N,) which of them, at least one.
         batch_size: images read at once.
     """
-    hits = 0
-    for batch, truth in images.labeled(ids, labels, batch_size):
-        logits = learner.read(batch, ["logits"])["logits"].numpy()
-        hits += int(np.sum(logits.argmax(axis=1) == truth.numpy()))
-    return hits / len(labels)
+    batches = images.batches(ids, batch_size)
+    return np.concatenate([learner.read(batch, ["logits"])["logits"].numpy().argmax(axis=1) for batch in batches])
+
+
+def class_recalls(predicted: np.ndarray, labels: np.ndarray, n_classes: int) -> dict[str, float]:
+    """recall_0, recall_1, ...: the share of the samples of a class that are found to be of it; NaN without samples.
+
+    And balanced_accuracy, the mean over the classes that have samples.
+
+    Args:
+        predicted: (N,) integer classes.
+        labels: (N,) integer classes in 0..n_classes-1, at least one.
+        n_classes: C.
+    """
+    counts = np.bincount(labels, minlength=n_classes)
+    hits = np.bincount(labels[predicted == labels], minlength=n_classes)
+    recalls = np.where(counts > 0, hits / np.maximum(counts, 1), np.nan)
+    return {"balanced_accuracy": float(np.nanmean(recalls))} | {
+        f"recall_{number}": recall for number, recall in enumerate(recalls.tolist())
+    }
 
 
 def class_coverage(labels: np.ndarray, n_classes: int) -> float:

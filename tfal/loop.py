@@ -15,6 +15,7 @@ import numpy as np
 from tfal.data import Dataset, fingerprint, load_for
 from tfal.errors import TrainingError, resolve_name
 from tfal.files import check_writable
+from tfal.initial import initial_strategy, label_initial, with_clusters
 from tfal.pool import LABELED, Pool
 from tfal.recipe import Recipe
 from tfal.runfolder import Row, RunFolder
@@ -67,11 +68,13 @@ def plan(recipe: Recipe, data: Dataset) -> list[Job]:
 
     Raises InputError for anything that cannot be run or resumed. Writes nothing.
     """
+    initial_strategy(recipe, data.n_classes)
     data_print, jobs = fingerprint(data), []
     tasks = {rep: make_task(recipe, rep, data) for rep in range(1, recipe.n_rep + 1)}
     for single in recipe.each_strategy():
         name = resolve_name("strategy", single.strategy, STRATEGIES)
-        single, strategy = dataclasses.replace(single, strategy=name), make_strategy(name, single)
+        single = dataclasses.replace(single, strategy=name)
+        strategy = make_strategy(name, with_clusters(single, tasks[1].n_classes))
         for rep, task in tasks.items():
             folder = RunFolder(single, rep, data_print)
             check_writable(folder.path)
@@ -127,9 +130,13 @@ class _Bench:
         self.data, self.on_epoch = data, on_epoch
         self.images, self.test_images = open_images(data.x_train, data.corrupt), open_images(data.x_test)
         self.read_batch, backend = read_batch_size(data.input_shape), choose_backend(jobs[0].recipe.backend)
-        names = {name for job in jobs for name in _learners(job)}
         n_classes = jobs[0].task.n_classes
+        self.initial = initial_strategy(jobs[0].recipe, n_classes)
+        names = {name for job in jobs for name in _learners(job)} | set(self.initial.learners if self.initial else ())
         self.learners = {name: LEARNERS[name](build, self.images, n_classes, jobs[0].recipe) for name in sorted(names)}
+        for job in jobs:
+            if job.strategy.special:
+                self.learners[job.strategy.task].check_outputs(job.strategy.special)
         remembered = Remembered(len(self.images))
         self.reader = LearnerReader(self.images, self.learners, self.read_batch, backend, remembered)
 
@@ -147,7 +154,10 @@ def _repetition(job: Job, bench: _Bench) -> Iterator[Round]:
         for step in range(len(rows), job.recipe.n_step + 1):
             row, answer = _round(job, step, pool, bench)
             rows.append(row)
+            if job.recipe.warm_start == "on":
+                job.folder.write_weights(step, bench.learners[job.strategy.task].weights())
             job.folder.commit(pool, rows, job.strategy.original_path, answer.memory)
+            job.folder.drop_weights(step - 1)
             known = 0 if answer.picks is None else int(np.sum(pool.state[answer.picks.ids] == LABELED))
             yield Round(job.recipe.strategy, job.rep, row, answer.picks, known)
 
@@ -163,10 +173,16 @@ class _Answer(NamedTuple):
 def _round(job: Job, step: int, pool: Pool, bench: _Bench) -> tuple[Row, _Answer]:
     """Trains, tests and queries; the picks are labeled in `pool` as round step + 1."""
     streams, clock = Streams(job.recipe.seed, job.rep, step), _Clock()
+    if bench.initial and step == 0:
+        for name in bench.initial.learners:
+            bench.learners[name].fit(pool, streams, bench.on_epoch)
+        label_initial(job.recipe, job.rep, bench.initial, job.task, pool, bench.reader)
     row: Row = {"round": step, "labels": pool.n_bought}
     found = _train(job, step, pool, streams, bench)
     seconds = {"seconds_train": clock.lap()}
-    row |= {"test_accuracy": _test(job, bench)} | (_open_set_row(job, step, pool) if job.recipe.is_open else {}) | found
+    if bench.initial or job.recipe.long_tail:
+        row["coverage"] = len(np.unique(pool.label[pool.labeled])) / job.task.n_classes
+    row |= _test(job, bench) | (_open_set_row(job, step, pool) if job.recipe.is_open else {}) | found
     seconds["seconds_test"] = clock.lap()
     answer = _Answer()
     if step < job.recipe.n_step and len(pool.unlabeled):
@@ -189,6 +205,8 @@ def _open_set_row(job: Job, step: int, pool: Pool) -> Row:
 def _train(job: Job, step: int, pool: Pool, streams: Streams, bench: _Bench) -> dict[str, float]:
     found: dict[str, float] = {}
     for name in _learners(job):
+        if step and name == job.strategy.task and job.recipe.warm_start == "on":
+            bench.learners[name].start_from(job.folder.weights(step - 1))
         try:
             log = bench.learners[name].fit(pool, streams, bench.on_epoch)
         except TrainingError as error:
@@ -201,12 +219,14 @@ def _train(job: Job, step: int, pool: Pool, streams: Streams, bench: _Bench) -> 
     return found
 
 
-def _test(job: Job, bench: _Bench) -> float:
-    from tfal.evaluate import test_accuracy
+def _test(job: Job, bench: _Bench) -> Row:
+    """The share of test samples that are classified right; of a long-tailed pool, that of each class too."""
+    from tfal.evaluate import class_recalls, predicted_classes
 
-    task = job.task
-    learner = bench.learners[job.strategy.task]
-    return test_accuracy(learner, bench.test_images, task.test_ids, task.test_labels, bench.read_batch)
+    task, learner = job.task, bench.learners[job.strategy.task]
+    predicted = predicted_classes(learner, bench.test_images, task.test_ids, bench.read_batch)
+    found = {"test_accuracy": float(np.mean(predicted == task.test_labels))}
+    return found | (class_recalls(predicted, task.test_labels, task.n_classes) if job.recipe.long_tail else {})
 
 
 def _query(job: Job, step: int, pool: Pool, streams: Streams, bench: _Bench) -> _Answer:

@@ -43,3 +43,67 @@ LOW_BUDGET = Recipe(
     evaluate="linear,knn",
     splits="10,20,50,100",
 )
+
+# Initial pools: "On Initial Pools for Deep Active Learning" (2020), a tenth of CIFAR at the start and in each round.
+# There, a round goes on from the weights of the one before (--warmStart on) and validates on augmented images.
+INITIAL_POOLS = Recipe(
+    dataset="cifar10",
+    network="ResNet18-Dropout",
+    strategy="random,margin,entropy,dbal,bald,coreset,vaal,ensemble_entropy",
+    initial="random",
+    n_init=5000,
+    n_valid=5000,
+    n_pool=40_000,
+    n_query=5000,
+    n_step=5,
+    n_batch=96,
+    n_epoch=200,
+    optimizer="sgd",
+    learning_rate=0.025,
+    momentum=0.9,
+    nesterov="on",
+    weight_decay=3e-4,
+    schedule="cosine",
+    augment="flip_crop",
+    normalize="channels",
+    n_rep=5,
+)
+
+# The same with a fiftieth in each of 10 rounds.
+INITIAL_POOLS_SMALL = dataclasses.replace(INITIAL_POOLS, n_init=1000, n_query=1000, n_step=10, n_epoch=100)
+
+# The same on a long tail: 13,996 images, of which the smallest class has a fiftieth of the largest.
+INITIAL_POOLS_LONG_TAIL = dataclasses.replace(
+    INITIAL_POOLS, long_tail=0.02, n_init=1399, n_valid=1399, n_query=1400, n_pool=11_198
+)
+
+INITIAL_POOLS_TINY = dataclasses.replace(
+    INITIAL_POOLS,
+    dataset="tiny_imagenet",
+    n_init=10_000,
+    n_query=10_000,
+    n_pool=85_000,
+    n_batch=200,
+    n_epoch=100,
+    optimizer="adam",
+    learning_rate=1e-3,
+    momentum=0.0,
+    nesterov="off",
+    schedule="constant",
+)
+
+# Its cold-start fork: 20 images, 10 in each of 10 rounds, on MedMNIST's sets.
+COLD_START_MEDMNIST = dataclasses.replace(
+    INITIAL_POOLS_TINY,
+    dataset="pathmnist",
+    strategy="random,entropy,margin,bald,coreset",
+    n_init=20,
+    n_valid=1000,
+    n_pool=5000,
+    n_query=10,
+    n_step=10,
+    n_batch=128,
+    n_epoch=200,
+    learning_rate=3e-4,
+    image_size=28,
+)

@@ -42,6 +42,10 @@ _encoder = partial(_published, group="encoders: csi for mqnet, two for ccal")
 _low_budget = partial(_published, group="low budgets")
 _unsupervised = partial(_published, group="vae, scan and vaal: learners without labels")
 _strategy = partial(_option, group="options of single strategies")
+_table = partial(_option, None, group="tables")
+
+
+BALANCED = "class_balanced"  # initial labels as the split gives them
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,9 @@ class Recipe:
     """
 
     dataset: str = _published(
-        "mnist", "data set: digits, mnist, cifar10, cifar100, svhn, imagenet, imagenet_lt, or what --dataDir holds"
+        "mnist",
+        "data set: digits, mnist, cifar10, cifar20, cifar100, svhn, tiny_imagenet, food101, imagenet, imagenet_lt, or "
+        "what --dataDir holds",
     )
     network: str = _published("SCNN", "network")
     strategy: str = _option("ldms", "query strategy, or a comma list that runs one after the other")
@@ -68,13 +74,17 @@ class Recipe:
     )
     results_dir: str = _published("results", "folder for the result files", identity=False)
 
+    csv: str | None = _table("a csv file of numbers with one column of classes, in place of --dataset", identity=False)
+    label: str | None = _table("column of the classes: its name in the first line, or its place from 0; -1: the last")
+    csv_test: str | None = _table("csv file of the test rows; not set: a fifth of each class of --csv", identity=False)
+
     n_init: int = _pool(20, "initial labels [images], class balanced; open set: at random", least=1)
     n_valid: int = _pool(5000, "validation set [images], class balanced; 0: the last epoch counts", least=0)
     n_pool: int = _pool(2000, "candidates drawn from the unlabeled samples in each round [images]", least=1)
     n_query: int = _pool(20, "labels bought in each round [images]", least=1)
     n_step: int = _pool(50, "query rounds; nStep + 1 networks are trained", least=0)
     initial: str = _pool(
-        "class_balanced",
+        BALANCED,
         "initial labels: class_balanced (open set: at random), or any strategy that needs no classifier, such as "
         "random, kmeans, typiclust, simclr_loss, vae_loss, scan, ranking",
     )
@@ -211,6 +221,19 @@ class Recipe:
             if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"{flag(name)} must be a positive number. Received: {getattr(self, name)}.")
         self._check_open_set()
+        self._check_initial()
+
+    def _check_initial(self) -> None:
+        if self.long_tail and (self.is_open or self.splits):
+            raise InputError(
+                "--longTail is of closed sets in rounds. Received: --splits, or options of an open set too. Leave one "
+                "of them out."
+            )
+        if self.splits and self.initial != BALANCED:
+            raise InputError(
+                f"--initial has no place with --splits, where every budget is chosen. Received: {self.initial!r}. "
+                "Name it as --strategy."
+            )
 
     def _check_open_set(self) -> None:
         if self.splits and self.is_open:
@@ -241,13 +264,16 @@ class Recipe:
         return bool(self.n_class_known or self.known_classes or self.ood_dataset)
 
     @property
-    def label(self) -> str:
+    def title(self) -> str:
         """The data set and its variant, as result folders are named: "cifar10", or "cifar10-4known-ood60"."""
         if self.splits:
             return f"{self.dataset}-lowbudget"
-        if not self.is_open:
-            tail = f"-longtail{self.long_tail:g}" if self.long_tail else ""
-            return self.dataset + tail + ("" if self.initial == "class_balanced" else f"-from-{self.initial}")
+        start = "" if self.initial == BALANCED else f"-from-{self.initial}"
+        tail = f"-longtail{self.long_tail:g}" if self.long_tail else ""
+        return f"{self.dataset}{self._open_title if self.is_open else tail}{start}"
+
+    @property
+    def _open_title(self) -> str:
         if self.ood_dataset:
             known = f"+{self.ood_dataset}"
         elif self.known_classes:
@@ -255,11 +281,11 @@ class Recipe:
         else:
             known = f"-{self.n_class_known}known"
         trial = "" if self.trial is None else f"-trial{self.trial}"
-        return f"{self.dataset}{known}-ood{100 * self.ood_rate:g}{trial}"
+        return f"{known}-ood{100 * self.ood_rate:g}{trial}"
 
     def check_against(self, n_train: int, n_classes: int) -> None:
         """Raises InputError when the options ask for more than n_train samples of n_classes classes can give."""
-        if self.n_init < n_classes and not self.is_open:
+        if self.n_init < n_classes and self.initial == BALANCED and not (self.is_open or self.long_tail):
             raise InputError(f"--nInit must be at least the number of classes, {n_classes}. Received: {self.n_init}.")
         for name in ("n_pool", "n_sample"):
             if getattr(self, name) > n_train:

@@ -23,6 +23,7 @@ _COLORS = [f"C{number}" for number in range(10)]
 MORE = {
     "purity": ("Purity: share of known classes among the labels bought last (first line: the initial ones)", True),
     "known_recall": ("Known-class recall: share of the pool's samples of known classes that are labeled", False),
+    "balanced_accuracy": ("Balanced test accuracy: mean over the classes of the share that is found", True),
     "coverage": ("Class coverage: share of the classes that are among the labels", False),
     "linear_top1": ("Linear probe on frozen features, top-1", True),
     "linear_top5": ("Linear probe on frozen features, top-5", False),

@@ -14,7 +14,7 @@ import io
 import json
 import platform
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class RunFolder:
     """
 
     def __init__(self, recipe: Recipe, rep: int, data: str) -> None:
-        self.experiment = Path(recipe.results_dir) / f"{recipe.label}_{recipe.network}"
+        self.experiment = Path(recipe.results_dir) / f"{recipe.title}_{recipe.network}"
         self.strategy = self.experiment / recipe.strategy
         self.path = self.strategy / f"rep{rep:03d}"
         self.rep = rep
@@ -92,7 +92,8 @@ class RunFolder:
             raise InputError(f"{path} is missing. Remove its folder or give another --resultsDir.")
         pool = Pool.load(path)
         labels = pool.back_to(len(rows) - 1).n_bought
-        if pool.back_to(0) != initial or labels != rows[-1]["labels"]:
+        before = 0 if initial.n_bought else -1  # first labels that a strategy chose are those of round 0
+        if pool.back_to(before) != initial or labels != rows[-1]["labels"]:
             raise InputError(
                 f"{path} does not hold the pool of this data set, this seed and the rows of rounds.csv. "
                 "Remove its folder or give another --resultsDir."
@@ -113,6 +114,25 @@ class RunFolder:
 
     def _memory_path(self, round: int) -> Path:
         return self.path / "memory" / f"round{round:03d}.npz"
+
+    def write_weights(self, round: int, weights: Sequence[np.ndarray]) -> None:
+        """A learner's values after `round`, from which the next one goes on."""
+        path = self._weights_path(round)
+        path.parent.mkdir(exist_ok=True)
+        arrays = {f"weight_{place:04d}": value for place, value in enumerate(weights)}
+        write_atomically(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+
+    def weights(self, round: int) -> list[np.ndarray]:
+        """What `write_weights` wrote. Raises InputError when the file is missing or damaged."""
+        arrays = read_memory(self._weights_path(round))
+        return [arrays[name] for name in sorted(arrays)]
+
+    def drop_weights(self, round: int) -> None:
+        """Removes the values after `round`, if they are there."""
+        self._weights_path(round).unlink(missing_ok=True)
+
+    def _weights_path(self, round: int) -> Path:
+        return self.path / "weights" / f"round{round:03d}.npz"
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

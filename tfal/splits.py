@@ -50,6 +50,55 @@ def class_balanced(
     return ids[:n_init], ids[n_init:]
 
 
+def at_random(n: int, n_init: int, n_valid: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of 0..n-1 for an initial set (n_init,) and a validation set (n_valid,), int64, disjoint.
+
+    The validation rows are drawn first, so they do not depend on n_init. A class may be missing in either of the two:
+    nothing is drawn again.
+
+    Raises InputError when n is too small.
+    """
+    if n_init + n_valid > n:
+        raise InputError(
+            f"--nInit + --nValid must be at most the {n} samples that are there. Received: {n_init} + {n_valid}. "
+            "Lower one of them."
+        )
+    order = rng.permutation(n)
+    return order[n_valid : n_valid + n_init], order[:n_valid]
+
+
+def long_tail(labels: np.ndarray, rho: float, rng: np.random.Generator) -> np.ndarray:
+    """Which samples stay in a long-tailed training set, int64, ascending.
+
+    Of class c = 0..C-1 these are int(n_max * rho^(c / (C - 1))) random samples, n_max the size of the largest class, or
+    all of them where the class has fewer; so the counts are exact where classes are equally large.
+
+    Args:
+        labels: (N,) integer classes.
+        rho: size of the last class over that of the first, in (0, 1).
+        rng: draws the samples of each class.
+
+    Raises:
+        InputError: a rate out of range, one class only, or a class that would have no sample.
+
+    Source: the long-tailed CIFAR of Cui et al., Class-Balanced Loss, CVPR 2019, as in the public code of a study of
+    initial pools (acl21/init-pools-dal). There the samples are also sorted by class; here every id stays what it is.
+    """
+    counts = np.bincount(labels)
+    if not 0 < rho < 1 or len(counts) < 2:
+        raise InputError(
+            f"--longTail must be above 0 and below 1, for at least 2 classes. Received: {rho} for {len(counts)}."
+        )
+    wanted = (counts.max() * rho ** (np.arange(len(counts)) / (len(counts) - 1))).astype(int)
+    if not wanted.all():
+        raise InputError(
+            f"--longTail {rho:g} leaves class {int(np.argmin(wanted))} without a sample: the largest class has "
+            f"{counts.max()}. Raise it to at least {1 / counts.max():.2g}."
+        )
+    kept = [rng.permutation(np.flatnonzero(labels == number))[:most] for number, most in enumerate(wanted)]
+    return np.sort(np.concatenate(kept))
+
+
 class OpenSet(NamedTuple):
     """A training set of which only some classes are known.
 

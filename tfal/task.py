@@ -11,7 +11,7 @@ from tfal.data import Dataset
 from tfal.data.class_lists import known_classes
 from tfal.errors import InputError
 from tfal.pool import Pool
-from tfal.recipe import Recipe
+from tfal.recipe import BALANCED, Recipe
 from tfal.streams import Streams
 
 
@@ -42,16 +42,32 @@ def make_task(recipe: Recipe, rep: int, data: Dataset) -> Task:
 
 
 def _closed_task(recipe: Recipe, rep: int, data: Dataset) -> Task:
-    labels, readable = data.y_train, data.readable
-    rng = Streams(recipe.seed, rep)("split")
-    initial, validation = (
-        readable[rows] for rows in splits.class_balanced(labels[readable], recipe.n_init, recipe.n_valid, rng)
-    )
+    """Of a long-tailed pool, first labels and validation samples are drawn at random, or rare classes would run out."""
+    labels, members, streams = data.y_train, data.readable, Streams(recipe.seed, rep)
+    if recipe.long_tail:
+        members = members[splits.long_tail(labels[members], recipe.long_tail, streams("long_tail"))]
+        rows = splits.at_random(len(members), recipe.n_init, recipe.n_valid, streams("split"))
+    else:
+        rows = splits.class_balanced(labels[members], recipe.n_init, recipe.n_valid, streams("split"))
+    initial, validation = (members[part] for part in rows)
+    initial = initial if recipe.initial == BALANCED else initial[:0]
     pool = Pool.unlabeled_pool(len(labels))
-    pool.exclude(data.corrupt)
+    pool.exclude(np.setdiff1d(np.arange(len(labels)), members))
+    if len(initial):
+        check_classes(recipe, rep, labels[initial], data.n_classes)
     pool.label_samples(initial, labels[initial], 0)
     pool.set_validation(validation, labels[validation])
     return Task(data.n_classes, labels, pool, np.arange(len(data.y_test)), data.y_test)
+
+
+def check_classes(recipe: Recipe, rep: int, labels: np.ndarray, n_classes: int) -> None:
+    """Raises InputError where the first labels miss a class and the recipe refuses that, or where they miss all."""
+    missing = np.setdiff1d(np.arange(n_classes), labels)
+    if len(missing) == n_classes or (len(missing) and recipe.missing_classes == "refuse"):
+        raise InputError(
+            f"the {recipe.n_init} initial labels of repetition {rep} miss {len(missing)} of {n_classes} classes: "
+            f"{missing[:10].tolist()}. Raise --nInit, or give --missingClasses allow."
+        )
 
 
 def _open_task(recipe: Recipe, rep: int, data: Dataset) -> Task:
@@ -60,7 +76,8 @@ def _open_task(recipe: Recipe, rep: int, data: Dataset) -> Task:
     split = splits.open_set(data.y_train[readable], known, recipe.ood_rate, recipe.n_init, recipe.n_valid, rng)
     pool = Pool.unlabeled_pool(len(data.y_train))
     pool.exclude(np.append(data.corrupt, readable[split.dropped]))
-    pool.label_samples(readable[split.initial], split.labels[split.initial], 0, len(known))
+    initial = split.initial if recipe.initial == BALANCED else split.initial[:0]
+    pool.label_samples(readable[initial], split.labels[initial], 0, len(known))
     pool.set_validation(readable[split.validation], split.labels[split.validation])
     labels = np.full(len(data.y_train), len(known))
     labels[readable] = split.labels

@@ -5,9 +5,14 @@ import pytest
 
 from tfal.kernels import (
     badge_seeding,
+    bait,
+    bald,
+    batchbald,
+    cluster_ranking,
     distinctive_scores,
     entropy,
     farthest_first,
+    in_turn,
     k_center_greedy,
     kmeans,
     ldm_seeding,
@@ -16,15 +21,20 @@ from tfal.kernels import (
     margin,
     max_herding,
     max_logit,
+    mean_entropy,
     power_top_n,
+    predictive_variance,
     probcover,
     purity,
     purity_radius,
+    quota_picks,
+    ranked,
     representatives,
     round_robin,
     semantic_scores,
     top_n,
     typiclust,
+    variation_ratio,
 )
 
 pytestmark = pytest.mark.gpu
@@ -173,6 +183,46 @@ def test_covering(cupy, seed, dtype):
         rows_agree(on_host, max_herding(on_device, 40, sigma=2.0, **given))
     radius = [purity_radius(f, 5, rng=np.random.default_rng(0), backend="array") for f in (features, on_device)]
     assert radius[1] == pytest.approx(radius[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("score", [mean_entropy, bald, variation_ratio, predictive_variance])
+def test_scores_of_passes(cupy, score, dtype):
+    mc_logits = np.random.default_rng(0).normal(size=(300, 8, 10)).astype(dtype)
+    on_device = score(cupy.asarray(mc_logits))
+    assert isinstance(on_device, cupy.ndarray)
+    np.testing.assert_allclose(on_device.get(), score(mc_logits), rtol=1e-11, atol=1e-13)
+
+
+def test_batchbald(cupy):
+    mc_logits = np.random.default_rng(0).normal(size=(300, 8, 5))
+    # 3125 configurations are all; of 2000, rounding may give others.
+    on_host = batchbald(mc_logits, 6, rng=np.random.default_rng(0))
+    rows_agree(on_host, batchbald(cupy.asarray(mc_logits), 6, rng=np.random.default_rng(0)))
+    sampled = batchbald(cupy.asarray(mc_logits), 20, rng=np.random.default_rng(0), n_joint=2000)
+    assert sampled[:5].tolist() == on_host[:5].tolist()
+    assert len(set(sampled.tolist())) == 20
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_bait(cupy, dtype):
+    features, kernel, _, _ = arrays(0)
+    features, logits = features.astype(dtype), features @ kernel
+    f, z = cupy.asarray(features), cupy.asarray(logits)
+    rows_agree(bait(features, logits, 20), bait(f, z, 20))
+    on_host = bait(features[50:], logits[50:], 20, labeled=(features[:50], logits[:50]))
+    rows_agree(on_host, bait(f[50:], z[50:], 20, labeled=(f[:50], z[:50])))
+
+
+def test_quotas(cupy):
+    rng = np.random.default_rng(0)
+    clusters, scores = rng.integers(0, 7, 100), rng.random(100)
+    on_device = cupy.asarray(clusters)
+    rows_agree(in_turn(clusters), in_turn(on_device))
+    rows_agree(ranked(scores), ranked(cupy.asarray(scores)))
+    rows_agree(cluster_ranking(scores, clusters, 30), cluster_ranking(cupy.asarray(scores), on_device, 30))
+    on_host = quota_picks(clusters, 30, rng=np.random.default_rng(1))
+    rows_agree(on_host, quota_picks(on_device, 30, rng=np.random.default_rng(1)))
 
 
 def test_a_mix_of_host_and_device_is_refused(cupy):

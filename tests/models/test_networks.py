@@ -15,6 +15,7 @@ NETWORKS = {
     "MLP": ((28, 28, 1), 10, 203_530, (4, 4, 1)),
     "ResNet18": ((32, 32, 3), 4, 11_170_884, (9, 9, 3)),
     "ResNet18-16": ((32, 32, 3), 4, 700_692, (9, 9, 3)),
+    "ResNet18-Dropout": ((32, 32, 3), 10, 11_173_962, (17, 17, 3)),
     "ResNet18-ImageNet": ((224, 224, 3), 1000, 11_689_512, (40, 40, 3)),
     "ResNet50-ImageNet": ((224, 224, 3), 1000, 25_557_032, (40, 40, 3)),
     "WRN-16-8": ((32, 32, 3), 100, 11_007_540, (9, 9, 3)),
@@ -24,13 +25,14 @@ STAGES = {
     "KCNN": [(8, 8, 32), (4, 4, 64)],
     "ResNet18": [(9, 9, 64), (5, 5, 128), (3, 3, 256), (2, 2, 512)],
     "ResNet18-16": [(9, 9, 16), (5, 5, 32), (3, 3, 64), (2, 2, 128)],
+    "ResNet18-Dropout": [(9, 9, 64), (5, 5, 128), (3, 3, 256), (2, 2, 512)],
     "ResNet18-ImageNet": [(10, 10, 64), (5, 5, 128), (3, 3, 256), (2, 2, 512)],
     "ResNet50-ImageNet": [(10, 10, 256), (5, 5, 512), (3, 3, 1024), (2, 2, 2048)],
     "WRN-16-8": [(9, 9, 128), (5, 5, 256), (3, 3, 512)],
 }
 SMALLEST = {"SCNN": 6, "KCNN": 4, "MLP": 1, "ResNet18": 8, "ResNet18-16": 8, "WRN-16-8": 4}
-SMALLEST |= {"ResNet18-ImageNet": 32, "ResNet50-ImageNet": 32}
-RESIDUAL = ["ResNet18", "ResNet18-16", "ResNet18-ImageNet", "ResNet50-ImageNet", "WRN-16-8"]
+SMALLEST |= {"ResNet18-Dropout": 16, "ResNet18-ImageNet": 32, "ResNet50-ImageNet": 32}
+RESIDUAL = ["ResNet18", "ResNet18-16", "ResNet18-Dropout", "ResNet18-ImageNet", "ResNet50-ImageNet", "WRN-16-8"]
 every_network = pytest.mark.parametrize("name", list(BUILDERS))
 
 

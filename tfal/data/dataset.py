@@ -21,6 +21,8 @@ from tfal.data import sources
 from tfal.data.checks import check_classes, checked_images, checked_labels
 from tfal.data.found import Found, Known, one_line
 from tfal.data.listing import SIZE, Listing
+from tfal.data.prepared import download
+from tfal.data.super_classes import CIFAR20, cifar20_table
 from tfal.errors import InputError, resolve_name, unknown_name
 from tfal.recipe import Recipe
 
@@ -31,8 +33,11 @@ DATASETS = {
     "digits": Known((8, 8, 1), 10),
     "mnist": Known((28, 28, 1), 10, idx=True),
     "cifar10": Known((32, 32, 3), 10),
+    "cifar20": Known((32, 32, 3), 20, merges="cifar100"),
     "cifar100": Known((32, 32, 3), 100),
     "svhn": Known((32, 32, 3), 10, tfds="svhn_cropped"),
+    "tiny_imagenet": Known((64, 64, 3), 200, folder="tiny-imagenet-200"),
+    "food101": Known((SIZE, SIZE, 3), 101, resized=True),
     "imagenet": Known((SIZE, SIZE, 3), 1000, files=True),
     "imagenet_lt": Known((SIZE, SIZE, 3), 1000, files=True, lists="ImageNet_LT"),
 }
@@ -43,10 +48,10 @@ class Dataset:
     """Images, in memory or in files, and labels.
 
     x_train (N, H, W, C) and x_test (M, H, W, C) are uint8 arrays, or both a Listing, whose shape is that of its images
-    as they are read; y_train (N,) and y_test (M,) are int64 in 0..n_classes-1, and n_classes for images that
-    `with_unknown` added; class_names has n_classes entries, or is None where the source names no classes; corrupt (k,)
-    int64: ids of training files that cannot be decoded and must stay out of the pool, as `skip_corrupt`
-    finds them.
+    as they are read, or the rows of a table, (N, 1, 1, d) float32; y_train (N,) and y_test (M,) are int64 in
+    0..n_classes-1, and n_classes for images that `with_unknown` added; class_names has n_classes entries, or is None
+    where the source names no classes; corrupt (k,) int64: ids of training files that cannot be decoded and must stay
+    out of the pool, as `skip_corrupt` finds them.
 
     n_classes: of image files, the class folders or the listed labels, also under a known name, so that a part of
     ImageNet's class folders is a smaller "imagenet".
@@ -84,16 +89,20 @@ def load(name: str, data_dir: str | None = None, size: int = SIZE) -> Dataset:
     Otherwise, with `data_dir`, or else the folder in the environment variable TFAL_DATA_DIR, these are looked
     for in `<data_dir>/<name>` and then in `<data_dir>`, and the first one found is read:
 
-    1. `<name>.npz` with the arrays x_train, y_train, x_test, y_test;
+    1. `<name>.npz` with the arrays x_train, y_train, x_test, y_test, or with those of MedMNIST, as in pathmnist.npz,
+       whose validation part is left out;
     2. for MNIST, the four original .gz files;
     3. `<name>_train.txt`, a list of image files with a line "path label" each, and `<name>_test.txt` or else the
        test tree of 4; ids in sorted order of (label, path). "imagenet_lt": ImageNet_LT_train.txt;
     4. `train/<class>/` and `test/<class>/` (or else `val/<class>/`) with image files; classes in sorted order of
-       their names, ids in sorted order of (class, file);
+       their names, ids in sorted order of (class, file); or the layout of Tiny ImageNet, see read_annotated_tree;
     5. data that TensorFlow Datasets has prepared.
 
     Images of 3, of 4 when they differ in size or take more than 2 GB, and of "imagenet" stay in their files; they
-    are read as `size` x `size` RGB [pixels], see tfal.data.image_files. All others become arrays of their own size.
+    are read as `size` x `size` RGB [pixels], see tfal.data.image_files. All others become arrays of their own size;
+    images of 5 that differ in size ("food101") become arrays of `size` x `size`.
+
+    "cifar20" is "cifar100" with its 20 super-classes. "tiny_imagenet" may stand in the folder tiny-imagenet-200, too.
 
     Without a folder, TensorFlow Datasets downloads the data into its own cache. A name that is not in
     DATASETS is accepted when the folder holds it.
@@ -104,13 +113,15 @@ def load(name: str, data_dir: str | None = None, size: int = SIZE) -> Dataset:
         raise InputError(f"a data set's name must be letters, digits, '_', '.' and '-'. Received: {name!r}.")
     with contextlib.suppress(InputError):  # "MNIST" and "CIFAR-10" too; any other name is a lab's own
         name = resolve_name("dataset", name, DATASETS)
+    if name in DATASETS and DATASETS[name].merges:
+        return _merged(name, load(str(DATASETS[name].merges), data_dir, size))
     root = data_dir or os.environ.get(ENVIRONMENT)
     if name == "digits":
         found = sources.digits()
     elif root:
         found = _from_folder(name, Path(root).expanduser(), size)
-    elif name in DATASETS and not DATASETS[name].files:
-        found = _downloaded(name)
+    elif name in DATASETS and not (DATASETS[name].files or DATASETS[name].folder):
+        found = _downloaded(name, size)
     else:
         raise _missing(name, "no data folder was given")
     return _checked(name, found)
@@ -133,7 +144,11 @@ def from_arrays(
 
 
 def load_for(recipe: Recipe) -> Dataset:
-    """The data of a recipe: its data set, with the images of `ood_dataset` where it names one."""
+    """The data of a recipe: its csv file, or its data set, with the images of `ood_dataset` where it names one."""
+    if recipe.csv or recipe.label or recipe.csv_test:
+        from tfal.data.tabular import load_table
+
+        return load_table(recipe)
     data = load(recipe.dataset, recipe.data_dir, recipe.image_size)
     if recipe.ood_dataset:
         data = with_unknown(data, load(recipe.ood_dataset, recipe.data_dir, recipe.image_size))
@@ -178,6 +193,13 @@ def with_unknown(data: Dataset, other: Dataset) -> Dataset:
     )
 
 
+def _merged(name: str, data: Dataset) -> Dataset:
+    """CIFAR-100 with its super-classes, under this name."""
+    table = cifar20_table(data.class_names)
+    labels = {"y_train": table[data.y_train], "y_test": table[data.y_test]}
+    return dataclasses.replace(data, name=name, class_names=tuple(CIFAR20), **labels)
+
+
 def _joined(data: Dataset, other: Dataset, y_train: np.ndarray) -> np.ndarray | Listing:
     first, second = data.x_train, other.x_train
     if isinstance(first, Listing) and isinstance(second, Listing):
@@ -214,16 +236,20 @@ def _from_folder(name: str, root: Path, size: int) -> Found:
         raise InputError(
             f"the data folder must be an existing folder. Received: {root}. Mend --dataDir or {ENVIRONMENT}."
         )
-    for folder in (root / name, root):
-        found = sources.read_folder(name, folder, DATASETS.get(name), size)
+    known = DATASETS.get(name)
+    unpacked = [root / known.folder] if known and known.folder else []
+    for folder in (root / name, *unpacked, root):
+        found = sources.read_folder(name, folder, known, size)
         if found is not None:
             return found
     raise _missing(name, f"neither {root / name} nor {root} holds it")
 
 
-def _downloaded(name: str) -> Found:
+def _downloaded(name: str, size: int) -> Found:
     try:
-        return sources.download(DATASETS[name].tfds or name)
+        return download(DATASETS[name].tfds or name, size)
+    except InputError:
+        raise
     except Exception as error:  # whatever it is (offline, no space, a changed host), a folder mends it
         raise _missing(name, f"TensorFlow Datasets did not get it ({one_line(error)})") from error
 
@@ -236,10 +262,14 @@ def _missing(name: str, why: str) -> InputError:
         ways = f"{known.lists}_train.txt and the files that it names, and val/<class>/" if known.lists else tree
     else:
         idx = f"the four {sources.IDX_FILES[0]} .. {sources.IDX_FILES[-1]}, " if known and known.idx else ""
-        ways = f"{name}.npz ({', '.join(sources.ARRAYS)}), {idx}{tree}, or data prepared by TensorFlow Datasets"
+        last = f"its folder {known.folder}/" if known and known.folder else "data prepared by TensorFlow Datasets"
+        ways = f"{name}.npz ({', '.join(sources.ARRAYS)}), {idx}{tree}, or {last}"
     ways = f"Give a folder with --dataDir or {ENVIRONMENT}; it or its subfolder {name}/ must hold {ways}."
     if known is None:
-        return InputError(f"{unknown_name('dataset', name, DATASETS)} For a dataset of your own: {why}. {ways}")
+        return InputError(
+            f"{unknown_name('dataset', name, DATASETS)} For a dataset of your own: {why}. {ways} "
+            "For a table of numbers, give --csv and --label."
+        )
     return InputError(f"dataset {name!r} is not at hand: {why}. {ways}")
 
 
@@ -251,7 +281,7 @@ def _checked(name: str, found: Found) -> Dataset:
     y_train = checked_labels(f"y_train of {found.source}", found.y_train, len(x_train))
     y_test = checked_labels(f"y_test of {found.source}", found.y_test, len(x_test))
     in_files = isinstance(x_train, Listing)
-    expected = known.input_shape if known and not in_files else x_train.shape[1:]
+    expected = known.input_shape if known and not (in_files or known.resized) else x_train.shape[1:]
     for part, images in (("x_train", x_train), ("x_test", x_test)):
         if images.shape[1:] != expected:
             raise InputError(

@@ -14,7 +14,9 @@ class Known(NamedTuple):
 
     n_classes: image files may show fewer. idx: its original files are the four .gz of MNIST. tfds: its name in
     TensorFlow Datasets where that is another. files: it stays in image files, whatever their number and sizes. lists:
-    its training set is what the list <lists>_train.txt names.
+    its training set is what the list <lists>_train.txt names. folder: what its original archive unpacks to, where
+    TensorFlow Datasets does not have it. resized: its images differ in size, so any size goes. merges: it is this data
+    set, with classes joined to super-classes.
     """
 
     input_shape: tuple[int, int, int]
@@ -23,6 +25,9 @@ class Known(NamedTuple):
     tfds: str | None = None
     files: bool = False
     lists: str | None = None
+    folder: str | None = None
+    resized: bool = False
+    merges: str | None = None
 
 
 class Found(NamedTuple):

@@ -20,12 +20,13 @@ from tqdm import tqdm
 from tfal.data import decoding
 from tfal.data.images import AUGMENT, ORDER, PREFETCH, Images, check_int, on_host, stream_key
 from tfal.data.listing import Listing
+from tfal.data.rand_augment import N_DRAWS, rand_augment
 from tfal.errors import InputError, unknown_name
 
 N_STATISTICS = 4096  # images that channel statistics are taken from: their error is then about 0.003
 _MARK, _END = "unreadable image file", "end of its name"
 _CHECKED_AT_ONCE = 64
-_AUGMENTATIONS = ("none", "flip_crop")
+_AUGMENTATIONS = ("none", "crop", "flip_crop", "randaugment")
 
 
 class ImageFiles(Images):
@@ -33,7 +34,8 @@ class ImageFiles(Images):
 
     Reading takes the centre of the picture, see decoding.centre. In training the augmentation "flip_crop" is a random
     window of 8 to 100 percent of the picture, stretched to the square and mirrored half the time, as is usual for
-    photographs, where images in memory are shifted by a few pixels; "none" is what reading gives.
+    photographs, where images in memory are shifted by a few pixels; "crop" is the same without the mirror, "none" is
+    what reading gives, and "randaugment" one random operation on that.
 
     Args:
         listing: the files.
@@ -102,12 +104,17 @@ class ImageFiles(Images):
         def order(epoch: tf.Tensor) -> tf.Tensor:
             return tf.random.experimental.stateless_shuffle(tf.range(n), stream_key(seed, epoch, ORDER))
 
-        def crop(epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+        def changed(epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
             key = tf.random.experimental.stateless_fold_in(stream_key(seed, epoch, AUGMENT), number)
+            if augment == "randaugment":
+                draws = tf.random.stateless_uniform([1, N_DRAWS], key)
+                return rand_augment(self._centre(epoch, number)[None], draws)[0]
             draws = tf.random.stateless_uniform([decoding.N_DRAWS], key)
+            if augment == "crop":
+                draws = tf.concat([tf.ones(1), draws[1:]], axis=0)  # the first says whether it is mirrored
             return decoding.random_crop(self._bytes(number), draws, self.shape[0])
 
-        stream = self._stream(wanted, batch_size, epochs, order, self._centre if augment == "none" else crop)
+        stream = self._stream(wanted, batch_size, epochs, order, self._centre if augment == "none" else changed)
         return stream.map(lambda rows, images: (images, tf.gather(targets, rows)))
 
     def _centre(self, epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:

@@ -133,7 +133,7 @@ def from_list(file: Path, classes: Sequence[str], n_classes: int | None = None, 
     """
     folder, numbers = file.parent, {name: label for label, name in enumerate(classes)}
     found: dict[str, tuple[int, int]] = {}
-    for number, line in enumerate(_lines(file), start=1):
+    for number, line in enumerate(text_lines(file), start=1):
         if not line.strip():
             continue
         path, label = _entry(file, number, line, n_classes)
@@ -154,7 +154,8 @@ def _is_image(name: str) -> bool:
     return name.lower().endswith(SUFFIXES) and not name.startswith(".")
 
 
-def _lines(file: Path) -> list[str]:
+def text_lines(file: Path) -> list[str]:
+    """The lines of a text file. Raises InputError when it cannot be read."""
     try:
         return file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -1,30 +1,34 @@
-"""Where a data set comes from: scikit-learn, .npz, idx and image files, lists of them, TensorFlow Datasets.
+"""Where a data set comes from: scikit-learn, .npz, idx and image files, lists of them; prepared.py has one more.
 
 What is read is not checked here, except for what only the reader can see: damaged files, sizes in headers.
-Every reader of a folder answers None when the folder does not hold its format. TensorFlow is imported only
-inside the functions that need it.
+Every reader of a folder answers None when the folder does not hold its format. TensorFlow is imported only where it
+is needed.
 """
 
 from __future__ import annotations
 
 import gzip
-import json
 import math
-import re
-import sys
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tfal.data.found import Found, Known, one_line
 from tfal.data.listing import SIZE
-from tfal.data.trees import read_lists, read_tree
+from tfal.data.prepared import read_prepared
+from tfal.data.trees import read_annotated_tree, read_lists, read_tree
 from tfal.errors import InputError
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+MEDMNIST = {  # as published; val_images and val_labels are left out, see read_folder
+    "x_train": "train_images",
+    "y_train": "train_labels",
+    "x_test": "test_images",
+    "y_test": "test_labels",
+}
 IDX_FILES = (
     "train-images-idx3-ubyte.gz",
     "train-labels-idx1-ubyte.gz",
@@ -49,27 +53,13 @@ def digits() -> Found:
     return Found("scikit-learn", images[~is_test], labels[~is_test], images[is_test], labels[is_test], names)
 
 
-def download(name: str) -> Found:
-    """The data set from TensorFlow Datasets, downloaded and prepared in its own cache where it is not yet.
-
-    Lets any exception of TensorFlow Datasets through: offline, disk full, unknown name.
-    """
-    import tensorflow_datasets as tfds
-
-    builder = tfds.builder(name)
-    if not builder.is_prepared():  # it tries for minutes when there is no way out
-        print(
-            f"{name}: TensorFlow Datasets downloads it to {builder.data_path}. Offline? Stop here and give --dataDir.",
-            file=sys.stderr,
-        )
-    builder.download_and_prepare()
-    return _read_builder(builder, "TensorFlow Datasets")
-
-
 def read_folder(name: str, folder: Path, known: Known | None, size: int = SIZE) -> Found | None:
     """The first format found in `folder`; None without any.
 
     known: what is known of the name. size: height and width in which images stay in files [pixels].
+
+    Of a MedMNIST file, training and test part are read. Its validation part is neither: joined to the training part it
+    would change the published sizes and the ids, and the validation set of a run is drawn from the training part.
 
     Raises InputError when a format is there but damaged or incomplete.
     """
@@ -78,10 +68,12 @@ def read_folder(name: str, folder: Path, known: Known | None, size: int = SIZE) 
         found = _read_idx(folder)
     if found is None:
         found = read_lists(name, folder, known, size)
+    if found is None:
+        found = read_annotated_tree(folder)
     if found is None and not (known and known.lists):  # beside such lists, the tree holds more than they name
         found = read_tree(name, folder, known, size)
     if found is None and not (known and known.files):
-        found = _read_prepared((known and known.tfds) or name, folder)
+        found = read_prepared((known and known.tfds) or name, folder, size)
     return found
 
 
@@ -91,15 +83,36 @@ def _read_npz(name: str, folder: Path) -> Found | None:
         return None
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in ARRAYS if key in file}
+            names = MEDMNIST if set(MEDMNIST.values()) & set(file) else dict(zip(ARRAYS, ARRAYS, strict=True))
+            arrays = {key: file[stored] for key, stored in names.items() if stored in file}
     except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
             f"{path} is damaged or no .npz file of plain arrays ({one_line(error)}). Copy it again."
         ) from error
-    if len(arrays) < len(ARRAYS):
-        lacking = ", ".join(key for key in ARRAYS if key not in arrays)
-        raise InputError(f"{path} must hold {', '.join(ARRAYS)}. It lacks: {lacking}. Save it with these names.")
+    if len(arrays) < len(names):
+        lacking = ", ".join(stored for key, stored in names.items() if key not in arrays)
+        raise InputError(f"{path} must hold {', '.join(names.values())}. It lacks: {lacking}. {_mend(names)}")
+    if names is MEDMNIST:
+        _check_medmnist(path, arrays)
     return Found(str(path), **arrays)
+
+
+def _mend(names: Mapping[str, str]) -> str:
+    return "Download it again." if names is MEDMNIST else "Save it with these names."
+
+
+def _check_medmnist(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Raises InputError for the sets of MedMNIST that are no images of one class each: chestmnist, and those in 3D."""
+    labels, images = arrays["y_train"], arrays["x_train"]
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        raise InputError(
+            f"{path} must give each image one class. Received: {labels.shape[1]} labels an image. Choose a data set "
+            "that is not multi-label."
+        )
+    if images.ndim > 4 or (images.ndim == 4 and images.shape[3] not in (1, 3)):
+        raise InputError(
+            f"{path} must hold images of one or three channels. Received: {images.shape}. Choose a data set in 2D."
+        )
 
 
 def _read_idx(folder: Path) -> Found | None:
@@ -128,45 +141,3 @@ def _read_idx_file(path: Path, n_dims: int) -> np.ndarray:
     if len(data) - start != math.prod(sizes):
         raise InputError(f"{path} must hold {math.prod(sizes)} bytes after its header. Received: {len(data) - start}.")
     return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(sizes)
-
-
-def _read_prepared(name: str, folder: Path) -> Found | None:
-    """Data that TensorFlow Datasets has written in `folder`/<version> or `folder`/<config>/<version>."""
-    infos = [path for depth in ("*", "*/*") for path in folder.glob(f"{depth}/dataset_info.json")]
-    infos = [path for path in infos if _json_name(path) == name]
-    if not infos:
-        return None
-    newest = max(infos, key=lambda path: [int(part) for part in re.findall(r"\d+", path.parent.name)])
-    try:
-        import tensorflow_datasets as tfds
-
-        return _read_builder(tfds.builder_from_directory(newest.parent), str(newest.parent))
-    except Exception as error:
-        raise InputError(f"{newest.parent} cannot be read by TensorFlow Datasets ({one_line(error)}).") from error
-
-
-def _json_name(path: Path) -> str | None:
-    try:
-        return json.loads(path.read_text(encoding="utf-8")).get("name")
-    except (OSError, ValueError, AttributeError):
-        return None
-
-
-def _read_builder(builder: Any, source: str) -> Found:
-    """The whole of "train" and "test" (else "validation"), in the order of the prepared files."""
-    import tensorflow_datasets as tfds
-
-    image, label = builder.info.supervised_keys or ("image", "label")
-    test = "test" if "test" in builder.info.splits else "validation"
-    train_part, test_part = (
-        tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1, shuffle_files=False)) for split in ("train", test)
-    )
-    names = getattr(builder.info.features[label], "names", None)
-    return Found(
-        source,
-        train_part[image],
-        train_part[label],
-        test_part[image],
-        test_part[label],
-        tuple(names) if names else None,
-    )

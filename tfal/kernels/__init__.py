@@ -1,6 +1,9 @@
 """Array kernels: pure functions on NumPy or CuPy arrays, without TensorFlow or Keras."""
 
 from tfal.kernels.badge import badge_seeding
+from tfal.kernels.bait import bait
+from tfal.kernels.batchbald import batchbald
+from tfal.kernels.bayesian import bald, mean_entropy, predictive_variance, variation_ratio
 from tfal.kernels.ccal import distinctive_scores, round_robin, semantic_scores
 from tfal.kernels.flcmi import flcmi_greedy
 from tfal.kernels.herding import max_herding
@@ -13,6 +16,7 @@ from tfal.kernels.neighbors import Neighbors, nearest_neighbors
 from tfal.kernels.pairwise import cosine_similarities, reduce_distances, squared_distances
 from tfal.kernels.probcover import probcover, purity_radius
 from tfal.kernels.purity import purity
+from tfal.kernels.quotas import cluster_ranking, in_turn, quota_picks, ranked
 from tfal.kernels.representatives import farthest_first, representatives
 from tfal.kernels.top import power_top_n, top_n
 from tfal.kernels.typiclust import typiclust
@@ -22,11 +26,16 @@ __all__ = [
     "KMeans",
     "Neighbors",
     "badge_seeding",
+    "bait",
+    "bald",
+    "batchbald",
+    "cluster_ranking",
     "cosine_similarities",
     "distinctive_scores",
     "entropy",
     "farthest_first",
     "flcmi_greedy",
+    "in_turn",
     "k_center_greedy",
     "kmeans",
     "kmeans_plusplus",
@@ -37,11 +46,15 @@ __all__ = [
     "margin",
     "max_herding",
     "max_logit",
+    "mean_entropy",
     "nearest_neighbors",
     "power_top_n",
+    "predictive_variance",
     "probcover",
     "purity",
     "purity_radius",
+    "quota_picks",
+    "ranked",
     "reduce_distances",
     "representatives",
     "round_robin",
@@ -49,4 +62,5 @@ __all__ = [
     "squared_distances",
     "top_n",
     "typiclust",
+    "variation_ratio",
 ]

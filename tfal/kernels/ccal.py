@@ -59,7 +59,9 @@ def distinctive_scores(candidates: Any, labeled: Any, labels: Any, n_classes: in
     some_labeled(xp, labeled)
     labeled = check.float_rows(xp, "labeled", labeled, ("m", *candidates.shape[1:]))
     n_classes = check.whole_number("n_classes", n_classes)
-    labels = _checked_labels(labels, len(labeled), n_classes)
+    labels = check.numbers(
+        "labels", labels, len(labeled), n_classes, "Leave out rejected samples, and number the known classes from 0."
+    )
     scores = _raw_scores(candidates, labeled, labels, n_classes)
     for column in np.unique(labels).tolist():
         scores[:, column] = 1 - _min_max(scores[:, column])
@@ -208,21 +210,6 @@ def _used_columns(scores: Any) -> list[int]:
             "Label some samples of the known classes first."
         )
     return np.flatnonzero(nans == 0).tolist()
-
-
-def _checked_labels(labels: Any, m: int, n_classes: int) -> np.ndarray:
-    found = to_numpy(labels)
-    if found.shape != (m,) or found.dtype.kind not in "iu":
-        raise InputError(
-            f"labels: expected integers of shape ({m},), received {found.dtype.name} {found.shape}. "
-            "Give every labeled row the number of its class."
-        )
-    if found.min() < 0 or found.max() >= n_classes:
-        raise InputError(
-            f"labels: expected classes from 0 to {n_classes - 1}, received {found.min()} to {found.max()}. "
-            "Leave out rejected samples, and number the known classes from 0."
-        )
-    return found.astype(np.int64, copy=False)
 
 
 def _real(name: str, value: Any) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tfal.errors import InputError
 from tfal.kernels.tiles import threads, tiles
+from tfal.kernels.xp import to_numpy
 
 # Above this magnitude the squared norms and products of the float32 kernels could overflow.
 LARGEST = 1e15
@@ -103,6 +104,18 @@ def whole_number(name: str, value: Any, most: int | None = None) -> int:
     if number < 1 or (most is not None and number > most):
         raise InputError(f"{name}: expected {wanted}, received {reprlib.repr(value)}. Choose a value in that range.")
     return number
+
+
+def numbers(name: str, value: Any, m: int, n: int, mend: str) -> np.ndarray:
+    """Host int64 (m,) of numbers from 0 to n - 1, one a row, such as classes. Raises InputError, ending with `mend`."""
+    found = to_numpy(value)
+    if found.shape != (m,) or found.dtype.kind not in "iu":
+        raise InputError(
+            f"{name}: expected integers of shape ({m},), received {found.dtype.name} {found.shape}. Give one a row."
+        )
+    if found.min() < 0 or found.max() >= n:
+        raise InputError(f"{name}: expected numbers from 0 to {n - 1}, received {found.min()} to {found.max()}. {mend}")
+    return found.astype(np.int64, copy=False)
 
 
 def generator(rng: Any) -> np.random.Generator:

@@ -49,7 +49,7 @@ def representatives(features: Any, centers: Any, labels: Any, eligible: Any = No
     xp = array_module(features, centers)
     features = check.float_rows(xp, "features", features, ("m", "d"))
     centers = check.float_array(xp, "centers", centers, ("k", features.shape[1]))
-    labels = _checked_labels(labels, len(features), len(centers))
+    labels = check.numbers("labels", labels, len(features), len(centers), "Give the centers that belong to the labels.")
     eligible = np.ones(len(features), bool) if eligible is None else to_numpy(eligible)
     if eligible.shape != labels.shape or eligible.dtype != bool:
         raise InputError(
@@ -140,18 +140,3 @@ def positive(name: str, value: Any, least: float = 0.0) -> float:
             f"{name}: expected a number {wanted} to {check.LARGEST:g}, received {value!r}. Choose one in that range."
         )
     return number
-
-
-def _checked_labels(labels: Any, m: int, k: int) -> np.ndarray:
-    labels = to_numpy(labels)
-    if labels.shape != (m,) or labels.dtype.kind not in "iu":
-        raise InputError(
-            f"labels: expected integers of shape ({m},), received {labels.dtype.name} {labels.shape}. "
-            "Give every row the number of its cluster."
-        )
-    if labels.min() < 0 or labels.max() >= k:
-        raise InputError(
-            f"labels: expected numbers from 0 to {k - 1} (the centers given), received {labels.min()} to "
-            f"{labels.max()}. Give the centers that belong to the labels."
-        )
-    return labels.astype(np.int64, copy=False)

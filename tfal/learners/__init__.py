@@ -5,12 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from tfal.learners.classifier import Classifier
-from tfal.learners.encoder import CSI, CCALDistinctive, CCALSemantic
+from tfal.learners.encoder import CSI, CCALDistinctive, CCALSemantic, SimCLR
+from tfal.learners.ensemble import Ensemble
 from tfal.learners.frozen import FrozenEncoder
 from tfal.learners.loss_prediction import LossPredictor
+from tfal.learners.scan import Scan, SelfLabel
+from tfal.learners.vaal import Vaal
+from tfal.learners.vae import VAE
 
 __all__ = ["LEARNERS"]
 
 LEARNERS: dict[str, Any] = {
-    learner.name: learner for learner in (Classifier, LossPredictor, CSI, CCALSemantic, CCALDistinctive, FrozenEncoder)
+    learner.name: learner
+    for learner in (
+        Classifier,
+        LossPredictor,
+        Ensemble,
+        CSI,
+        CCALSemantic,
+        CCALDistinctive,
+        FrozenEncoder,
+        Vaal,
+        SimCLR,
+        VAE,
+        Scan,
+        SelfLabel,
+    )
 }

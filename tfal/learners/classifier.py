@@ -10,12 +10,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfal.data.augmentations import AUGMENTATIONS
+from tfal.data.augmentations import check_augmentation
 from tfal.data.images import PREFETCH, Images
-from tfal.errors import InputError, TrainingError, resolve_name
+from tfal.errors import InputError, TrainingError
 from tfal.learners.optimizers import EpochRate, make_optimizer
 from tfal.learners.outputs import NamedOutputs
 from tfal.learners.runtime import read_batch_size
+from tfal.learners.sampled import SampledOutputs
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams
@@ -46,7 +47,7 @@ class Classifier:
     name: ClassVar[str] = "classifier"
 
     def __init__(self, build: Builder, images: Images, n_classes: int, recipe: Recipe) -> None:
-        resolve_name("augmentation", recipe.augment, AUGMENTATIONS)
+        check_augmentation(recipe.augment, images)
         self._images = images
         self._recipe = recipe
         self._statistics = images.channel_statistics() if recipe.normalize == "channels" else None
@@ -54,6 +55,15 @@ class Classifier:
         optimizer = make_optimizer(recipe)
         self._network = self._first_network()
         self._outputs = readable(self._network, recipe)
+        self._sampled = SampledOutputs(
+            self._outputs,
+            recipe.network,
+            recipe.n_pass,
+            recipe.n_view,
+            mirrored=recipe.augment == "flip_crop",
+            prepare=self._normalized,
+        )
+        self._start: Sequence[np.ndarray] | None = None
         self._trainer = self._new_trainer()
         self._trainer.compile(
             optimizer=optimizer,
@@ -69,7 +79,8 @@ class Classifier:
 
         Args:
             pool: labeled and validation samples with their labels, 0..C-1.
-            streams: "model" initialises the network, "batches" orders and augments the images.
+            streams: "model" initialises the network, "batches" orders and augments the images, "dropout" is what
+                mc_logits and view_logits of this network follow from.
             on_epoch: called after each epoch with the learner's name, the epoch from 1, and their number.
 
         Returns:
@@ -79,6 +90,7 @@ class Classifier:
             TrainingError: the loss became NaN or infinite.
         """
         self._reset(streams.integer("model"))
+        self._sampled.seed = streams.integer("dropout")
         recipe, steps = self._recipe, epoch_steps(self._recipe, len(pool.labeled))
         history = self._trainer.fit(
             self._training(pool, steps, streams.integer("batches")),
@@ -95,8 +107,41 @@ class Classifier:
         return found if accuracies is None else {**found, "val_accuracy": accuracies[best]}
 
     def read(self, batch: tf.Tensor, outputs: Sequence[str]) -> dict[str, tf.Tensor]:
-        """Named outputs of a batch of float32 images, normalised as in training, in inference mode."""
-        return self._outputs.read(self._normalized(batch), outputs)
+        """Named outputs of a batch of float32 images, normalised as in training, in inference mode.
+
+        Beside those of the network: mc_logits and view_logits, see SampledOutputs.
+        """
+        return self._sampled.read(batch, outputs)
+
+    def check_outputs(self, outputs: Sequence[str]) -> None:
+        """Raises InputError when mc_logits or view_logits are among `outputs` and cannot be had from this network."""
+        self._sampled.check(outputs)
+
+    def weights(self) -> list[np.ndarray]:
+        """The network's weights and moving statistics, copied."""
+        return [np.array(variable.numpy()) for variable in self._network.weights]
+
+    def load(self, weights: Sequence[np.ndarray]) -> None:
+        """Takes on what `weights` gave. Raises InputError for arrays of another network."""
+        shapes = [tuple(variable.shape) for variable in self._network.weights]
+        received = [np.shape(values) for values in weights]
+        if shapes != received:
+            differing = [pair for pair in zip(received, shapes, strict=False) if pair[0] != pair[1]]
+            raise InputError(
+                f"weights must be the {len(shapes)} arrays of network {self._recipe.network!r}. Received: "
+                f"{len(received)} arrays, the first that differs {differing[0] if differing else 'being left over'}. "
+                "Give what weights() of the same network gave."
+            )
+        for variable, values in zip(self._network.weights, weights, strict=True):
+            variable.assign(values)
+
+    def start_from(self, weights: Sequence[np.ndarray]) -> None:
+        """The next `fit`, and it alone, begins with what `weights` gave in place of fresh ones: a warm start.
+
+        Its optimizer starts anew. Raises InputError for arrays of another network.
+        """
+        self.load(weights)
+        self._start = [np.array(values) for values in weights]
 
     def head(self) -> tuple[np.ndarray, np.ndarray]:
         """Kernel (d, C) and bias (C,) of the last Dense layer; the bias is 0 where it has none."""
@@ -168,6 +213,9 @@ class Classifier:
         fresh = self._build()
         for variable, start in zip(self._network.variables, fresh.variables, strict=True):
             variable.assign(start)  # weights, moving statistics and dropout seeds
+        if self._start is not None:
+            self.load(self._start)
+            self._start = None
         optimizer = self._trainer.optimizer
         for variable, value in zip(optimizer.variables, self._optimizer_start, strict=True):
             variable.assign(value)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
@@ -19,19 +18,18 @@ import numpy as np
 import tensorflow as tf
 
 from tfal.data.images import PREFETCH, Images
-from tfal.errors import InputError, TrainingError
+from tfal.errors import InputError
 from tfal.learners.classifier import Builder, OnEpoch
 from tfal.learners.contrastive import Contrastive, encoder
-from tfal.learners.encoder_cache import EncoderFile, Snapshot
-from tfal.learners.encoder_reader import EncoderReader
+from tfal.learners.encoder_reader import OUTPUTS, EncoderReader
 from tfal.learners.lars import LARS, WarmupCosine
 from tfal.learners.optimizers import CoupledSGD
+from tfal.learners.pretrained import Pretrained
+from tfal.learners.simclr_loss import N_NEGATIVES, SimCLRLoss
 from tfal.learners.views import N_ROTATIONS, check_rotatable, contrastive_views
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams
-
-FORMAT = 1  # to be raised with every change after which a training ends in other weights
 
 
 class Method(NamedTuple):
@@ -52,8 +50,8 @@ class Method(NamedTuple):
         return (LARS if self.lars else CoupledSGD)(rate, self.momentum, self.decay)
 
 
-class Encoder:
-    """A network that is pretrained once for a pool, with its file as memory; the base of CSI and CCAL's two.
+class Encoder(Pretrained):
+    """A network that is pretrained by contrast, see Pretrained; the base of CSI, SimCLR and CCAL's two.
 
     Args:
         build: (input shape, number of classes) -> a network that NamedOutputs can read; its features are used.
@@ -65,111 +63,37 @@ class Encoder:
         InputError: images that cannot be augmented or turned.
     """
 
-    name: str
+    outputs: tuple[str, ...] = OUTPUTS
     method: Method
 
     def __init__(self, build: Builder, images: Images, n_classes: int, recipe: Recipe) -> None:
+        super().__init__(images, recipe)
         _check_images(images, self.method.n_rotations)
         self._build = lambda: encoder(build(images.shape, n_classes), self.method.n_rotations)
-        self._images, self._recipe = images, recipe
-        self._made_for: tuple[int, np.ndarray] | None = None
-        self._loss = math.nan
-        self._network: keras.Model | None = None
-        self._reader: EncoderReader | None = None
-
-    @property
-    def frozen_for(self) -> np.ndarray | None:
-        """Ids of the pool that it was trained for; its outputs stay as they are until this is another array."""
-        return self._made_for[1] if self._made_for else None
+        self._reader: EncoderReader
 
     @property
     def n_epoch(self) -> int:
         """Epochs of the whole training."""
         return self._recipe.n_epoch_ccal
 
-    def fit(self, pool: Pool, streams: Streams, on_epoch: OnEpoch | None = None) -> dict[str, float]:
-        """Trains on all images of the pool, or goes on from the last epoch in the file, or takes what is finished.
-
-        The training depends on the images, the recipe and streams.seed, not on repetition, round, state or labels.
-        Seeds Keras, NumPy's global generator and Python's `random` when it builds the network.
-
-        Args:
-            pool: its members are the images.
-            streams: only its seed counts.
-            on_epoch: called with (name, epochs done, all epochs) at the start and after each epoch.
-
-        Returns:
-            <name>_loss: mean of the last epoch.
-
-        Raises:
-            InputError: the file is damaged or does not fit.
-            TrainingError: the loss became NaN or infinite.
-        """
-        members, made_for = pool.members, self._made_for
-        if made_for is None or made_for[0] != streams.seed or not np.array_equal(made_for[1], members):
-            self._load_or_train(members, Streams(streams.seed), on_epoch)
-            self._made_for = streams.seed, members
-        return {f"{self.name}_loss": self._loss}
-
     def read(self, batch: tf.Tensor, outputs: Sequence[str]) -> dict[str, tf.Tensor]:
         """Named outputs of a batch of images in [0, 1]; see EncoderReader."""
-        if self._reader is None:
-            raise InputError(f"the encoder {self.name!r} is not trained yet. Call fit first.")
+        self._check_outputs(outputs)
         return self._reader.read(batch, outputs)
 
-    def _load_or_train(self, ids: np.ndarray, streams: Streams, on_epoch: OnEpoch | None) -> None:
-        numbers = [int(number) for number in streams("pretrain").integers(2**31, size=3)]
-        file = EncoderFile(Path(self._recipe.results_dir) / "encoders", self.name, self._identity(ids, numbers[0]))
-        keras.utils.set_random_seed(numbers[0])
-        network = self._build()
-        with file.locked():
-            found = file.load()
-            if found:
-                file.assign(network.variables, found.weights)
-            if on_epoch:
-                on_epoch(self.name, found.epoch if found else 0, self.n_epoch)
-            if found is None or found.epoch < self.n_epoch:
-                self._loss = self._train(network, ids, numbers[1:], file, found, on_epoch)
-            else:
-                self._loss = found.loss
-        self._network = network
-        self._reader = EncoderReader(network, self._prepared, self._recipe.ccal_views)
+    def _load_or_train(self, pool: Pool, streams: Streams, on_epoch: OnEpoch | None) -> None:
+        super()._load_or_train(pool, streams, on_epoch)
+        self._reader = EncoderReader(self.network, self.prepared, self._recipe.ccal_views)
 
-    def _train(
-        self,
-        network: keras.Model,
-        ids: np.ndarray,
-        seeds: Sequence[int],
-        file: EncoderFile,
-        found: Snapshot | None,
-        on_epoch: OnEpoch | None,
-    ) -> float:
-        recipe, first = self._recipe, found.epoch if found else 0
-        n_steps = math.ceil(len(ids) / recipe.n_batch_encoder)
-        rate = WarmupCosine(recipe.lr_encoder, recipe.n_warmup, self.n_epoch, n_steps, self.method.floor)
-        trainer = self.trainer(network, rate)
-        if found:
-            file.assign(trainer.optimizer.variables, found.optimizer)
+    def _new_network(self) -> keras.Model:
+        return self._build()
 
-        def end(epoch: int, logs: dict[str, float]) -> None:
-            done, loss = epoch + 1, logs["loss"]
-            if not math.isfinite(loss):
-                raise TrainingError(f"the loss of the encoder {self.name} became {loss} in epoch {done}")
-            optimizer = trainer.optimizer.variables if done < self.n_epoch else []
-            file.save(Snapshot(done, loss, _values(network.variables), _values(optimizer)))
-            if on_epoch:
-                on_epoch(self.name, done, self.n_epoch)
-
-        history = trainer.fit(
-            self.views(ids, seeds, first),
-            steps_per_epoch=n_steps,
-            initial_epoch=first,
-            epochs=self.n_epoch,
-            callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=end)],
-            shuffle=False,  # the pipeline has its own order
-            verbose=0,
-        ).history
-        return float(history["loss"][-1])
+    def _trainer(self, network: keras.Model, n: int) -> Contrastive:
+        recipe, floor = self._recipe, self.method.floor
+        return self.trainer(
+            network, WarmupCosine(recipe.lr_encoder, recipe.n_warmup, self.n_epoch, self._n_steps(n), floor)
+        )
 
     def trainer(self, network: keras.Model, rate: WarmupCosine) -> Contrastive:
         """The compiled model that trains `network`; it shares its weights."""
@@ -178,37 +102,38 @@ class Encoder:
         trainer.optimizer.build(trainer.trainable_variables)
         return trainer
 
+    def _n_steps(self, n: int) -> int:
+        return math.ceil(n / self._recipe.n_batch_encoder)
+
+    def _batches(self, ids: np.ndarray, seeds: Sequence[int], first_epoch: int) -> tf.data.Dataset:
+        return self.views(ids, seeds, first_epoch)
+
     def views(self, ids: np.ndarray, seeds: Sequence[int], first_epoch: int = 0) -> tf.data.Dataset:
         """The training's batches of views from an epoch on; seeds: of the order and of the views."""
         recipe = self._recipe
         batches = self._images.training(
             ids, ids, recipe.n_batch_encoder, self.n_epoch, seeds[0], recipe.augment, first_epoch
         )
-        first_step = first_epoch * math.ceil(len(ids) / recipe.n_batch_encoder)
-        views = batches.enumerate(first_step).map(
-            lambda step, batch: contrastive_views(self._prepared(batch[0]), self.method.n_rotations, seeds[1], step),
+        views = batches.enumerate(first_epoch * self._n_steps(len(ids))).map(
+            lambda step, batch: contrastive_views(self.prepared(batch[0]), self.method.n_rotations, seeds[1], step),
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
         return views.prefetch(PREFETCH)
 
-    def _prepared(self, images: tf.Tensor) -> tf.Tensor:
+    def prepared(self, images: tf.Tensor) -> tf.Tensor:
+        """What is done to images in [0, 1] before views and network."""
         if self._recipe.coder_input == "unit":
             return images
         mean, std = self._images.channel_statistics()
         return (images - mean) / std
 
     def _identity(self, ids: np.ndarray, seed: int) -> dict[str, Any]:
-        """All that the weights depend on."""
         recipe = self._recipe
         statistics = self._images.channel_statistics() if recipe.coder_input == "code" else ()
         names = ("network", "n_batch_encoder", "n_warmup", "lr_encoder", "coder_input", "augment")
         return {
-            "format": FORMAT,
-            "learner": self.name,
-            "n_epoch": self.n_epoch,
-            "seed": seed,
-            "images": self._images.digest(ids),
+            **super()._identity(ids, seed),
             "statistics": [values.tolist() for values in statistics],
             **self.method._asdict(),
             **{name: getattr(recipe, name) for name in names},
@@ -230,23 +155,41 @@ class CSI(Encoder):
 class SimCLR(Encoder):
     """The encoder of the low-budget study where no pretrained one is at hand: SimCLR with CSI's LARS.
 
-    Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, ICML 2020.
+    Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, ICML 2020. `read` also knows
+    "simclr_loss" (B,), see SimCLRLoss; its negatives are drawn from the pool's members by streams.seed.
     """
 
     name = "simclr"
+    outputs = (*OUTPUTS, "simclr_loss")
     method = Method(1, lars=True, momentum=0.9, decay=1e-6, floor=0.0)
+    _losses: SimCLRLoss | None = None
 
     @property
     def n_epoch(self) -> int:
         """Epochs of the whole training."""
         return self._recipe.n_epoch_simclr
 
+    def read(self, batch: tf.Tensor, outputs: Sequence[str]) -> dict[str, tf.Tensor]:
+        """Named outputs of a batch of images in [0, 1]; see EncoderReader and SimCLRLoss."""
+        self._check_outputs(outputs)
+        others = [name for name in outputs if name != "simclr_loss"]
+        found = super().read(batch, others) if others else {}
+        if len(others) < len(outputs):
+            if self._losses is None:
+                self._losses = SimCLRLoss(self.network, self.prepared, self._images, self._negatives)
+            found["simclr_loss"] = self._losses(batch)
+        return {name: found[name] for name in outputs}
+
     def backbone(self) -> keras.Model:
         """Images (B, H, W, C) in [0, 1] -> features (B, d); shares the weights. Raises InputError before `fit`."""
-        if self._network is None:
-            raise InputError(f"the encoder {self.name!r} is not trained yet. Call fit first.")
-        images = keras.Input(self._images.shape, name="images")
-        return keras.Model(images, self._network(self._prepared(images))["features"])
+        network, images = self.network, keras.Input(self._images.shape, name="images")
+        return keras.Model(images, network(self.prepared(images))["features"])
+
+    def _load_or_train(self, pool: Pool, streams: Streams, on_epoch: OnEpoch | None) -> None:
+        super()._load_or_train(pool, streams, on_epoch)
+        members = pool.members
+        self._negatives = streams("fixed_sample").permutation(members)[:N_NEGATIVES]
+        self._losses = None
 
 
 class CCALSemantic(Encoder):
@@ -271,7 +214,3 @@ def _check_images(images: Images, n_rotations: int) -> None:
             f"Received: {kind} of {images.shape}. Give such images, or choose a strategy without encoders."
         )
     check_rotatable(images.shape, n_rotations)
-
-
-def _values(variables: Sequence[Any]) -> list[np.ndarray]:
-    return [variable.numpy() for variable in variables]

@@ -1,7 +1,8 @@
-"""Optimizers by name, torch's SGD with weight decay, and the learning rate of an epoch."""
+"""Optimizers by name, torch's SGD and Adam with weight decay, and the learning rate of an epoch."""
 
 from __future__ import annotations
 
+from math import cos, pi
 from typing import Any
 
 import keras
@@ -17,7 +18,7 @@ class CoupledSGD(keras.optimizers.SGD):
     """SGD with momentum and an L2 penalty, counted as PyTorch counts them, which published recipes mean.
 
     g <- g + decay * w;  m <- momentum * m + g;  w <- w - rate * m, for every trainable variable, the scales and
-    offsets of batch normalisation and the biases too.
+    offsets of batch normalisation and the biases too. With Nesterov momentum w <- w - rate * (g + momentum * m).
 
     Keras' own `weight_decay` is decoupled: w shrinks by rate * decay * w beside the step, past the momentum. With a
     momentum of 0.9 the coupled decay is ten times as strong in the long run, so 5e-4 means something else there.
@@ -28,23 +29,29 @@ class CoupledSGD(keras.optimizers.SGD):
         learning_rate: a number, positive.
         momentum: in [0, 1).
         decay: added to the gradient times the weight.
+        nesterov: whether a step looks ahead by one more momentum.
     """
 
     def __init__(
-        self, learning_rate: float = 0.01, momentum: float = 0.0, decay: float = 0.0, name: str = "SGD", **rest: Any
+        self,
+        learning_rate: float = 0.01,
+        momentum: float = 0.0,
+        decay: float = 0.0,
+        nesterov: bool = False,
+        name: str = "SGD",
+        **rest: Any,
     ) -> None:
-        super().__init__(learning_rate=learning_rate, momentum=momentum, name=name, **rest)
+        super().__init__(learning_rate=learning_rate, momentum=momentum, nesterov=nesterov, name=name, **rest)
         self.decay = decay
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """One step of one variable; Keras calls it."""
-        step = ops.cast(gradient, variable.dtype)
-        if self.decay:
-            step = step + ops.cast(self.decay, variable.dtype) * variable
+        step = _with_decay(gradient, variable, self.decay)
         if self.momentum:
-            past = self.momentums[self._get_variable_index(variable)]
-            step = ops.cast(self.momentum, variable.dtype) * past + step
-            self.assign(past, step)
+            past, momentum = self.momentums[self._get_variable_index(variable)], ops.cast(self.momentum, variable.dtype)
+            moving = momentum * past + step
+            self.assign(past, moving)
+            step = step + momentum * moving if self.nesterov else moving
         self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * step)
 
     def get_config(self) -> dict[str, Any]:
@@ -52,19 +59,46 @@ class CoupledSGD(keras.optimizers.SGD):
         return {**super().get_config(), "decay": self.decay}
 
 
-def make_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
-    """The Keras optimizer of that name, at recipe.learning_rate; "sgd" is CoupledSGD.
+class CoupledAdam(keras.optimizers.Adam):
+    """Adam with an L2 penalty as PyTorch's Adam counts it: g <- g + decay * w, before the moments.
 
-    Raises InputError for an unknown name, and for a momentum or weight decay with another optimizer than sgd.
+    Keras' own `weight_decay` is that of AdamW, which shrinks w beside the step. Epsilon is Keras' 1e-7, inside the
+    bias correction.
+
+    Args:
+        learning_rate: a number, positive.
+        decay: added to the gradient times the weight.
     """
-    if recipe.optimizer.lower() == "sgd":
-        return CoupledSGD(recipe.learning_rate, float(recipe.momentum), recipe.weight_decay)
-    if recipe.momentum or recipe.weight_decay:
-        raise InputError(
-            "--momentum and --weightDecay go with --optimizer sgd. "
-            f"Received: {recipe.momentum} and {recipe.weight_decay} with {recipe.optimizer}. "
-            "Leave them out, or choose sgd."
-        )
+
+    def __init__(self, learning_rate: float = 1e-3, decay: float = 0.0, name: str = "Adam", **rest: Any) -> None:
+        super().__init__(learning_rate=learning_rate, name=name, **rest)
+        self.decay = decay
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """One step of one variable; Keras calls it."""
+        super().update_step(_with_decay(gradient, variable, self.decay), variable, learning_rate)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, to build it again."""
+        return {**super().get_config(), "decay": self.decay}
+
+
+def _with_decay(gradient: Any, variable: Any, decay: float) -> Any:
+    step = ops.cast(gradient, variable.dtype)
+    return step + ops.cast(decay, variable.dtype) * variable if decay else step
+
+
+def make_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
+    """The Keras optimizer of that name, at recipe.learning_rate; "sgd" is CoupledSGD, "adam" with decay CoupledAdam.
+
+    Raises InputError for an unknown name, and for a momentum or weight decay that does not go with it.
+    """
+    name, decay = recipe.optimizer.lower(), recipe.weight_decay
+    _check_options(recipe, name)
+    if name == "sgd":
+        return CoupledSGD(recipe.learning_rate, float(recipe.momentum), decay, recipe.nesterov == "on")
+    if name == "adam" and decay:
+        return CoupledAdam(recipe.learning_rate, decay)
     try:
         optimizer = keras.optimizers.get(recipe.optimizer)
     except ValueError:
@@ -76,17 +110,38 @@ def make_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
     return optimizer
 
 
+def _check_options(recipe: Recipe, name: str) -> None:
+    if recipe.momentum and name != "sgd":
+        raise InputError(
+            f"--momentum goes with --optimizer sgd. Received: {recipe.momentum} with {recipe.optimizer}. "
+            "Leave it out, or choose sgd."
+        )
+    if recipe.weight_decay and name not in ("sgd", "adam"):
+        raise InputError(
+            f"--weightDecay goes with --optimizer sgd or adam. Received: {recipe.weight_decay} with "
+            f"{recipe.optimizer}. Leave it out, or choose one of these."
+        )
+    if recipe.nesterov == "on" and not recipe.momentum:
+        raise InputError(
+            f"--nesterov on needs --optimizer sgd and a --momentum above 0. Received: {recipe.optimizer} with "
+            f"{recipe.momentum}. Give both, or leave it out."
+        )
+
+
 def learning_rate(recipe: Recipe, epoch: int) -> float:
     """The learning rate of `epoch`, counted from 0.
 
     With the schedule "multistep" a tenth from half of the epochs on, and a hundredth from three quarters on: epochs
     100 and 150 of MQ-Net's 200 (Park et al., NeurIPS 2022). Its code keeps 100 and 150 for any number of epochs.
+    With "cosine" half a cosine from the first rate to 0, which the epoch after the last one would have.
 
     It goes by epochs and not by optimizer steps: the steps of an epoch change with the labeled set, and a schedule of
     steps inside the compiled training function would have to be traced anew for each.
     """
     if recipe.schedule == "constant":
         return recipe.learning_rate
+    if recipe.schedule == "cosine":
+        return recipe.learning_rate / 2 * (1 + cos(pi * epoch / recipe.n_epoch))
     passed = sum(epoch >= share * recipe.n_epoch for share in _MILESTONES)
     return recipe.learning_rate * _FACTOR**passed
 

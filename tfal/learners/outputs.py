@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -33,7 +33,13 @@ class NamedOutputs:
         self.names = tuple(tensors) + (("logits",) if self.normalized else ())
         self._tensors = tensors
         self._inputs = model.inputs
+        self.model_name = model.name
         self._functions: dict[tuple[str, ...], Any] = {}
+
+    @property
+    def inputs(self) -> list[keras.KerasTensor]:
+        """The symbolic inputs."""
+        return list(self._inputs)
 
     @property
     def logits(self) -> keras.KerasTensor:
@@ -50,6 +56,16 @@ class NamedOutputs:
         """The layer that makes the logits."""
         return self._dense
 
+    def before_logits(self) -> tuple[keras.KerasTensor, Callable[[tf.Tensor], tf.Tensor]]:
+        """The symbolic tensor that the logits are read at, and what makes them of its values.
+
+        Raises InputError where the model has no logits.
+        """
+        self._check_names(("logits",))
+        if self.normalized:
+            return self._tensors["features"], self._logits
+        return self._tensors["logits"], lambda logits: logits
+
     def read(self, batch: Any, outputs: Sequence[str]) -> dict[str, tf.Tensor]:
         """The named outputs of a batch of images as float32 tensors; one tf.function for each set of names.
 
@@ -61,9 +77,7 @@ class NamedOutputs:
         return self._functions[key](tf.cast(batch, self._inputs[0].dtype))
 
     def _compile(self, outputs: tuple[str, ...]) -> Any:
-        unknown = [name for name in outputs if name not in self.names]
-        if unknown:
-            raise InputError(f"the model has no output {unknown[0]!r}. It has: {', '.join(self.names)}.")
+        self._check_names(outputs)
         wanted = {name: name if name in self._tensors else "features" for name in outputs}
         model = keras.Model(self._inputs, {tap: self._tensors[tap] for tap in wanted.values()})
         signature = tf.TensorSpec([None, *self._inputs[0].shape[1:]], self._inputs[0].dtype)
@@ -75,6 +89,11 @@ class NamedOutputs:
             return {name: tf.cast(value, tf.float32) for name, value in read.items()}
 
         return read
+
+    def _check_names(self, outputs: Sequence[str]) -> None:
+        unknown = [name for name in outputs if name not in self.names]
+        if unknown:
+            raise InputError(f"the model has no output {unknown[0]!r}. It has: {', '.join(self.names)}.")
 
     def _logits(self, features: tf.Tensor) -> tf.Tensor:
         logits = tf.matmul(tf.cast(features, tf.float32), tf.cast(self._dense.kernel, tf.float32))

@@ -7,11 +7,14 @@ from typing import Any
 
 from tfal.errors import resolve_name
 from tfal.strategies.badge import Badge
+from tfal.strategies.bait import Bait
 from tfal.strategies.base import Picks, Strategy, check_picks
+from tfal.strategies.bayesian import BALD, DBAL, BatchBALD, Consistency, EnsembleEntropy, VariationRatio
 from tfal.strategies.ccal import CCAL
 from tfal.strategies.clusters import KMeans, MultiKMeans, TypiClust
 from tfal.strategies.coreset import CoreSet
 from tfal.strategies.covering import MaxHerding, ProbCover, UHerding
+from tfal.strategies.initial import ClusterRanking, KMeansClusters, Ranking, Scan, SelfLabel, SimCLRLoss, VAELoss
 from tfal.strategies.ldms import LDMS
 from tfal.strategies.learning_loss import LearningLoss
 from tfal.strategies.mqnet import MQNet
@@ -20,6 +23,7 @@ from tfal.strategies.random import Random
 from tfal.strategies.similar import Similar
 from tfal.strategies.uncertainty import Entropy, LeastConfidence, Margin, MaxLogit
 from tfal.strategies.uniform import Uniform
+from tfal.strategies.vaal import VAAL
 
 __all__ = ["STRATEGIES", "Picks", "Strategy", "check_picks", "make_strategy"]
 
@@ -45,6 +49,21 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "power_margin": PowerMargin,
     "power_entropy": PowerEntropy,
     "uniform": Uniform,
+    "dbal": DBAL,
+    "bald": BALD,
+    "batchbald": BatchBALD,
+    "consistency": Consistency,
+    "variation_ratio": VariationRatio,
+    "ensemble_entropy": EnsembleEntropy,
+    "bait": Bait,
+    "vaal": VAAL,
+    "simclr_loss": SimCLRLoss,
+    "vae_loss": VAELoss,
+    "scan": Scan,
+    "self_label": SelfLabel,
+    "kmeans_clusters": KMeansClusters,
+    "cluster_ranking": ClusterRanking,
+    "ranking": Ranking,
 }
 
 

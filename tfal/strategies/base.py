@@ -10,6 +10,8 @@ import numpy as np
 
 from tfal.view import PoolView
 
+LABELED_LEARNERS = frozenset({"classifier", "loss_predictor", "ensemble", "vaal"})  # trained on labeled samples
+
 
 @dataclass(frozen=True)
 class Picks:
@@ -31,6 +33,7 @@ class Strategy:
 
     learners: names of the learners that it reads; trained for it by the loop.
     task: the learner whose test accuracy is the result.
+    special: outputs of `task` that not every network can give; asked before anything is trained.
     uses_labels: whether it asks for the classes of labeled samples.
     single_batch: whether each budget of a low-budget study is chosen anew, so that budgets do not nest.
     oracle: whether it looks at labels that nobody has bought: a bound, not a method.
@@ -39,10 +42,16 @@ class Strategy:
 
     learners: tuple[str, ...] = ("classifier",)
     task: str = "classifier"
+    special: ClassVar[tuple[str, ...]] = ()
     uses_labels: ClassVar[bool] = False
     single_batch: ClassVar[bool] = False
     oracle: ClassVar[bool] = False
     original_path: ClassVar[bool] = False
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether it can only choose once something is labeled, as its learners are trained on that."""
+        return not LABELED_LEARNERS.isdisjoint(self.learners)
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         """n distinct ids out of view.candidates; the same view and rng give the same picks."""

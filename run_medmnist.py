@@ -1,0 +1,13 @@
+"""Active learning on MedMNIST's sets: the cold-start protocol, 20 images and 10 more in each of 10 rounds."""
+
+import sys
+
+from models import BUILDERS
+from tfal.cli import main
+from tfal.presets import COLD_START_MEDMNIST
+
+SOURCE = "cold-start fork of the initial-pools study"
+PRESETS = {"coldstart": COLD_START_MEDMNIST}
+
+if __name__ == "__main__":
+    sys.exit(main(__doc__, PRESETS, BUILDERS, SOURCE))

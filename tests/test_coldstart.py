@@ -1,0 +1,250 @@
+"""The cold-start benchmark from end to end on real digits: rankings, pools, files, stops, pictures and wrong input."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.metrics import roc_auc_score
+
+from models import BUILDERS
+from tfal.coldstart import correlation
+from tfal.coldstart.bench import Bench, one_vs_rest_auc
+from tfal.coldstart.cli import main, parse
+from tfal.coldstart.data_maps import TEMPERATURES
+from tfal.coldstart.dynamics import ContrastiveDynamics, positive_probabilities
+from tfal.coldstart.run import run
+from tfal.coldstart.study import RANDOM, Plan, Study, Work, read_table
+from tfal.data.dataset import from_arrays
+from tfal.data.images import Images
+from tfal.errors import InputError
+from tfal.learners.runtime import prepare_tensorflow
+from tfal.streams import Streams
+
+
+@pytest.fixture
+def data(digits):
+    return from_arrays("few", digits.x_train[:300], digits.y_train[:300], digits.x_test[:150], digits.y_test[:150])
+
+
+@pytest.fixture
+def study(small, change):
+    recipe = change(
+        small, n_valid=0, n_epoch=2, n_step_epoch=2, n_epoch_simclr=2, n_batch_encoder=100, n_warmup=1, lr_encoder=0.02
+    )
+    return Study(recipe, criteria="easy,coreset", budgets="12,0.1", n_random=2, n_run=1)
+
+
+def _run(study, data, stop=None):
+    plan = Plan(study, data)
+    with plan.locked():
+        running = run(plan, Bench(plan, BUILDERS[study.recipe.network], None))
+        for number, _ in enumerate(running, start=1):
+            if number == stop:
+                running.close()
+                break
+    return plan
+
+
+def _rows(plan):
+    return [{name: value for name, value in row.items() if name != "seconds_train"} for row in plan.rows()]
+
+
+def test_pools_are_ranked_trained_and_judged(study, data):
+    plan = _run(study, data)
+    assert plan.budgets == (12, 30)
+    for name in ("easy", "coreset"):
+        ranking = np.load(plan.folder / "rankings" / f"{name}_sorted_idx.npy")
+        assert ranking.dtype == np.int64
+        assert np.array_equal(np.sort(ranking), np.arange(300))
+        assert not json.loads(plan.ranking_file(name).with_suffix(".json").read_text())["oracle"]
+    rows = plan.rows()
+    assert len(rows) == 2 * (2 + 2)
+    for row in rows:
+        ids = plan.pool(Work(row["budget"], row["criterion"], row["run"]))
+        assert len(set(ids.tolist())) == row["budget"]
+        assert row["coverage"] == len(np.unique(data.y_train[ids])) / 10
+        assert 0 <= row["accuracy"] <= 1
+        assert 0 <= row["auc"] <= 1
+        assert row["oracle"] == 0
+    assert len({tuple(plan.pool(Work(12, RANDOM, run))) for run in (1, 2, 3)}) == 3
+    found = read_table(plan.folder / "correlations.csv")
+    assert len(found) == 2 * 2 * 2
+    assert {row["note"] for row in found} == {"insufficient: fewer than 5 pools"}
+
+
+def test_stopped_and_run_again_it_ends_as_if_it_had_not_been_stopped(study, data, tmp_path):
+    study = dataclasses.replace(study, budgets="12")
+    whole = _run(study, data)
+    parts = dataclasses.replace(study, recipe=dataclasses.replace(study.recipe, results_dir=str(tmp_path / "parts")))
+    _run(parts, data, stop=2)
+    plan = _run(parts, data)
+    assert _rows(plan) == _rows(whole)
+    for name in ("easy", "coreset"):
+        assert np.array_equal(plan.ranking(name), whole.ranking(name))
+    assert Plan(parts, data).left() == []
+
+
+def test_more_pools_are_added_to_those_that_are_there(study, data):
+    before = _rows(_run(dataclasses.replace(study, criteria="easy", budgets="12", n_random=2), data))
+    plan = _run(dataclasses.replace(study, criteria="easy", budgets="12", n_random=6), data)
+    assert _rows(plan)[:3] == before
+    assert len(plan.rows()) == 7
+    correlations = read_table(plan.folder / "correlations.csv")
+    trained = [row for row in plan.rows() if row["criterion"] == RANDOM]
+    scores = np.load(plan.folder / "rankings" / "easy_scores.npy")
+    sums = [scores[plan.pool(Work(12, RANDOM, row["run"]))].sum() for row in trained]
+    r = np.corrcoef(sums, [row["auc"] for row in trained])[0, 1]
+    (found,) = [row for row in correlations if row["measure"] == "auc"]
+    assert found["n"] == 6
+    assert np.isclose(found["pearson_r"], r)
+
+
+def test_other_options_are_refused(study, data):
+    plan = Plan(study, data)
+    with plan.locked(), pytest.raises(InputError, match="another process"), Plan(study, data).locked():
+        pass
+    for other in (
+        dataclasses.replace(study, temperature=0.1),
+        dataclasses.replace(study, recipe=dataclasses.replace(study.recipe, n_epoch=3)),
+    ):
+        with pytest.raises(InputError, match="made with other options"):
+            Plan(other, data)
+
+
+def test_unreadable_images_are_in_no_pool(study, data):
+    data = dataclasses.replace(data, corrupt=np.array([0, 7]))
+    plan = _run(dataclasses.replace(study, criteria="hard,coreset", budgets="12", n_random=5), data)
+    for name in ("hard", "coreset"):
+        assert np.array_equal(np.sort(plan.ranking(name)), data.readable)
+    scores = np.load(plan.folder / "rankings" / "hard_scores.npy")
+    assert np.array_equal(np.flatnonzero(np.isnan(scores)), [0, 7])
+    found = read_table(plan.folder / "correlations.csv")
+    assert [np.isfinite(row["pearson_r"]) for row in found] == [True] * 4
+
+
+def test_an_oracle_learns_the_test_split(study, data):
+    recipe = dataclasses.replace(study.recipe, network="SCNN", n_epoch=3, n_step_epoch=10, n_pass=3, n_view=2)
+    names = "entropy,bald,consistency,cosine_sum,gt_forgetfulness"
+    asked = dataclasses.replace(study, recipe=recipe, criteria=names, budgets="12", n_random=1, oracle=True)
+    plan = _run(asked, data)
+    assert [row["oracle"] for row in plan.rows()] == [0, 1, 1, 1, 1, 1]
+    arrays = np.load(plan.folder / "oracle.npz")
+    assert arrays["logits"].shape == (300, 10)
+    assert arrays["test_logits"].shape == (150, 10)
+    assert np.mean(arrays["test_logits"].argmax(axis=1) == data.y_test) > 0.3
+    assert set(np.unique(arrays["correctness"])) <= {0, 1, 2, 3}
+    assert not (plan.folder / "self_supervised").exists()
+    assert json.loads(plan.ranking_file("bald").with_suffix(".json").read_text())["oracle"]
+    p = np.exp(arrays["logits"]) / np.exp(arrays["logits"]).sum(axis=1, keepdims=True)
+    entropies = -(p * np.log(p)).sum(axis=1)
+    assert np.isclose(entropies[plan.ranking("entropy")[0]], entropies.max())
+
+
+def _dynamics(study, data, folder):
+    return ContrastiveDynamics(BUILDERS["MLP"], Images(data.x_train), 10, study.recipe, folder)
+
+
+def test_contrastive_dynamics_go_on_after_a_stop(study, data, tmp_path):
+    prepare_tensorflow()
+    ids = np.arange(300)
+    whole = _dynamics(study, data, tmp_path / "whole")
+    whole.fit(ids, Streams(0))
+
+    def stop(name, epoch, n_epoch):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    parts = _dynamics(study, data, tmp_path / "parts")
+    with pytest.raises(KeyboardInterrupt):
+        parts.fit(ids, Streams(0), stop)
+    for _ in range(2):  # once to go on, once to take what is finished
+        parts = _dynamics(study, data, tmp_path / "parts")
+        parts.fit(ids, Streams(0))
+        for temperature in TEMPERATURES:
+            for ours, theirs in zip(parts.map(temperature), whole.map(temperature), strict=True):
+                assert np.array_equal(ours, theirs)
+        assert np.array_equal(parts.loss, whole.loss)
+    found = whole.map(0.05)
+    assert 0 < found.variability.max() <= 0.5
+    assert 0 <= found.confidence.min() < found.confidence.max() <= 1
+    assert whole.loss.shape == (300,)
+    assert whole.loss.min() > 0
+
+
+def test_the_probability_of_the_positive():
+    rest = np.sqrt(1 - np.square([0.9, 0.1]))
+    anchor, negative = [1, 0, 0, 0], [0.1, 0, rest[1], 0]
+    projections = np.array([anchor, negative, [0.9, rest[0], 0, 0], [0, 0, 0, 3.0]])
+    assert np.isclose(positive_probabilities(tf.constant(projections), 0.1)[0], 0.999541, atol=1e-6)
+
+
+def test_probabilities_are_those_of_loops():
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(10, 6))
+    found = positive_probabilities(tf.constant(z), 0.2).numpy()
+    unit = z / np.linalg.norm(z, axis=1, keepdims=True)
+    for i in range(10):
+        others = [np.exp(unit[i] @ unit[j] / 0.2) for j in range(10) if j != i]
+        assert np.isclose(found[i], np.exp(unit[i] @ unit[(i + 5) % 10] / 0.2) / sum(others), rtol=1e-4)
+
+
+def test_area_under_the_curve():
+    rng = np.random.default_rng(0)
+    p, y = rng.dirichlet(np.ones(4), size=60), rng.integers(4, size=60)
+    assert np.isclose(one_vs_rest_auc(p, y), roc_auc_score(y, p, multi_class="ovr"))
+    assert np.isnan(one_vs_rest_auc(p, np.where(y == 3, 0, y)))
+
+
+def test_the_command_draws_and_reports(study, tmp_path, capsys):
+    argv = "--dataset digits --network mlp --budgets 12 --nRandom 3 --nRun 1 --criteria coreset,gt_hard --oracle"
+    argv += f" --nEpoch 1 --nStepEpoch 1 --nEpochSimclr 1 --nBatchEncoder 512 --resultsDir {tmp_path}"
+    assert main(BUILDERS, argv.split()) == 0
+    shown = capsys.readouterr().out
+    assert "gt_hard, oracle" in shown
+    assert "Pearson r" in shown
+    folder = tmp_path / "coldstart" / "digits_MLP"
+    names = {path.stem for path in folder.glob("*.png")}
+    assert names == {
+        "accuracy",
+        "data_map_contrastive",
+        "data_map_supervised",
+        *(f"classes_{name}" for name in ("coreset", "gt_hard")),
+        *(f"{kind}_{name}_12" for kind in ("scatter", "embedding") for name in ("coreset", "gt_hard")),
+    }
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in folder.glob("*.png"))
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ("--criteria hrad", "Did you mean 'hard'"),
+        ("--criteria entropy", "--oracle"),
+        ("--criteria vaal --oracle", "cosine_sum"),
+        ("--budgets 1", "--budgets"),
+        ("--budgets 9999", "--budgets"),
+        ("--nRandom 0", "n_random"),
+        ("--temperature 0.3", "--temperature"),
+        ("--nQuery 5", "--nQuery"),
+        ("--network nothing", "unknown network"),
+    ],
+)
+def test_wrong_input_is_an_error_in_one_line(argv, message, tmp_path, capsys):
+    assert main(BUILDERS, ["--dataset", "digits", "--resultsDir", str(tmp_path / "results"), *argv.split()]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "results").exists()
+
+
+def test_flags_become_options():
+    study = parse(BUILDERS, ["--network", "scnn", "--nEpoch", "7", "--oracle", "--nRun", "4"])
+    assert (study.recipe.network, study.recipe.n_epoch, study.recipe.n_valid) == ("SCNN", 7, 0)
+    assert (study.oracle, study.n_run, study.n_random) == (True, 4, 20)
+
+
+def test_the_command_for_results_of_the_loop(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("sys.argv", ["correlation", str(tmp_path)])
+    assert correlation.main() == 2
+    assert capsys.readouterr().err.count("\n") == 1

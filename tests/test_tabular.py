@@ -1,0 +1,168 @@
+import csv
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tests.conftest import SHARED_DATA
+from tests.test_data import refusal
+from tfal.data import fingerprint, load_for
+from tfal.data.tabular import load_csv
+from tfal.recipe import Recipe
+
+LETTER = SHARED_DATA / "letter" / "letter-recognition.data"
+
+
+def written(path, *lines):
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def made(path, n=60, header=True, seed=0):
+    """A table of three classes, named by text, between two features and a constant one."""
+    rng = np.random.default_rng(seed)
+    names = np.array(["ant", "bee", "cat"])[np.arange(n) % 3]
+    rows = [f"{rng.normal():.4f},{name},{rng.normal(5, 9):.4f},7" for name in names]
+    return written(path, *(["width,kind,height,legs"] if header else []), *rows)
+
+
+def test_features_are_standardised_on_the_training_rows(tmp_path):
+    """Hand-computed: training 1, 3 and 4, 4 has mean 2 and deviation 1, mean 4 and deviation 1 by convention."""
+    train = written(tmp_path / "small.csv", "a,kind,b", "1,x,4", "3,y,4")
+    test = written(tmp_path / "test.csv", "a,kind,b", "5,y,4", "2,x,6")
+    data = load_csv(train, "kind", test)
+    assert (data.name, data.class_names, data.input_shape, data.n_classes) == ("small", ("x", "y"), (1, 1, 2), 2)
+    assert (data.x_train.dtype, data.y_train.dtype) == (np.float32, np.int64)
+    assert data.x_train[:, 0, 0].tolist() == [[-1, 0], [1, 0]]
+    assert data.x_test[:, 0, 0].tolist() == [[3, 0], [0, 2]]
+    assert (data.y_train.tolist(), data.y_test.tolist()) == ([0, 1], [1, 0])
+
+
+def test_a_fifth_of_each_class_is_tested(tmp_path):
+    sizes = {"a": 23, "b": 10, "c": 4}
+    lines = [f"{name},{row}" for name, size in sizes.items() for row in range(size)]
+    data = load_csv(written(tmp_path / "t.csv", *lines), "0")
+    assert np.bincount(data.y_test, minlength=3).tolist() == [4, 2, 0]
+    assert np.bincount(data.y_train).tolist() == [19, 8, 4]
+    assert np.all(np.diff(data.y_train) >= 0)  # in the order of the file
+    values = np.concatenate([data.x_train, data.x_test])
+    assert len(np.unique(values[np.concatenate([data.y_train, data.y_test]) == 0])) == 23  # no row twice
+    assert fingerprint(load_csv(tmp_path / "t.csv", "0")) == fingerprint(data)
+
+
+@pytest.mark.parametrize("label", ["kind", "1", "-3"])
+def test_the_label_by_name_or_place(tmp_path, label):
+    data = load_csv(made(tmp_path / "t.csv"), label)
+    assert data.class_names == ("ant", "bee", "cat")
+    assert data.x_train.shape == (48, 1, 1, 3)
+    np.testing.assert_allclose(data.x_train.mean(axis=0).ravel(), 0, atol=1e-6)
+    np.testing.assert_allclose(data.x_train.std(axis=0).ravel(), [1, 1, 0], atol=1e-6)
+
+
+def test_with_and_without_a_header(tmp_path):
+    with_header, without = (load_csv(made(tmp_path / f"{flag}.csv", header=flag), "1") for flag in (True, False))
+    np.testing.assert_array_equal(with_header.x_train, without.x_train)
+    np.testing.assert_array_equal(with_header.y_test, without.y_test)
+
+
+def test_numbers_as_classes_are_in_the_order_of_numbers(tmp_path):
+    lines = [f"{row},{(10, 9, 100)[row % 3]}" for row in range(30)]
+    data = load_csv(written(tmp_path / "t.csv", *lines), "-1")
+    assert data.class_names == ("9", "10", "100")
+    assert data.n_classes == 3
+
+
+def test_quotes_blanks_empty_lines_and_a_byte_order_mark(tmp_path):
+    lines = ['\ufeff"wide, high", kind', "", '1.5, "a, b"', " 2e1 ,c", "   ", *["3,c"] * 5]
+    data = load_csv(written(tmp_path / "my table (1).csv", *lines), "kind")
+    assert (data.name, data.class_names, len(data.y_train)) == ("my_table_1_", ("a, b", "c"), 6)
+
+
+def test_reading_against_a_slow_count(tmp_path):
+    path = made(tmp_path / "t.csv", 200)
+    data = load_csv(path, "kind")
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    height = np.array([float(row["height"]) for row in rows])
+    found = np.concatenate([data.x_train, data.x_test])[:, 0, 0, 1]
+    order = np.argsort(height)
+    spread = np.ptp(height) / np.ptp(found)  # an affine map of the column, whatever was set apart
+    np.testing.assert_allclose(np.sort(found), found.min() + (height[order] - height.min()) / spread, atol=1e-4)
+
+
+BAD = {
+    "text": (["a,k", "1,x", "red,y"], "k", "line 3, column a: must be a number. Received: 'red'"),
+    "text in the first line": (["1,red,x", "1,2,y"], "2", "line 1, column 1: must be a number. Received: 'red'"),
+    "missing": (["a,k,b", "1,x,2", "1,y,"], "k", "line 3, column b: the value is missing"),
+    "question mark": (["1,x,?", "1,y,2"], "1", "line 1, column 2: the value is missing. Received: '?'"),
+    "NaN": (["1,x", "nan,y"], "1", "line 2, column 0: the value is missing. Received: 'nan'"),
+    "infinity": (["1,x", "-inf,y"], "1", "line 2, column 0: must be finite. Received: '-inf'"),
+    "missing class": (["1,x", "2,", "3,y"], "1", "line 2: the class is missing"),
+    "one class": (["1,x"] * 9, "1", "must hold at least 2 classes in column 1. Received: 'x' only"),
+    "no such name": (["a,k", "1,x"], "kind", "Received: 'kind'. The line begins with: a, k"),
+    "name without header": (["1,x", "2,y"], "k", "must be the name of one column in the first line"),
+    "name twice": (["a,k,k", "1,x,y"], "k", "must be the name of one column"),
+    "no such place": (["1,x", "2,y"], "2", "--label must be in -2..1"),
+    "ragged": (["1,2,x", "1,2,x", "1,y"], "2", "line 3: must have 3 columns as the first. Received: 2"),
+    "empty": ([""], "0", "Received: an empty file"),
+    "header only": (["a,k"], "k", "must hold rows of numbers below its first line"),
+    "one column": (["1;x", "2;y"], "0", "at least 2 columns with commas between them. Received: 1"),
+    "few rows": (["1,x", "2,y", "3,x"], "1", "at least 5 rows of a class"),
+    "blank cells": (["1,x", ",", "2,y"], "1", "line 2: the class is missing"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_unusable_tables_are_refused(tmp_path, case):
+    lines, label, part = BAD[case]
+    path = written(tmp_path / "t.csv", *lines)
+    message = refusal(load_csv, path, label)
+    assert part in message
+    assert str(path) in message
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    assert "cannot be read as a csv file" in refusal(load_csv, tmp_path / "gone.csv", "0")
+    (tmp_path / "t.csv").write_bytes(b"1,\xff\n")
+    assert "cannot be read as a csv file in UTF-8" in refusal(load_csv, tmp_path / "t.csv", "0")
+    assert "Received: mnist.csv. Rename it" in refusal(load_csv, made(tmp_path / "mnist.csv"), "kind")
+
+
+def test_test_rows_must_fit_the_training_rows(tmp_path):
+    train = made(tmp_path / "t.csv")
+    other = written(tmp_path / "other.csv", "width,kind,height", "1,ant,2")
+    assert "Received: 3 columns (width, kind, height) in place of 4 columns" in refusal(load_csv, train, "kind", other)
+    swapped = written(tmp_path / "swapped.csv", "height,kind,width,legs", "1,ant,2,3")
+    assert "must have the columns of" in refusal(load_csv, train, "kind", swapped)
+    eel = written(tmp_path / "eel.csv", "width,kind,height,legs", "1,ant,2,6", "1,eel,2,0")
+    assert f"{eel}, line 3: the class must be one that {train} has. Received: 'eel'" in refusal(
+        load_csv, train, "kind", eel
+    )
+    data = load_csv(train, "1", written(tmp_path / "bare.csv", "1,bee,2,7"))  # a header in one of them is enough
+    assert (len(data.y_train), data.y_test.tolist()) == (60, [1])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"label": None}, "a table needs --csv FILE and --label COLUMN. Received: --csv only"),
+        ({"csv": None}, "Received: --label only"),
+        ({"csv": None, "label": None, "csv_test": "t.csv"}, "Received: --csvTest only"),
+        ({"splits": "10,20"}, "--splits needs images"),
+        ({"ood_dataset": "mnist"}, "--oodDataset needs images"),
+        ({"augment": "flip_crop"}, "--augment must be none"),
+    ],
+)
+def test_options_of_a_table(tmp_path, options, message):
+    recipe = Recipe(csv=str(made(tmp_path / "t.csv")), label="kind")
+    assert load_for(recipe).name == "t"
+    assert message in refusal(load_for, dataclasses.replace(recipe, **options))
+
+
+@pytest.mark.skipif(not LETTER.is_file(), reason="the real data sets are not on this machine")
+def test_uci_letter():
+    data = load_csv(LETTER, "0")
+    assert (data.name, data.n_classes, data.class_names[:3]) == ("letter-recognition", 26, ("A", "B", "C"))
+    assert len(data.y_train) + len(data.y_test) == 20_000
+    shares = np.bincount(data.y_test) / np.bincount(np.concatenate([data.y_train, data.y_test]))
+    assert np.all((shares > 0.198) & (shares <= 0.2))

@@ -1,0 +1,172 @@
+"""The command line of the cold-start benchmark: flags, a progress bar, a table and pictures."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfal.cli import Parser, add_option, start_tensorflow
+from tfal.coldstart.correlation import table
+from tfal.coldstart.criteria import CRITERIA
+from tfal.coldstart.data_maps import TEMPERATURES
+from tfal.coldstart.study import DEFAULT, OPTIONS, RANDOM, Plan, Row, Study, read_table
+from tfal.errors import InputError, TrainingError, resolve_name
+from tfal.recipe import Recipe
+
+if TYPE_CHECKING:
+    from tfal.learners.classifier import Builder
+
+_PROGRAM = "python -m tfal.coldstart"
+_FREE, _ORACLE = (", ".join(n for n, c in CRITERIA.items() if c.oracle == kind) for kind in (False, True))
+_EPILOG = f"Label-free: {_FREE}. With --oracle, of a classifier that learned the labels of the test split: {_ORACLE}."
+
+
+def main(networks: Mapping[str, Builder], argv: Sequence[str] | None = None) -> int:
+    """Runs a study from the command line.
+
+    Args:
+        networks: builders by name.
+        argv: the arguments, sys.argv[1:] when not given.
+
+    Returns:
+        exit code: 0 done, 1 training went wrong, 2 something given cannot be used, 130 interrupted.
+    """
+    try:
+        study = parse(networks, argv)
+        return _run(study, networks[study.recipe.network])
+    except InputError as error:
+        return _fail(str(error), 2)
+    except TrainingError as error:
+        return _fail(str(error), 1)
+    except KeyboardInterrupt:
+        return _fail("interrupted. The same command goes on from here.", 130)
+
+
+def parse(networks: Mapping[str, Builder], argv: Sequence[str] | None = None) -> Study:
+    """The study that a command line means. Raises InputError."""
+    options = vars(_parser(networks).parse_args(argv))
+    recipe = dataclasses.replace(DEFAULT, **{name: options.pop(name) for name in OPTIONS if name in options})
+    network = resolve_name("network", recipe.network, networks)
+    return Study(dataclasses.replace(recipe, network=network), **options)
+
+
+def _parser(networks: Mapping[str, Builder]) -> Parser:
+    parser = Parser(
+        prog=_PROGRAM,
+        description="Ranks all training images without labels, and says what the first of them are worth.",
+        epilog=_EPILOG,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+    )
+    own = parser.add_argument_group("cold start")
+    own.add_argument("--criteria", metavar="NAMES", help="a comma list (default: all that may be used)")
+    own.add_argument("--budgets", metavar="LIST", help="pools [images], or shares such as 0.01 (default: 20,50,100)")
+    own.add_argument("--nRandom", dest="n_random", type=int, metavar="N", help="random pools of a budget (default: 20)")
+    own.add_argument("--nRun", dest="n_run", type=int, metavar="N", help="trainings of a chosen pool (default: 3)")
+    own.add_argument("--nCluster", dest="n_cluster", type=int, metavar="N", help="K-means clusters (default: 30)")
+    shown = ", ".join(f"{value:g}" for value in TEMPERATURES)
+    own.add_argument("--temperature", type=float, metavar="X", help=f"data map: one of {shown} (default: 0.05)")
+    own.add_argument("--oracle", action="store_true", help="allow criteria that have seen labels of the test split")
+    fields = {field.name: field for field in dataclasses.fields(Recipe)}
+    shared = parser.add_argument_group("as in the run scripts")
+    for name in OPTIONS:
+        listed = f": {', '.join(networks)}" if name == "network" else ""
+        add_option(shared, fields[name], getattr(DEFAULT, name), "tfal", listed)
+    return parser
+
+
+def _run(study: Study, build: Builder) -> int:
+    from tfal.data import load_for
+
+    plan = Plan(study, load_for(study.recipe))
+    start_tensorflow("numpy")
+    from tfal.coldstart.bench import Bench
+    from tfal.coldstart.draw import draw
+    from tfal.coldstart.run import run
+    from tfal.data.image_files import named_errors
+
+    with plan.locked(), named_errors():
+        with _Progress(len(plan.left())) as progress:
+            bench = Bench(plan, build, progress.epoch)
+            for row in run(plan, bench):
+                progress.pool(row)
+        paths = draw(plan, bench)
+    print(f"\nTest accuracy [%], mean ± standard deviation over pools and trainings: {plan.folder.name}")
+    print(summary(plan.rows(), plan.budgets, plan.criteria))
+    found = [row for row in read_table(plan.folder / "correlations.csv") if row["criterion"] in plan.criteria]
+    print("\nOver random pools, summed score against test accuracy:")
+    print(
+        table(
+            [row for row in found if row["measure"] == "accuracy" and row["budget"] in plan.budgets],
+            ("budget", "criterion"),
+        )
+    )
+    print(f"\nPictures: {len(paths)}, such as {paths[0]}   Files: {plan.folder}{os.sep}")
+    return 0
+
+
+def summary(rows: Sequence[Row], budgets: Sequence[int], criteria: Sequence[str]) -> str:
+    """Accuracy and coverage [%] of random and chosen pools, as text: a line for each criterion, columns by budget."""
+    names = [RANDOM, *criteria]
+    shown = [f"{name}, oracle" if name != RANDOM and CRITERIA[name].oracle else name for name in names]
+    lines = [["", *(f"{budget} images (coverage)" for budget in budgets)]]
+    for name, label in zip(names, shown, strict=True):
+        found = [[row for row in rows if row["criterion"] == name and row["budget"] == b] for b in budgets]
+        lines.append([label, *(_cell(part) for part in found)])
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
+        for line in lines
+    )
+
+
+def _cell(rows: Sequence[Row]) -> str:
+    if not rows:
+        return "-"
+    accuracy = 100 * np.array([row["accuracy"] for row in rows])
+    spread = f"{accuracy.std(ddof=1):5.2f}" if len(rows) > 1 else "    -"
+    coverage = 100 * np.mean([row["coverage"] for row in rows])
+    return f"{accuracy.mean():6.2f} ±{spread} ({coverage:3.0f})"
+
+
+class _Progress:
+    """A bar over the pools, and one below it while the encoder or the oracle is trained."""
+
+    def __init__(self, n_pools: int) -> None:
+        from tqdm import tqdm
+
+        self._tqdm, self._bar = tqdm, tqdm(total=n_pools, unit="pool", desc="pools")
+        self._training: Any = None
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for bar in (self._training, self._bar):
+            if bar is not None:
+                bar.close()
+
+    def epoch(self, learner: str, epoch: int, epochs: int) -> None:
+        """An epoch of the encoder or of the oracle is over."""
+        if self._training is None:
+            self._training = self._tqdm(total=epochs, unit="epoch", desc=f"training {learner}", leave=False)
+        self._training.update(epoch - self._training.n)
+        if epoch == epochs:
+            self._training.close()
+            self._training = None
+
+    def pool(self, row: Row) -> None:
+        """One pool is trained."""
+        self._bar.set_description(f"{row['criterion']}, {row['budget']} images: {100 * row['accuracy']:.1f} %")
+        self._bar.update()
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"{_PROGRAM}: error: {message}", file=sys.stderr)
+    return code

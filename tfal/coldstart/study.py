@@ -1,0 +1,235 @@
+"""What a cold-start study is: its options, its files, and what is left to do. Loads no TensorFlow.
+
+`<results_dir>/coldstart/<dataset>_<network>/` holds study.json (what the files were made with), rankings/, pools.csv
+(a row for each trained pool), correlations.csv and pictures. Every step begins where its files end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from tfal.coldstart.criteria import CRITERIA, resolve
+from tfal.coldstart.data_maps import TEMPERATURES
+from tfal.data import Dataset, fingerprint
+from tfal.errors import InputError
+from tfal.files import check_writable, write_text
+from tfal.kernels import check
+from tfal.low_budget.index_files import read_ids
+from tfal.recipe import Recipe
+from tfal.streams import Streams
+
+RANDOM = "random"  # in the place of a criterion
+# The options of the recipe that count here. All pools are trained alike: the last epoch counts, as a validation set
+# larger than the pool would be labels that nobody has.
+OPTIONS = (
+    *("dataset", "network", "seed", "data_dir", "image_size", "corrupt", "results_dir"),
+    *("n_batch", "n_epoch", "n_step_epoch", "steps", "optimizer", "learning_rate", "momentum", "weight_decay"),
+    *("nesterov", "schedule", "augment", "normalize", "n_pass", "n_view"),
+    *("n_epoch_simclr", "n_batch_encoder", "n_warmup", "lr_encoder"),
+)
+DEFAULT = Recipe(n_valid=0, n_step_epoch=10, steps="at_least")
+_IDENTITY = [o.name for o in dataclasses.fields(Recipe) if o.name in OPTIONS and o.metadata["identity"]]
+Row = dict[str, Any]
+
+
+class Work(NamedTuple):
+    """One pool to be trained: so many images, a criterion or "random", and the number of the training, from 1."""
+
+    budget: int
+    criterion: str
+    run: int
+
+
+@dataclass(frozen=True)
+class Study:
+    """Options besides the recipe's.
+
+    criteria: a comma list; None: all label-free ones, with `oracle` all. budgets: images, or shares of the training
+    images below 1 with a point, a comma list. n_random: random pools of each budget. n_run: trainings of a chosen pool.
+    n_cluster: K-means clusters that take turns. temperature: of the contrastive map. oracle: whether a classifier may
+    learn the labels of the test split.
+    """
+
+    recipe: Recipe = DEFAULT
+    criteria: str | None = None
+    budgets: str = "20,50,100"
+    n_random: int = 20
+    n_run: int = 3
+    n_cluster: int = 30
+    temperature: float = 0.05
+    oracle: bool = False
+
+
+class Plan:
+    """A study on its data, checked. Raises InputError for what cannot be run or does not fit the files; writes nothing.
+
+    Attributes: study, recipe, data, criteria (names), budgets [images], folder.
+    """
+
+    def __init__(self, study: Study, data: Dataset) -> None:
+        for name in ("n_random", "n_run", "n_cluster"):
+            check.whole_number(name, getattr(study, name))
+        if study.temperature not in TEMPERATURES:
+            raise InputError(f"--temperature must be one of {TEMPERATURES}. Received: {study.temperature}.")
+        self.study, self.recipe, self.data = study, study.recipe, data
+        self.criteria = resolve(study.criteria, study.oracle)
+        self.budgets = budgets_of(study.budgets, len(data.readable))
+        self.folder = Path(study.recipe.results_dir) / "coldstart" / f"{data.name}_{study.recipe.network}"
+        check_writable(self.folder)
+        self._check_study()
+        for name in self.criteria:
+            self.ranking(name)
+
+    @cached_property
+    def members(self) -> np.ndarray:
+        """Ids of the images that can be read, ascending: row i of all that is read belongs to members[i]."""
+        return self.data.readable
+
+    @property
+    def table(self) -> Path:
+        """pools.csv."""
+        return self.folder / "pools.csv"
+
+    def rows(self) -> list[Row]:
+        """The pools trained so far."""
+        return read_table(self.table)
+
+    def left(self) -> list[Work]:
+        """The pools still to be trained, budget by budget."""
+        done = {(row["budget"], row["criterion"], row["run"]) for row in self.rows()}
+        runs = [(RANDOM, run) for run in range(1, self.study.n_random + 1)]
+        runs += [(name, run) for name in self.criteria for run in range(1, self.study.n_run + 1)]
+        return [Work(b, *run) for b in self.budgets for run in runs if (b, *run) not in done]
+
+    def ranking_file(self, criterion: str) -> Path:
+        """Where its ids are, best first."""
+        return self.folder / "rankings" / f"{criterion}_sorted_idx.npy"
+
+    def ranking(self, criterion: str) -> np.ndarray | None:
+        """All ids, best first, int64; None where the file is not there yet."""
+        path = self.ranking_file(criterion)
+        return read_ids(path, self.members, len(self.members)) if path.exists() else None
+
+    def pool(self, work: Work) -> np.ndarray:
+        """Ids of a pool, (budget,): the first of the ranking, or drawn without replacement, as they come.
+
+        Neither is drawn again when a class is missing, where the published code redraws random pools and gives up
+        chosen ones.
+        """
+        if work.criterion == RANDOM:
+            rng = Streams(self.recipe.seed, work.run, work.budget)("initial")
+            return rng.choice(self.members, work.budget, replace=False)
+        ranking = self.ranking(work.criterion)
+        if ranking is None:
+            raise ValueError(f"there is no ranking by {work.criterion}")
+        return ranking[: work.budget]
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the folder for this process, and writes study.json. Raises InputError when another one works in it."""
+        self.folder.joinpath("rankings").mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.folder / ".lock", timeout=0):
+                if not self._identity_file.exists():
+                    write_text(self._identity_file, json.dumps(self._identity, indent=2) + "\n")
+                yield
+        except Timeout:
+            raise InputError(
+                f"another process works in {self.folder}. Wait for it to end, or give another --resultsDir."
+            ) from None
+
+    @property
+    def _identity_file(self) -> Path:
+        return self.folder / "study.json"
+
+    @cached_property
+    def _identity(self) -> Row:
+        own = {"data": fingerprint(self.data), "n_cluster": self.study.n_cluster, "temperature": self.study.temperature}
+        return {name: getattr(self.recipe, name) for name in _IDENTITY} | own
+
+    def _check_study(self) -> None:
+        """Criteria, budgets and numbers of pools may change from run to run; all else may not."""
+        if not self._identity_file.exists():
+            if self.table.exists():
+                raise InputError(f"{self.folder} holds pools.csv but no study.json. Give another --resultsDir.")
+            return
+        try:
+            stored = dict(json.loads(self._identity_file.read_text()))
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{self._identity_file} is damaged ({error}). Remove its folder.") from None
+        differing = [
+            f"{name}: {stored.get(name)!r} there, {self._identity.get(name)!r} here"
+            for name in sorted(stored.keys() | self._identity.keys())
+            if stored.get(name) != self._identity.get(name)
+        ]
+        if differing:
+            raise InputError(
+                f"{self.folder} was made with other options ({'; '.join(differing)}). "
+                "Use the same ones to go on, or give another --resultsDir."
+            )
+
+
+def budgets_of(text: str, n: int) -> tuple[int, ...]:
+    """Numbers of images, ascending, of a comma list: whole numbers, or shares of n such as 0.01, rounded down.
+
+    Raises InputError for anything else, and for budgets below 2, above n, or that repeat.
+    """
+    try:
+        found = sorted(
+            int(float(part) * n) if "." in part or "e" in part.lower() else int(part) for part in text.split(",")
+        )
+    except (ValueError, OverflowError):
+        found = []
+    if not found or found[0] < 2 or found[-1] > n or len(set(found)) < len(found):
+        raise InputError(
+            f"--budgets must be different numbers from 2 to the {n} training images, or shares of them such as 0.01, a "
+            f"comma list. Received: {text!r}, which is {list(found)}."
+        )
+    return tuple(found)
+
+
+def make_row(work: Work, found: Mapping[str, float]) -> Row:
+    """A row of pools.csv."""
+    oracle = int(work.criterion != RANDOM and CRITERIA[work.criterion].oracle)
+    return work._asdict() | {"oracle": oracle} | dict(found)
+
+
+def read_table(path: Path) -> list[Row]:
+    """The rows of a csv: whole numbers as int, others as float, else text; [] where there is no file.
+
+    Raises InputError when it is damaged.
+    """
+    if not path.exists():
+        return []
+    try:
+        with path.open(newline="") as file:
+            return [{name: _parsed(name, value) for name, value in row.items()} for row in csv.DictReader(file)]
+    except (ValueError, TypeError, csv.Error) as error:
+        raise InputError(f"{path} is damaged ({error}). Remove it, or give another --resultsDir.") from None
+
+
+def _parsed(name: str, value: str) -> int | float | str:
+    if name in ("criterion", "measure", "note"):
+        return value
+    return int(value) if name in ("budget", "run", "oracle", "n") else float(value)
+
+
+def write_table(path: Path, rows: Sequence[Row]) -> None:
+    """Replaces a csv, at once or not at all, with all digits."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())

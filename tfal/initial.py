@@ -1,0 +1,47 @@
+"""The first labels: chosen by a query strategy that needs no classifier, before anything is trained."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from tfal.errors import InputError, resolve_name
+from tfal.pool import Pool
+from tfal.recipe import BALANCED, Recipe
+from tfal.strategies import STRATEGIES, Strategy, check_picks, make_strategy
+from tfal.streams import Streams
+from tfal.task import Task, check_classes
+from tfal.view import PoolView, Reader
+
+
+def initial_strategy(recipe: Recipe, n_classes: int) -> Strategy | None:
+    """What chooses the first labels; None where the split gives them. Raises InputError for one that needs labels."""
+    name = resolve_name("initial strategy", recipe.initial, [BALANCED, *STRATEGIES])
+    if name == BALANCED:
+        return None
+    strategy = make_strategy(name, with_clusters(recipe, n_classes))
+    if strategy.needs_labels:
+        raise InputError(
+            f"--initial must be {BALANCED} or a strategy that needs no labels, such as random, kmeans or typiclust. "
+            f"Received: {name!r}, which reads {' and '.join(strategy.learners)}."
+        )
+    return strategy
+
+
+def with_clusters(recipe: Recipe, n_classes: int) -> Recipe:
+    """The recipe for strategies, which do not know the number of classes: as many clusters, where none is given."""
+    return dataclasses.replace(recipe, n_cluster=recipe.n_cluster or n_classes)
+
+
+def label_initial(recipe: Recipe, rep: int, strategy: Strategy, task: Task, pool: Pool, reader: Reader) -> np.ndarray:
+    """Labels the first recipe.n_init samples in `pool`, the same for all query strategies; returns their ids.
+
+    Raises InputError where a class got no label and recipe.missing_classes is "refuse", or where no class got one.
+    """
+    candidates, n, streams = pool.unlabeled, recipe.n_init, Streams(recipe.seed, rep)
+    view = PoolView(pool, candidates, reader, streams, oracle=task.labels if strategy.oracle else None)
+    picks = check_picks(strategy.query(view, n, streams("initial")), candidates, n, recipe.initial)
+    pool.label_samples(picks.ids, task.labels[picks.ids], 0, task.n_classes)
+    check_classes(recipe, rep, pool.label[pool.labeled], task.n_classes)
+    return picks.ids

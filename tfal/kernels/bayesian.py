@@ -1,0 +1,144 @@
+"""Disagreement and uncertainty of single samples from several predictions: dropout passes, views or networks.
+
+Sources: Gal & Ghahramani, "Dropout as a Bayesian Approximation", ICML 2016; Houlsby et al., "Bayesian Active Learning
+for Classification and Preference Learning", 2011, and Gal et al., "Deep Bayesian Active Learning with Image Data", ICML
+2017 (BALD, variation ratios); Gao et al., "Consistency-Based Semi-Supervised Active Learning", ECCV 2020. Public code
+takes logarithms of a softmax in float32, some without care of zeros, whose NaN then rank first. Here probabilities come
+from the logits, in float64, and 0 log 0 is 0. Entropies are in nats; divided by log 2 they are bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tfal.kernels import check
+from tfal.kernels.tiles import fill, threads
+from tfal.kernels.uncertainty import log_softmax
+from tfal.kernels.xp import array_module
+
+_ROUNDING = 1e-12  # an information below that is rounding: passes that agree must not be ranked by it
+
+
+def mean_entropy(mc_logits: Any) -> Any:
+    """Entropy of the mean of the predicted class distributions, in nats: LARGER is more uncertain.
+
+    Args:
+        mc_logits: shape (n, T, C), float16/32/64, C >= 2, finite: logits of T passes, views or networks. NumPy
+            (memory-mapped too) or CuPy; read in tiles.
+
+    Returns:
+        float64 of shape (n,), in [0, log C], in the array module of the input.
+
+    Raises:
+        InputError: wrong shape or dtype, fewer than two classes, NaN or infinite logits.
+
+    Example:
+        >>> import numpy as np
+        >>> mean_entropy(np.log([[[0.9, 0.1], [0.1, 0.9]]])).round(4).tolist()
+        [0.6931]
+    """
+    return _scores(mc_logits, lambda xp, log_p: entropy_of(xp, xp.exp(log_p).mean(axis=1)))
+
+
+def bald(mc_logits: Any) -> Any:
+    """Mutual information of a sample's class and the pass that predicts it, in nats: LARGER is more informative.
+
+    The entropy of the mean distribution minus the mean of the entropies. What is below 1e-12 counts as 0.
+
+    Args:
+        mc_logits: see mean_entropy.
+
+    Returns:
+        float64 of shape (n,), in [0, log min(T, C)], in the array module of the input.
+
+    Raises:
+        InputError: see mean_entropy.
+
+    Example:
+        >>> import numpy as np
+        >>> bald(np.log([[[0.9, 0.1], [0.1, 0.9]], [[0.9, 0.1], [0.9, 0.1]]])).round(4).tolist()
+        [0.3681, 0.0]
+    """
+    return _scores(mc_logits, _bald)
+
+
+def variation_ratio(mc_logits: Any) -> Any:
+    """Share of the passes that do not vote for the class with the most votes: LARGER is more uncertain.
+
+    Args:
+        mc_logits: see mean_entropy. A pass votes for its largest logit, of equal ones for the lowest class.
+
+    Returns:
+        float64 of shape (n,), in [0, 1 - 1 / min(T, C)], in the array module of the input.
+
+    Raises:
+        InputError: see mean_entropy.
+
+    Example:
+        >>> import numpy as np
+        >>> variation_ratio(np.eye(6)[[[2, 2, 5], [1, 1, 1]]]).round(4).tolist()
+        [0.3333, 0.0]
+    """
+    return _scores(mc_logits, _variation_ratio)
+
+
+def predictive_variance(mc_logits: Any) -> Any:
+    """Variance of each class probability over the passes, summed over the classes: LARGER is less consistent.
+
+    Args:
+        mc_logits: see mean_entropy; here the passes are usually augmented views of a sample.
+
+    Returns:
+        float64 of shape (n,), the population variance, in [0, 1), in the array module of the input.
+
+    Raises:
+        InputError: see mean_entropy.
+
+    Example:
+        >>> import numpy as np
+        >>> predictive_variance(np.log([[[0.7, 0.3], [0.5, 0.5]]])).round(4).tolist()
+        [0.02]
+    """
+    return _scores(mc_logits, lambda xp, log_p: xp.exp(log_p).var(axis=1).sum(axis=1))
+
+
+def checked_mc_logits(xp: Any, mc_logits: Any) -> Any:
+    """Finite logits (n, T, C), C >= 2, in the dtype that they have."""
+    mc_logits = check.float_rows(xp, "mc_logits", mc_logits, ("n", "T", "C"), limit=np.finfo(np.float64).max)
+    check.two_classes("mc_logits", mc_logits[:, 0])
+    return mc_logits
+
+
+def log_probabilities(xp: Any, mc_logits: Any) -> Any:
+    """Log softmax over the classes, float64 (n, T, C)."""
+    rows = mc_logits.astype(np.float64).reshape(-1, mc_logits.shape[2])
+    return log_softmax(xp, rows).reshape(mc_logits.shape)
+
+
+def entropy_of(xp: Any, p: Any) -> Any:
+    """Entropies in nats of float64 distributions along the last axis."""
+    return -(p * xp.log(xp.maximum(p, np.finfo(np.float64).tiny))).sum(axis=-1)
+
+
+def _scores(mc_logits: Any, score: Callable[[Any, Any], Any]) -> Any:
+    xp = array_module(mc_logits)
+    mc_logits = checked_mc_logits(xp, mc_logits)
+    n, passes, n_classes = mc_logits.shape
+    with threads(xp) as each:
+        width = 32 * passes * n_classes
+        return fill(xp, n, width, each, lambda tile: score(xp, log_probabilities(xp, mc_logits[tile])))
+
+
+def _bald(xp: Any, log_p: Any) -> Any:
+    p = xp.exp(log_p)
+    information = entropy_of(xp, p.mean(axis=1)) + (p * log_p).sum(axis=2).mean(axis=1)
+    return xp.where(information > _ROUNDING, information, 0)
+
+
+def _variation_ratio(xp: Any, log_p: Any) -> Any:
+    _, passes, n_classes = log_p.shape
+    votes = log_p.argmax(axis=2)[:, :, None] == xp.arange(n_classes)
+    return 1 - votes.sum(axis=1).max(axis=1) / passes

@@ -1,0 +1,35 @@
+"""BAIT: the samples whose Fisher information makes the last layer sure about all samples.
+
+Source: Ash et al., Gone Fishing: Neural Active Learning with Fisher Embeddings, NeurIPS 2021. Differences from its
+public code: see tfal.kernels.bait.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tfal import kernels
+from tfal.strategies.base import Picks, Strategy
+from tfal.view import PoolView
+
+
+@dataclass(frozen=True)
+class Bait(Strategy):
+    """Greedy choice on features and logits of candidates and labeled samples, where classes * features allows.
+
+    ridge: information that every weight starts from. max_size: most classes * features.
+    """
+
+    ridge: float = 1.0
+    max_size: int = 2560
+
+    def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
+        ids, m = np.concatenate([view.candidates, view.labeled]), len(view.candidates)
+        out = view.read("classifier", ["features", "logits"], ids)
+        features, logits = out["features"], out["logits"]
+        options: dict[str, Any] = {"ridge": self.ridge, "max_size": self.max_size}
+        rows = kernels.bait(features[:m], logits[:m], n, labeled=(features[m:], logits[m:]), **options)
+        return Picks(view.candidates[rows])

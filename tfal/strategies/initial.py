@@ -1,0 +1,202 @@
+"""Strategies that need no classifier, for initial pools as for later rounds: losses, clusters, rankings.
+
+Source: Chandra et al., On Initial Pools for Deep Active Learning, 2021; balanced rankings and rankings of files as in
+Chen et al., Making Your First Choice: To Address Cold Start Problem in Vision Active Learning, 2022. Differences from
+public code: exactly n picks, where clusters run short too; random numbers come from the round's stream; no NaN ranks
+first; the losses are those of tfal's learners, where a SimCLR loss has negatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tfal import kernels
+from tfal.errors import InputError, resolve_name
+from tfal.kernels.uncertainty import checked_logits
+from tfal.kernels.xp import array_module, to_numpy
+from tfal.strategies.base import Picks, Strategy
+from tfal.strategies.clusters import frozen_features
+from tfal.view import PoolView
+
+LOSS_OF = {"simclr_loss": "simclr", "vae_loss": "vae"}  # score -> the learner that gives it
+CLUSTERS_OF = {"kmeans": "encoder", "scan": "scan", "self_label": "self_label"}  # clusters -> their learner
+
+
+class _LargestLoss(Strategy):
+    """The n candidates of highest loss."""
+
+    output: ClassVar[str]
+
+    def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
+        scores = losses(view, self.output)
+        rows = kernels.top_n(scores, n)
+        return Picks(view.candidates[rows], scores[rows])
+
+
+@dataclass(frozen=True)
+class SimCLRLoss(_LargestLoss):
+    """Largest contrastive loss: images that are hard to tell from others by their views."""
+
+    output = "simclr_loss"
+    learners = ("simclr",)
+
+
+@dataclass(frozen=True)
+class VAELoss(_LargestLoss):
+    """Largest loss of a variational autoencoder: images that are hard to reconstruct."""
+
+    output = "vae_loss"
+    learners = ("vae",)
+
+
+class _Quotas(Strategy):
+    """Random candidates, as many of each predicted cluster."""
+
+    def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
+        return Picks(view.candidates[kernels.quota_picks(predicted_clusters(view, self.learners[0]), n, rng=rng)])
+
+
+@dataclass(frozen=True)
+class Scan(_Quotas):
+    """Random candidates, as many of each cluster of SCAN."""
+
+    learners = ("scan",)
+
+
+@dataclass(frozen=True)
+class SelfLabel(_Quotas):
+    """Random candidates, as many of each cluster of SCAN after its self-label stage."""
+
+    learners = ("self_label",)
+
+
+@dataclass(frozen=True)
+class KMeansClusters(Strategy):
+    """Random candidates, as many of each k-means cluster of the encoder's features, scaled to length 1.
+
+    n_cluster: 0: as many as classes that labels are known of, or, when these are fewer than two, as many as picks.
+    n_redo, n_iter: restarts and iterations of k-means.
+    """
+
+    n_cluster: int = 0
+    n_redo: int = 5
+    n_iter: int = 20
+
+    learners = ("encoder",)
+    uses_labels = True
+
+    def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
+        return Picks(view.candidates[kernels.quota_picks(kmeans_clusters(view, n, self, rng), n, rng=rng)])
+
+
+@dataclass(frozen=True)
+class ClusterRanking(KMeansClusters):
+    """Candidates of highest loss, as many of each cluster.
+
+    rank_score: "simclr_loss" or "vae_loss". rank_clusters: "kmeans", "scan" or "self_label". The other fields are those
+    of KMeansClusters, for "kmeans" alone.
+    """
+
+    rank_score: str = "simclr_loss"
+    rank_clusters: str = "kmeans"
+
+    def __post_init__(self) -> None:
+        resolve_name("score", self.rank_score, LOSS_OF)
+        resolve_name("clusters", self.rank_clusters, CLUSTERS_OF)
+
+    @property
+    def learners(self) -> tuple[str, ...]:  # type: ignore[override]
+        """That of the score, and that of the clusters."""
+        return LOSS_OF[self.rank_score], CLUSTERS_OF[self.rank_clusters]
+
+    def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
+        scores = losses(view, self.rank_score)
+        if self.rank_clusters == "kmeans":
+            clusters = kmeans_clusters(view, n, self, rng)
+        else:
+            clusters = predicted_clusters(view, CLUSTERS_OF[self.rank_clusters])
+        rows = kernels.cluster_ranking(scores, clusters, n)
+        return Picks(view.candidates[rows], scores[rows])
+
+
+@dataclass(frozen=True)
+class Ranking(Strategy):
+    """The candidates that come first in a file.
+
+    ranking: path of an .npy file of distinct ids of the training set, best first. It need not name all of them, but
+        enough candidates for every round; with --nPool below the whole pool some of its ids are no candidates.
+
+    Raises InputError for a file that is missing or holds something else, as soon as the strategy is made.
+    """
+
+    ranking: str | None = None
+
+    learners = ()
+
+    def __post_init__(self) -> None:
+        self._ids()
+
+    def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
+        ids = self._ids()
+        if len(ids) and ids.max() >= view.size:
+            raise InputError(
+                f"{self.ranking} must hold ids from 0 to {view.size - 1}. Received: {ids.max()}. "
+                "Rank the training set that is used here."
+            )
+        found = ids[np.isin(ids, view.candidates)]
+        if len(found) < n:
+            raise InputError(
+                f"{self.ranking} must name at least {n} of the {len(view.candidates)} candidates. "
+                f"Received: {len(found)} of them. Rank more samples, or ask for fewer labels."
+            )
+        return Picks(found[:n])
+
+    def _ids(self) -> np.ndarray:
+        if self.ranking is None:
+            raise InputError("strategy 'ranking' needs an .npy file of ids, best first. Name it with --ranking.")
+        try:
+            ids = np.load(Path(self.ranking), allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(
+                f"{self.ranking} is missing or no .npy file of ids ({str(error).splitlines()[0]}). "
+                "Give the path of one with --ranking."
+            ) from None
+        if not isinstance(ids, np.ndarray) or ids.ndim != 1 or ids.dtype.kind not in "iu":
+            shape, dtype = getattr(ids, "shape", None), getattr(ids, "dtype", type(ids).__name__)
+            raise InputError(
+                f"{self.ranking} must hold integers of shape (m,). Received: {dtype} of shape {shape}. "
+                "Save ids with numpy.save, best first."
+            )
+        repeated = len(ids) - len(np.unique(ids))
+        if repeated or (len(ids) and ids.min() < 0):
+            problem = f"{repeated} repeated" if repeated else f"the negative id {ids.min()}"
+            raise InputError(f"{self.ranking} must hold distinct ids of at least 0. Received: {problem}. Rank anew.")
+        return ids.astype(np.int64)
+
+
+def losses(view: PoolView, name: str) -> np.ndarray:
+    """The loss called `name` of every candidate, on the host."""
+    return to_numpy(view.read(LOSS_OF[name], [name], view.candidates)[name])
+
+
+def predicted_clusters(view: PoolView, learner: str) -> np.ndarray:
+    """The cluster of every candidate: that of its largest logit."""
+
+    def of_chunk(out: Mapping[str, Any]) -> Any:
+        logits = out["logits"]
+        return checked_logits(array_module(logits), logits).argmax(axis=1)
+
+    return to_numpy(view.map(learner, ["logits"], of_chunk, view.candidates))
+
+
+def kmeans_clusters(view: PoolView, n: int, by: KMeansClusters, rng: np.random.Generator) -> np.ndarray:
+    """The k-means cluster of every candidate."""
+    features = frozen_features(view, view.candidates)
+    classes = len(np.unique(view.labels(view.labeled)))
+    k = min(by.n_cluster or (classes if classes > 1 else n), len(features))
+    return to_numpy(kernels.kmeans(features, k, rng=rng, n_iter=by.n_iter, n_init=by.n_redo).labels)
