@@ -48,10 +48,17 @@ INITPOOLS = dataclasses.replace(
     initial="random",
     n_step=5,
     n_rep=5,
-    n_epoch_simclr=100,
-    n_epoch_vae=50,
-    n_epoch_scan=20,
-    n_epoch_self_label=10,
+    n_epoch_simclr=30,
+    n_batch_encoder=128,
+    n_warmup=3,
+    lr_encoder=0.3,
+    n_epoch_vae=100,
+    n_batch_vae=100,
+    n_neighbor_scan=10,
+    n_epoch_scan=100,
+    n_epoch_self_label=30,
+    lr_scan=1e-3,
+    n_epoch_vaal=20,
 )
 
 SOURCE = "our choice for this data set"

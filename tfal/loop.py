@@ -17,7 +17,7 @@ from tfal.errors import TrainingError, resolve_name
 from tfal.files import check_writable
 from tfal.initial import initial_strategy, label_initial, with_clusters
 from tfal.pool import LABELED, Pool
-from tfal.recipe import Recipe
+from tfal.recipe import Recipe, flag
 from tfal.runfolder import Row, RunFolder
 from tfal.strategies import STRATEGIES, Picks, Strategy, check_picks, make_strategy
 from tfal.streams import Streams
@@ -175,7 +175,7 @@ def _round(job: Job, step: int, pool: Pool, bench: _Bench) -> tuple[Row, _Answer
     streams, clock = Streams(job.recipe.seed, job.rep, step), _Clock()
     if bench.initial and step == 0:
         for name in bench.initial.learners:
-            bench.learners[name].fit(pool, streams, bench.on_epoch)
+            _fit(name, f"the first labels by {job.recipe.initial}", pool, streams, bench)
         label_initial(job.recipe, job.rep, bench.initial, job.task, pool, bench.reader)
     row: Row = {"round": step, "labels": pool.n_bought}
     found = _train(job, step, pool, streams, bench)
@@ -203,20 +203,24 @@ def _open_set_row(job: Job, step: int, pool: Pool) -> Row:
 
 
 def _train(job: Job, step: int, pool: Pool, streams: Streams, bench: _Bench) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for name in _learners(job):
-        if step and name == job.strategy.task and job.recipe.warm_start == "on":
+    """Trains what this round needs, of which the last needs no query; returns the log of the task's learner."""
+    task, log = job.strategy.task, {}
+    for name in _learners(job) if step < job.recipe.n_step else [task]:
+        if step and name == task and job.recipe.warm_start == "on":
             bench.learners[name].start_from(job.folder.weights(step - 1))
-        try:
-            log = bench.learners[name].fit(pool, streams, bench.on_epoch)
-        except TrainingError as error:
-            rate = "--learningRate" if name == job.strategy.task else "--lrEncoder"
-            raise TrainingError(
-                f"{error} of round {step} in repetition {job.rep} of {job.recipe.strategy}. "
-                f"Lower {rate}, or look at the images and labels."
-            ) from None
-        found |= log if name == job.strategy.task else {}
-    return found
+        found = _fit(name, f"round {step} in repetition {job.rep} of {job.recipe.strategy}", pool, streams, bench)
+        log = found if name == task else log
+    return log
+
+
+def _fit(name: str, where: str, pool: Pool, streams: Streams, bench: _Bench) -> dict[str, float]:
+    learner = bench.learners[name]
+    try:
+        return learner.fit(pool, streams, bench.on_epoch)
+    except TrainingError as error:
+        raise TrainingError(
+            f"{error} of {where}. Lower {flag(learner.rate)}, or look at the images and labels."
+        ) from None
 
 
 def _test(job: Job, bench: _Bench) -> Row:

@@ -45,6 +45,7 @@ class Classifier:
     """
 
     name: ClassVar[str] = "classifier"
+    rate: ClassVar[str] = "learning_rate"  # the recipe's field
 
     def __init__(self, build: Builder, images: Images, n_classes: int, recipe: Recipe) -> None:
         check_augmentation(recipe.augment, images)

@@ -39,6 +39,7 @@ class Ensemble:
     """
 
     name: ClassVar[str] = "ensemble"
+    rate: ClassVar[str] = "learning_rate"
 
     def __init__(self, build: Builder, images: Images, n_classes: int, recipe: Recipe) -> None:
         self._recipe = recipe

@@ -32,6 +32,7 @@ class Pretrained:
     """
 
     name: str
+    rate: str = "lr_encoder"  # the recipe's field of the learning rate
     outputs: tuple[str, ...]
 
     def __init__(self, images: Images, recipe: Recipe) -> None:

@@ -131,6 +131,7 @@ class Scan(_Clustering):
     """
 
     name = "scan"
+    rate = "lr_scan"
     _loss_model = _ScanModel
     _decay = DECAY
 
@@ -190,6 +191,7 @@ class SelfLabel(_Clustering):
     """
 
     name = "self_label"
+    rate = "lr_scan"
     _loss_model = _SelfLabelModel
     _decay = 0.0
 

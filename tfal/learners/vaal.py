@@ -53,6 +53,7 @@ class Vaal:
     """
 
     name: ClassVar[str] = "vaal"
+    rate: ClassVar[str] = "lr_vaal"
 
     def __init__(self, build: Builder, images: Images, n_classes: int, recipe: Recipe) -> None:
         self._images, self._recipe = images, recipe

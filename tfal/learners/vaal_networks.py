@@ -15,7 +15,7 @@ from keras.initializers import VarianceScaling
 
 from tfal.errors import InputError
 
-CHANNELS = (128, 256, 512, 1024)  # of the encoder's stages; small images have the last ones alone
+CHANNELS = (128, 256, 512, 1024)  # of the encoder's stages; small images have the first ones alone
 N_HIDDEN, WIDTH = 4, 512  # layers of the discriminator and their units
 LEAST = 4  # pixels; a stage halves an image and must leave 2 x 2
 
@@ -50,7 +50,7 @@ def vaal_networks(shape: tuple[int, ...], latent: int, rng: np.random.Generator)
             f"vaal needs images (H, W, 1) or (H, W, 3) of at least {LEAST} x {LEAST} pixels. Received: {shape}. "
             "Give such images, or choose another strategy."
         )
-    channels = CHANNELS[-min(len(CHANNELS), min(shape[:2]).bit_length() - 2) :]
+    channels = CHANNELS[: min(len(CHANNELS), min(shape[:2]).bit_length() - 2)]
     start = _Kaiming(rng)
     return Networks(
         _encoder(shape, channels, latent, start),

@@ -50,6 +50,7 @@ class VAE(Pretrained):
     """
 
     name = "vae"
+    rate = "lr_vae"
     outputs = ("vae_loss", "features")
 
     def __init__(self, build: Builder, images: Images, n_classes: int, recipe: Recipe) -> None:
