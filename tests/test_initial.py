@@ -78,8 +78,8 @@ def test_missing_classes_are_reported_or_refused(cold, digits, tmp_path):
     few = dataclasses.replace(cold, n_init=5, strategy="random", n_step=0)
     (row,) = [r.row for r in run(few, MLP, data=digits)]
     assert row["coverage"] <= 0.5
+    refused = dataclasses.replace(few, missing_classes="refuse", results_dir=str(tmp_path / "refused"))
     with pytest.raises(InputError, match=r"miss \d+ of 10 classes.*Raise --nInit"):
-        refused = dataclasses.replace(few, missing_classes="refuse", results_dir=str(tmp_path / "refused"))
         list(run(refused, MLP, data=digits))
 
 

@@ -177,3 +177,21 @@ def test_ranking_refuses_what_does_not_fit_the_pool(tmp_path):
     check_refusal(["at least 3 of the 8 candidates", "2 of them"], query, "ranking", view, 3, ranking=path)
     empty = saved(tmp_path, np.zeros(0, np.int64))
     check_refusal(["at least 1 of the 8", "0 of them"], query, "ranking", view, 1, ranking=empty)
+
+
+@pytest.mark.parametrize(
+    ("n", "share", "places"),
+    [
+        (20, 0.1, {0: [3, 16]}),
+        (50_000, 0.1, {0: [26247, 35067, 34590, 16668, 12196], 5000: [45573, 39021, 36044]}),
+    ],
+)
+def test_a_published_split_is_a_ranking(tmp_path, n, share, places):
+    """The study's initial pools: NumPy's legacy generator, seed 1, shuffles a list; the first share of it is labeled."""
+    order = list(range(n))
+    np.random.RandomState(1).shuffle(order)
+    np.save(tmp_path / "split.npy", np.array(order))
+    for start, ids in places.items():
+        assert order[start : start + len(ids)] == ids
+    picks = query("ranking", make_view(n), int(share * n), ranking=str(tmp_path / "split.npy"))
+    assert picks.ids.tolist() == order[: int(share * n)]

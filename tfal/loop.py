@@ -204,7 +204,7 @@ def _open_set_row(job: Job, step: int, pool: Pool) -> Row:
 
 def _train(job: Job, step: int, pool: Pool, streams: Streams, bench: _Bench) -> dict[str, float]:
     """Trains what this round needs, of which the last needs no query; returns the log of the task's learner."""
-    task, log = job.strategy.task, {}
+    task, log = job.strategy.task, dict[str, float]()
     for name in _learners(job) if step < job.recipe.n_step else [task]:
         if step and name == task and job.recipe.warm_start == "on":
             bench.learners[name].start_from(job.folder.weights(step - 1))

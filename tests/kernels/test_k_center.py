@@ -175,3 +175,8 @@ def test_tiny_and_large_scales_pick_alike():
     expected = k_center_greedy(features, 10, centers=centers).tolist()
     for scale in (2.0**-60, 2.0**40):
         assert k_center_greedy(scale * features, 10, centers=scale * centers).tolist() == expected
+
+
+def test_a_vector_of_the_initial_pools_study():
+    labeled, candidates = np.zeros((1, 2)), np.array([[1.0, 0], [0, 3], [4, 0], [4, 1], [-2, -2]])
+    assert k_center_greedy(candidates, 3, centers=labeled, rng=np.random.default_rng(0)).tolist() == [3, 1, 4]
