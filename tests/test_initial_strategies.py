@@ -187,7 +187,7 @@ def test_ranking_refuses_what_does_not_fit_the_pool(tmp_path):
     ],
 )
 def test_a_published_split_is_a_ranking(tmp_path, n, share, places):
-    """The study's initial pools: NumPy's legacy generator, seed 1, shuffles a list; the first share of it is labeled."""
+    """Of the study: a list shuffled by NumPy's legacy generator, seed 1, of which the first share is labeled."""
     order = list(range(n))
     np.random.RandomState(1).shuffle(order)
     np.save(tmp_path / "split.npy", np.array(order))
