@@ -26,6 +26,8 @@ from tfal.learners.encoder_cache import EncoderFile, Snapshot
 from tfal.learners.encoder_reader import EncoderReader
 from tfal.learners.lars import LARS, WarmupCosine
 from tfal.learners.optimizers import CoupledSGD
+from tfal.learners.replicas import networks_on, own_dropout
+from tfal.learners.runtime import distribution
 from tfal.learners.views import N_ROTATIONS, check_rotatable, contrastive_views
 from tfal.pool import Pool
 from tfal.recipe import Recipe
@@ -59,7 +61,7 @@ class Encoder:
         build: (input shape, number of classes) -> a network that NamedOutputs can read; its features are used.
         images: the training images, uint8, of one or three channels; square for CSI.
         n_classes: for `build` only.
-        recipe: network, augmentation, results_dir and the options of encoders.
+        recipe: network, augmentation, devices, results_dir and the options of encoders.
 
     Raises:
         InputError: images that cannot be augmented or turned.
@@ -71,7 +73,7 @@ class Encoder:
     def __init__(self, build: Builder, images: Images, n_classes: int, recipe: Recipe) -> None:
         _check_images(images, self.method.n_rotations)
         self._build = lambda: encoder(build(images.shape, n_classes), self.method.n_rotations)
-        self._images, self._recipe = images, recipe
+        self._images, self._recipe, self._strategy = images, recipe, distribution(recipe.devices)
         self._made_for: tuple[int, np.ndarray] | None = None
         self._loss = math.nan
         self._network: keras.Model | None = None
@@ -121,11 +123,13 @@ class Encoder:
         numbers = [int(number) for number in streams("pretrain").integers(2**31, size=3)]
         file = EncoderFile(Path(self._recipe.results_dir) / "encoders", self.name, self._identity(ids, numbers[0]))
         keras.utils.set_random_seed(numbers[0])
-        network = self._build()
+        with networks_on(self._strategy):
+            network = self._build()
         with file.locked():
             found = file.load()
             if found:
                 file.assign(network.variables, found.weights)
+            own_dropout(self._strategy, network)
             if on_epoch:
                 on_epoch(self.name, found.epoch if found else 0, self.n_epoch)
             if found is None or found.epoch < self.n_epoch:
@@ -133,7 +137,7 @@ class Encoder:
             else:
                 self._loss = found.loss
         self._network = network
-        self._reader = EncoderReader(network, self._prepared, self._recipe.ccal_views)
+        self._reader = EncoderReader(network, self._prepared, self._recipe.ccal_views, self._strategy)
 
     def _train(
         self,
@@ -173,9 +177,11 @@ class Encoder:
 
     def trainer(self, network: keras.Model, rate: WarmupCosine) -> Contrastive:
         """The compiled model that trains `network`; it shares its weights."""
-        trainer = Contrastive(network.inputs, network.output)
-        trainer.compile(optimizer=self.method.optimizer(rate), jit_compile=False)
-        trainer.optimizer.build(trainer.trainable_variables)
+        trainer = Contrastive(network.inputs, network.output, strategy=self._strategy)
+        with networks_on(self._strategy):
+            optimizer = self.method.optimizer(rate)
+            optimizer.build(trainer.trainable_variables)
+        trainer.compile(optimizer=optimizer, jit_compile=False)
         return trainer
 
     def views(self, ids: np.ndarray, seeds: Sequence[int], first_epoch: int = 0) -> tf.data.Dataset:
@@ -203,6 +209,7 @@ class Encoder:
         recipe = self._recipe
         statistics = self._images.channel_statistics() if recipe.coder_input == "code" else ()
         names = ("network", "n_batch_encoder", "n_warmup", "lr_encoder", "coder_input", "augment")
+        n_devices = self._strategy.num_replicas_in_sync
         return {
             "format": FORMAT,
             "learner": self.name,
@@ -212,6 +219,7 @@ class Encoder:
             "statistics": [values.tolist() for values in statistics],
             **self.method._asdict(),
             **{name: getattr(recipe, name) for name in names},
+            **({"n_devices": n_devices} if n_devices > 1 else {}),
         }
 
 
