@@ -24,7 +24,7 @@ from tfal.kernels.tiles import slices
 
 CLUSTERS, SPREAD = 1000, 0.7  # of the made features: deviation within a cluster, when centers have 1
 N_ITER = 20
-MOST_BALLS, MOST_ANCHORS = 10_000, 20_000  # as in the strategies
+MOST_BALLS, COVERED, MOST_ANCHORS = 10_000, 50_000, 20_000  # as in the strategies
 _BLOCK = 50_000
 
 
@@ -76,7 +76,9 @@ CASES: dict[str, Callable[[Inputs], Any]] = {
     "kmeans, picks": _kmeans,
     "typiclust": lambda given: kernels.typiclust(given.features, given.budget, rng=_rng(), n_iter=N_ITER),
     "purity_radius": _purity_radius,
-    "probcover": lambda given: kernels.probcover(given.features, given.budget, delta=_purity_radius(given)),
+    "probcover": lambda given: kernels.probcover(
+        given.features, given.budget, delta=_purity_radius(given), n_anchor=COVERED, rng=_rng()
+    ),
     "max_herding": _max_herding,
     "k_center_greedy": lambda given: kernels.k_center_greedy(given.features, given.budget, rng=_rng()),
     "power_top_n": lambda given: kernels.power_top_n(given.scores, given.budget, rng=_rng()),

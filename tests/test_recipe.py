@@ -65,6 +65,7 @@ def test_every_field_is_a_flag_with_default_and_source(capsys):
         (["--nStep", "-1"], "--nStep must be at least 0"),
         (["--nRep", "0"], "--nRep must be at least 1"),
         (["--seed", "-1"], "--seed must be at least 0"),
+        (["--devices", "2"], "--devices must be one of one, all. Received: '2'"),
         (["--learningRate", "0"], "--learningRate must be a positive number"),
         (["--learningRate", "nan"], "--learningRate must be a positive number"),
         (["--network", "SCN"], r"unknown network 'SCN'\. Did you mean 'SCNN'\?"),

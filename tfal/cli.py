@@ -138,7 +138,7 @@ def _run_loop(recipe: Recipe, build: Builder, data: Any) -> Path:
     jobs = loop.plan(recipe, data)
     _say_what_is_done(jobs)
     if any(job.rounds_left for job in jobs):
-        start_tensorflow(recipe.backend)
+        start_tensorflow(recipe)
         _run(recipe, build, data, jobs)
     else:
         list(loop.run(recipe, build, data=data))
@@ -152,7 +152,7 @@ def _run_low_budget(recipe: Recipe, build: Builder, data: Any) -> Path:
     jobs = low_budget.plan(recipe, data)
     left = low_budget.budgets_left(jobs)
     if left:
-        start_tensorflow(recipe.backend)
+        start_tensorflow(recipe)
         with _Progress(left, f"{recipe.title}, {recipe.network}", ("judged",), "labeled set") as progress:
             for judged in low_budget.run(recipe, build, data=data, on_epoch=progress.epoch):
                 progress.epoch("judged", 0, left)
@@ -162,7 +162,7 @@ def _run_low_budget(recipe: Recipe, build: Builder, data: Any) -> Path:
     return jobs[0].folder.experiment
 
 
-def start_tensorflow(backend: str) -> None:
+def start_tensorflow(recipe: Recipe) -> None:
     """Loads TensorFlow and says what will run where, in place of its start-up notes; they are shown when it fails."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
@@ -172,7 +172,11 @@ def start_tensorflow(backend: str) -> None:
         try:
             import tensorflow as tf
 
+            from tfal.learners import runtime
+
+            runtime.prepare_tensorflow()
             gpus = len(tf.config.list_physical_devices("GPU"))
+            used = runtime.distribution(recipe.devices).num_replicas_in_sync
         except BaseException:
             notes.seek(0)
             os.write(stderr, notes.read())
@@ -182,8 +186,17 @@ def start_tensorflow(backend: str) -> None:
             os.close(stderr)
     from tfal.learners.backend import choose_backend
 
-    networks = f"{gpus} GPU(s)" if gpus else "the CPU"
-    print(f"Networks: TensorFlow {tf.__version__} on {networks}. Kernels: {choose_backend(backend).name}.")
+    networks = f"TensorFlow {tf.__version__} on {_devices(recipe.devices, gpus, used)}"
+    print(f"Networks: {networks}. Kernels: {choose_backend(recipe.backend).name}.")
+
+
+def _devices(asked: str, gpus: int, used: int) -> str:
+    """What networks run on, in words; used: how many devices."""
+    kind = "GPU" if gpus else "CPU device"
+    if used > 1:
+        return f"{used} {kind}s"
+    name = "the CPU" if not gpus else "the GPU" if gpus == 1 else f"1 of {gpus} GPUs"
+    return f"{name}, the only device that --devices all finds" if asked == "all" else name
 
 
 def _say_what_is_done(jobs: Sequence[Job]) -> None:

@@ -124,16 +124,17 @@ class _Bench:
         from tfal.learners.backend import choose_backend
         from tfal.learners.reader import LearnerReader
         from tfal.learners.remembered import Remembered
-        from tfal.learners.runtime import prepare_tensorflow, read_batch_size
+        from tfal.learners.runtime import distribution, prepare_tensorflow, read_batch_size
 
         prepare_tensorflow()
+        recipe = jobs[0].recipe
         self.data, self.on_epoch = data, on_epoch
         self.images, self.test_images = open_images(data.x_train, data.corrupt), open_images(data.x_test)
-        self.read_batch, backend = read_batch_size(data.input_shape), choose_backend(jobs[0].recipe.backend)
-        n_classes = jobs[0].task.n_classes
-        self.initial = initial_strategy(jobs[0].recipe, n_classes)
+        self.read_batch = read_batch_size(data.input_shape, distribution(recipe.devices).num_replicas_in_sync)
+        n_classes, backend = jobs[0].task.n_classes, choose_backend(recipe.backend)
+        self.initial = initial_strategy(recipe, n_classes)
         names = {name for job in jobs for name in _learners(job)} | set(self.initial.learners if self.initial else ())
-        self.learners = {name: LEARNERS[name](build, self.images, n_classes, jobs[0].recipe) for name in sorted(names)}
+        self.learners = {name: LEARNERS[name](build, self.images, n_classes, recipe) for name in sorted(names)}
         for job in jobs:
             if job.strategy.special:
                 self.learners[job.strategy.task].check_outputs(job.strategy.special)

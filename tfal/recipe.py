@@ -65,6 +65,12 @@ class Recipe:
     seed: int = _option(0, "seed of all random numbers; repetition r uses (seed, r)", least=0)
     n_rep: int = _published(5, "repetitions, each with its own split", least=1, identity=False)
     backend: str = _option("auto", "where the kernels compute: auto, numpy or cupy", identity=False)
+    devices: str = _option(
+        "one",
+        "where networks train and read: one GPU, or all of this machine, each with a part of every batch, which is "
+        "all that batch normalization sees there",
+        choices=("one", "all"),
+    )
     data_dir: str | None = _option(
         None, "folder with the data (else $TFAL_DATA_DIR, else tensorflow-datasets)", identity=False
     )

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfal.kernels import herding, max_herding
+from tfal.kernels import herding, max_herding, pairs
 
 from .plain import check_refusal
 
@@ -42,11 +42,13 @@ def test_a_vector_by_hand():
     assert max_herding(LINE, 1, weights=np.array([0.0, 0, 0, 0, 1])).tolist() == [4]
 
 
-@pytest.fixture(params=["small blocks", "as they are"])
+@pytest.fixture(params=["no pairs kept", "pairs kept late", "as they are"])
 def blocks(request, monkeypatch):
-    if request.param == "small blocks":
+    if request.param != "as they are":
         monkeypatch.setattr(herding, "_BLOCK", {"numpy": (7, 11)})
+        monkeypatch.setattr(pairs, "_BLOCK", {"numpy": (5, 13)})
         monkeypatch.setattr(herding, "_LEAST_LOOK", 2)
+        monkeypatch.setattr(herding, "_MOST_PAIRS", 0 if request.param == "no pairs kept" else 400)
 
 
 @pytest.mark.usefixtures("blocks")
@@ -95,6 +97,7 @@ def test_few_rows_are_looked_at(monkeypatch):
         return sums(self, rows, anchors, *rest)
 
     monkeypatch.setattr(herding._Cover, "_sums", counted)
+    monkeypatch.setattr(herding, "_MOST_PAIRS", 0)
     max_herding(features, 200)
     assert sum(work) < 8 * 3000**2  # the plain algorithm: 200 times
 

@@ -7,19 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfal.kernels import farthest_first, kmeans, pairwise, probcover, purity_radius
+from tfal.kernels import farthest_first, kmeans, pairs, probcover, purity_radius
 
 from .plain import check_refusal
 
 LINE = np.array([[0.0], [1.0], [2.0], [5.0], [6.0]])
 
 
-def plain(features, n, delta, labeled=()):
+def plain(features, n, delta, labeled=(), anchors=None):
     """All distances, and all sums anew for every pick."""
+    counted = np.isin(np.arange(len(features)), np.arange(len(features)) if anchors is None else anchors)
     covers = np.square(features[:, None].astype(float) - features).sum(axis=2) <= delta**2 * (1 + 1e-6)
     taken, picks = list(labeled), []
     while len(picks) < n:
-        uncovered = ~covers[taken].any(axis=0)
+        uncovered = ~covers[taken].any(axis=0) & counted
         if not uncovered.any():
             return picks + farthest_first(features, n - len(picks), np.array(taken, int)).tolist()
         sums = covers[:, uncovered].sum(axis=1)
@@ -47,13 +48,22 @@ def test_without_a_radius_only_copies_are_covered():
 @pytest.mark.parametrize("delta", [0.3, 1.0, 2.5])
 @pytest.mark.parametrize("seed", range(2))
 def test_equals_the_plain_algorithm(seed, delta, tile, monkeypatch):
-    monkeypatch.setattr(pairwise, "_TILE", {"numpy": tile})
-    monkeypatch.setattr(pairwise, "LEAST_ROWS", 3)
+    monkeypatch.setattr(pairs, "_BLOCK", {"numpy": tile})
+    monkeypatch.setattr(pairs, "LEAST_ROWS", 3)
     rng = np.random.default_rng(seed)
     features = rng.normal(size=(80, 3)).astype(np.float32) + 50 * seed
     labeled = rng.choice(80, 8, replace=False)
     assert probcover(features, 30, delta=delta).tolist() == plain(features, 30, delta)
     assert probcover(features, 30, delta=delta, labeled=labeled).tolist() == plain(features, 30, delta, labeled)
+
+
+def test_anchors():
+    features = np.random.default_rng(0).normal(size=(80, 3)).astype(np.float32)
+    anchors = np.random.default_rng(4).choice(np.arange(5, 80), 30, replace=False)
+    picks = probcover(features, 20, delta=0.8, labeled=np.arange(5), n_anchor=30, rng=np.random.default_rng(4))
+    assert picks.tolist() == plain(features, 20, 0.8, range(5), anchors)
+    everything = probcover(features, 20, delta=0.8, labeled=np.arange(5))
+    assert probcover(features, 20, delta=0.8, labeled=np.arange(5), n_anchor=75).tolist() == everything.tolist()
 
 
 @settings(max_examples=40, deadline=None)

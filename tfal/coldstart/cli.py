@@ -85,7 +85,7 @@ def _run(study: Study, build: Builder) -> int:
     from tfal.data import load_for
 
     plan = Plan(study, load_for(study.recipe))
-    start_tensorflow("numpy")
+    start_tensorflow(dataclasses.replace(study.recipe, backend="numpy"))
     from tfal.coldstart.bench import Bench
     from tfal.coldstart.draw import draw
     from tfal.coldstart.run import run

@@ -2,7 +2,8 @@
 
 Sources: Bae et al., "Generalized Coverage for More Robust Low-Budget Active Learning", ECCV 2024; Bae et al.,
 "Uncertainty Herding: One Active Learning Method for All Label Budgets", ICLR 2025. Differences from public code:
-- No m x m kernel is held, and no random subset of candidates is needed. Parts of columns are computed on demand.
+- No m x m kernel is held, and no random subset of candidates is needed. Columns are computed on demand; what still
+  counts of them is kept once it fits into 1 GB.
 - What a pick adds is compared exactly only where bounds say that it may be the largest: see `_Cover`.
 - What covers a row by no more than 1e-6 adds nothing, and sums within 1e-6 of the largest (relative) are ties, which
   go to the lowest row: both are float32 rounding.
@@ -16,7 +17,8 @@ import numpy as np
 
 from tfal.errors import InputError
 from tfal.kernels import check
-from tfal.kernels.pairwise import Side, Tile, distances, joined, origin_for, side
+from tfal.kernels.pairs import PairLists, pair_lists
+from tfal.kernels.pairwise import Side, Tile, distances, joined, origin_for, side, taken
 from tfal.kernels.representatives import positive, unlabeled
 from tfal.kernels.tiles import Each, slices, workers
 from tfal.kernels.xp import array_module, to_numpy
@@ -25,6 +27,8 @@ _ROUNDING = 1e-6  # of a kernel value, and of sums that are compared
 _FAR = 30.0  # exp(-30) is below the rounding
 _BLOCK = {"numpy": (128, 1024), "cupy": (4096, 16384)}  # anchors and rows of a block of kernel values
 _MOST_CONTENDERS = 1024
+_MOST_PAIRS = 1 << 27  # that are listed: 1 GB
+_SAMPLE = 128  # anchors that tell how many pairs there are
 _LEAST_LOOK = 16  # candidates that are looked at first for a pick; then twice as many, and so on
 
 
@@ -46,8 +50,8 @@ def max_herding(
 
     Args:
         features: shape (m, d), float16/32/64, NumPy (memory-mapped too) or CuPy, read as float32 in tiles. Memory
-            beyond them is some numbers a row and copies of anchors that the last picks cover better. Time is about that
-            of log(n) times the distances of all rows to all anchors, often less.
+            beyond them is some numbers a row, copies of anchors, and at most about 1 GB (on the host) of kernel values.
+            Time is that of some passes over the distances of all rows to all anchors.
         n: how many rows, from 1 to as many as are not labeled.
         labeled: distinct integer rows, (l,), that are labeled already, or None.
         sigma: width of the kernel, from 1e-15.
@@ -89,7 +93,7 @@ def _max_herding(
 ) -> np.ndarray:
     xp = array_module(features)
     rows = side(features, origin_for("euclidean", features))
-    targets = rows if len(anchors) == len(features) else _taken(rows, anchors)
+    targets = rows if len(anchors) == len(features) else taken(rows, anchors)
     with workers(xp) as each:
         cover = _Cover(rows, targets, weights[xp.asarray(anchors)], np.flatnonzero(~left), sigma, each)
         picks: list[int] = []
@@ -107,6 +111,10 @@ class _Cover:
     fall. `base` are the gains when anchors were covered to `base_level`; what has been lost since needs the columns of
     the anchors that changed. Gains only fall, so the last one known is a bound. Rows of the largest bounds are looked
     at, until no other bound reaches the largest gain; once that has cost as much, all gains are brought up to date.
+
+    Of t picks, one is nearer to an anchor than a given row with probability t / (t + 1), if all come from one law, so
+    the pairs of row and anchor that still count get few. As soon as they fit into memory they are listed, and from then
+    on a pick corrects the gains of the rows that it takes something from, and no others.
     """
 
     def __init__(self, rows: Side, anchors: Side, weights: Any, labeled: np.ndarray, sigma: float, each: Each) -> None:
@@ -120,6 +128,7 @@ class _Cover:
             self._cover_by(labeled[part])
         self.base = self._sums(np.arange(len(rows.rows)), anchors, weights, self.level)
         self.base[labeled] = 0
+        self.pairs: PairLists | None = None
         self._start_from_base()
 
     def next_pick(self) -> int | None:
@@ -158,9 +167,22 @@ class _Cover:
 
     def add(self, pick: int) -> None:
         """Cover anchors by a pick."""
+        before = self.level
         self._cover_by(np.array([pick]))
+        if self.pairs is None:
+            self.changed = self.xp.flatnonzero(self.level > self.base_level)
+        else:
+            self._correct(self.pairs, to_numpy(before), to_numpy(self.level))
         self.base[pick] = self.bound[pick] = 0
-        self.changed = self.xp.flatnonzero(self.level > self.base_level)
+
+    def _correct(self, pairs: PairLists, before: np.ndarray, after: np.ndarray) -> None:
+        """Subtract what rows lose when the levels of anchors rise."""
+        weights = to_numpy(self.weights)
+        for anchor in np.flatnonzero(after > before).tolist():
+            rows, values = pairs.of(anchor)
+            lost = _above(values, before[anchor]) - _above(values, after[anchor])
+            self.base[rows] -= weights[anchor] * lost
+        self.bound = self.base
 
     def _update(self) -> None:
         """Bring all gains up to date."""
@@ -171,6 +193,26 @@ class _Cover:
     def _start_from_base(self) -> None:
         self.bound, self.base_level, self.looked = self.base.copy(), self.level, 0
         self.changed = self.xp.zeros(0, np.int64)  # anchors
+        if self._n_pairs() <= _MOST_PAIRS:
+            self.pairs = pair_lists(self.anchors, self.rows, self._counting, lambda found: None)
+
+    def _counting(self, a: Tile, b: Tile, part: slice) -> tuple[Any, Any]:
+        """Which pairs of anchor and row still count, and their kernel values."""
+        values = self._kernel(a, b)
+        return values > (self.level[part] + np.float32(_ROUNDING))[:, None], values
+
+    def _n_pairs(self) -> float:
+        """How many pairs still count, from those of some anchors."""
+        n, m = len(self.level), len(self.rows.rows)
+        if n * m <= _MOST_PAIRS:
+            return n * m
+        some = np.linspace(0, n - 1, min(_SAMPLE, n)).astype(np.int64)
+        anchors, level = taken(self.anchors, some).tile(), self.level[self.xp.asarray(some)] + np.float32(_ROUNDING)
+
+        def count(part: slice) -> int:
+            return int((self._kernel(anchors, self.rows.tile(part)) > level[:, None]).sum())
+
+        return sum(self.each(count, slices(m, _BLOCK[self.xp.__name__][1]))) * n / len(some)
 
     def _losses(self, rows: np.ndarray) -> np.ndarray:
         """How much of the gains at the last update has been lost since."""
@@ -178,29 +220,35 @@ class _Cover:
         if len(some) > len(self.level) // 2:  # the anchors need not be copied
             return self._sums(rows, self.anchors, self.weights, self.base_level, self.level)
         levels = self.base_level[some], self.level[some]
-        return self._sums(rows, _taken(self.anchors, some), self.weights[some], *levels)
+        return self._sums(rows, taken(self.anchors, some), self.weights[some], *levels)
 
     def _sums(self, rows: np.ndarray, anchors: Side, weights: Any, level: Any, minus: Any = None) -> np.ndarray:
         """For each of `rows`, the weighted sum of what it adds to `level`, less what it adds to `minus`; float64."""
-        (height, width), found = _BLOCK[self.xp.__name__], np.zeros(len(rows))
+        width, found = _BLOCK[self.xp.__name__][1], np.zeros(len(rows))
         for block in slices(len(rows), width):
             columns = self.rows.tile(self.xp.asarray(rows[block]))
 
             def sums(part: slice, columns: Tile = columns) -> Any:
                 values = self._kernel(anchors.tile(part), columns)
-                added = _above(values, level[part])
+                added = _above(values, level[part, None])
                 if minus is not None:
-                    added -= _above(values, minus[part])
+                    added -= _above(values, minus[part, None])
                 added *= weights[part, None]
                 return added.sum(axis=0, dtype=np.float64)
 
-            found[block] = to_numpy(sum(self.each(sums, slices(len(weights), height)), start=self.xp.zeros(1)))
+            parts = self._parts(len(weights), len(rows[block]))
+            found[block] = to_numpy(sum(self.each(sums, parts), start=self.xp.zeros(1)))
         return found
+
+    def _parts(self, n: int, width: int) -> list[slice]:
+        """Slices of n anchors, larger ones where a block is narrow."""
+        height, most = _BLOCK[self.xp.__name__]
+        return slices(n, height * max(1, most // max(width, _LEAST_LOOK)))
 
     def _cover_by(self, rows: np.ndarray) -> None:
         """Raise the level of the anchors to their kernel values with a block of rows."""
         columns = self.rows.tile(self.xp.asarray(rows))
-        parts = slices(len(self.level), _BLOCK[self.xp.__name__][0])
+        parts = self._parts(len(self.level), len(rows))
         self.level = self.xp.maximum(
             self.level,
             joined(self.each(lambda part: self._kernel(self.anchors.tile(part), columns).max(axis=1), parts)),
@@ -214,16 +262,10 @@ class _Cover:
 
 
 def _above(values: Any, level: Any) -> Any:
-    """How much values (r, c) exceed the level (r,) of their row; no more than the rounding is nothing."""
-    added = values - level[:, None]
+    """How much values exceed a level; no more than the rounding is nothing."""
+    added = values - level
     added *= added > _ROUNDING
     return added
-
-
-def _taken(given: Side, where: Any) -> Side:
-    """Some rows, copied in the dtype that they have."""
-    where = array_module(given.rows).asarray(where)
-    return Side(given.rows[where], given.origin, given.squares[where])
 
 
 def _largest(bound: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:

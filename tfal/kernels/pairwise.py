@@ -149,6 +149,12 @@ def side(rows: Any, origin: Any) -> Side:
         return Side(rows, origin, squared_norms(rows, origin, each).astype(np.float32))
 
 
+def taken(given: Side, where: Any) -> Side:
+    """Some rows by index, copied as float32."""
+    where = array_module(given.rows).asarray(where)
+    return Side(float32_rows(given.rows, where), given.origin, None if given.squares is None else given.squares[where])
+
+
 def origin_for(metric: str, rows: Any) -> Any:
     """What `side` needs for a metric."""
     return near_mean(rows) if resolve_name("metric", metric, METRICS) == "euclidean" else None

@@ -2,7 +2,8 @@
 
 Source: Yehuda et al., "Active Learning Through a Covering Lens", NeurIPS 2022. Differences from public code:
 - A ball is closed (distance <= delta, up to 1e-6 for rounding), so it holds its center and copies of that even at 0.
-- Edges are kept as int32 rows, block by block, and those of a row are read once, when it is covered.
+- Edges are kept as int32 rows, block by block, and those of a row are read once, when it is covered; what is to be
+  covered may be a random part of the rows (anchors), which makes a million rows possible.
 - Once all rows are covered, where that code goes on at random, the farthest rows follow.
 - The radius comes from the sorted distances to the nearest row of another cluster, not from trying a few radii.
 """
@@ -17,7 +18,8 @@ import numpy as np
 from tfal.errors import InputError
 from tfal.kernels import check
 from tfal.kernels.kmeans import kmeans
-from tfal.kernels.pairwise import Side, Tile, distances, fold, joined, origin_for, side
+from tfal.kernels.pairs import pair_lists
+from tfal.kernels.pairwise import Side, Tile, distances, joined, origin_for, side, taken
 from tfal.kernels.representatives import farthest_first, unlabeled
 from tfal.kernels.tiles import slices, workers
 from tfal.kernels.xp import array_module, to_numpy
@@ -27,7 +29,16 @@ _MOST_EDGES = 1 << 30  # 4 GB
 _BLOCK = {"numpy": 1024, "cupy": 8192}  # rows and columns of a block of distances
 
 
-def probcover(features: Any, n: int, *, delta: float, labeled: Any = None, max_edges: int = _MOST_EDGES) -> np.ndarray:
+def probcover(
+    features: Any,
+    n: int,
+    *,
+    delta: float,
+    labeled: Any = None,
+    n_anchor: int | None = None,
+    rng: np.random.Generator | None = None,
+    max_edges: int = _MOST_EDGES,
+) -> np.ndarray:
     """Pick `n` rows one by one, each the one whose ball of radius `delta` holds the most rows not covered yet.
 
     Balls of labeled rows count as covered from the start. Ties go to the lowest row. Once every row is covered, the
@@ -35,11 +46,14 @@ def probcover(features: Any, n: int, *, delta: float, labeled: Any = None, max_e
 
     Args:
         features: shape (m, d), float16/32/64, NumPy (memory-mapped too) or CuPy, read as float32 in tiles. Time is that
-            of all m * m distances; memory beyond the features is 4 bytes for each pair of rows within `delta`, in both
-            orders. With CuPy the distances are computed on the device, and the pairs are kept on the host.
+            of the distances of all rows to all anchors; memory beyond the features is 4 bytes for each such pair
+            within `delta`. With CuPy the distances are computed on the device, and the pairs are kept on the host.
         n: how many rows, from 1 to as many as are not labeled.
         delta: radius (Euclidean), at least 0; see purity_radius.
         labeled: distinct integer rows, (l,), that are labeled already, or None.
+        n_anchor: count only the rows of a ball that are among so many unlabeled ones, drawn from `rng` without
+            replacement. None, or as many as there are: all rows, exactly. A million rows against all others take hours.
+        rng: needed with n_anchor only.
         max_edges: refuse a radius that gives more pairs than this.
 
     Returns:
@@ -47,7 +61,7 @@ def probcover(features: Any, n: int, *, delta: float, labeled: Any = None, max_e
 
     Raises:
         InputError: wrong shape, integer features, values not finite or above 1e15, labeled rows out of range or
-            repeated, n out of range, a negative radius, more pairs than max_edges.
+            repeated, n out of range, a negative radius, more pairs than max_edges, n_anchor without rng.
 
     Example:
         >>> import numpy as np
@@ -63,27 +77,34 @@ def probcover(features: Any, n: int, *, delta: float, labeled: Any = None, max_e
             f"delta: expected a radius of at least 0, received {delta!r}. Take that of purity_radius, or choose one."
         )
     max_edges = check.whole_number("max_edges", max_edges)
-    return _probcover(features, n, min(float(delta), check.LARGEST), left, max_edges)
+    anchors = np.flatnonzero(left)
+    if n_anchor is None or check.whole_number("n_anchor", n_anchor) >= len(anchors):
+        anchors = np.arange(len(features))  # the labeled rows, too: they do no harm, and none needs to be copied
+    else:
+        anchors = np.sort(check.generator(rng).choice(anchors, n_anchor, replace=False))
+    return _probcover(features, n, min(float(delta), check.LARGEST), left, anchors, max_edges)
 
 
-def _probcover(features: Any, n: int, delta: float, left: np.ndarray, max_edges: int) -> np.ndarray:
-    graph = _Balls(features, delta, max_edges)
-    degree, uncovered = graph.sizes(), np.ones(len(features), bool)
+def _probcover(
+    features: Any, n: int, delta: float, left: np.ndarray, anchors: np.ndarray, max_edges: int
+) -> np.ndarray:
+    balls = _Balls(features, delta, anchors, max_edges)
+    degree, uncovered = balls.lists.counts(len(features)), np.ones(len(anchors), bool)
 
-    def cover(rows: np.ndarray) -> None:
-        new = np.unique(rows[uncovered[rows]])
+    def cover(row: int) -> None:
+        new = np.flatnonzero(balls.around(row) & uncovered)
         uncovered[new] = False
-        for row in new.tolist():
-            degree[graph.of(row)] -= 1
+        for anchor in new.tolist():
+            degree[balls.lists.of(anchor)[0]] -= 1
 
     for row in np.flatnonzero(~left).tolist():
-        cover(graph.of(row))
+        cover(row)
     picks: list[int] = []
     degree[~left] = -len(features) - 1  # never the largest, whatever is subtracted
     while len(picks) < n and degree[pick := int(degree.argmax())] > 0:
         picks.append(pick)
         degree[pick] = -len(features) - 1
-        cover(graph.of(pick))
+        cover(pick)
     found = np.array(picks, np.int64)
     if len(picks) == n:
         return found
@@ -91,50 +112,36 @@ def _probcover(features: Any, n: int, delta: float, left: np.ndarray, max_edges:
 
 
 class _Balls:
-    """The rows within delta of every row, int32, in blocks of rows.
+    """Which rows lie within delta of each anchor.
 
-    A distance may round otherwise in the other order of its rows. Row j counts as covering i when it is in the ball of
-    i, always, so that the sizes stay consistent.
+    A distance may round otherwise in the other order of its rows. Sizes count the lists, so they stay consistent
+    whatever `around` says of a row just at the edge.
     """
 
-    def __init__(self, features: Any, delta: float, max_edges: int) -> None:
-        limit, m, self.edges = np.float32(delta**2 * (1 + _ROUNDING)), len(features), 0
+    def __init__(self, features: Any, delta: float, anchors: np.ndarray, max_edges: int) -> None:
+        self._limit, self._edges = np.float32(delta**2 * (1 + _ROUNDING)), 0
+        self._rows = side(features, origin_for("euclidean", features))
+        self._anchors = self._rows if len(anchors) == len(features) else taken(self._rows, anchors)
 
-        def step(found: Any, a: Tile, b: Tile, start: int) -> Any:
-            rows, columns = (distances(a, b) <= limit).nonzero()
-            found = [*(found or []), (to_numpy(rows).astype(np.int16), to_numpy(columns + start).astype(np.int32))]
-            self.edges += len(rows)  # two threads may lose a few, which a limit on memory can do without
-            if self.edges > max_edges:
+        def within(a: Tile, b: Tile, part: slice) -> tuple[Any, None]:
+            return distances(a, b) <= self._limit, None
+
+        def count(edges: int) -> None:
+            self._edges += edges  # two threads may lose a few, which a limit on memory can do without
+            if self._edges > max_edges:
                 raise InputError(
                     f"delta: expected at most {max_edges:,} pairs of rows within it, received more at {delta:g}. "
                     "Choose a smaller radius, or allow more with max_edges, at 4 bytes each."
                 )
-            return found if start + len(b.points) < m else _by_row(found, len(a.points))
 
-        rows = side(features, origin_for("euclidean", features))
-        self.blocks = fold(rows, rows, step)
-        self.starts = np.cumsum([0] + [len(ends) - 1 for ends, _ in self.blocks])
+        self.lists = pair_lists(self._anchors, self._rows, within, count)
 
-    def of(self, row: int) -> np.ndarray:
-        """The ball of a row."""
-        block = int(np.searchsorted(self.starts, row, side="right")) - 1
-        ends, columns = self.blocks[block]
-        place = row - self.starts[block]
-        return columns[ends[place] : ends[place + 1]]
-
-    def sizes(self) -> np.ndarray:
-        """How many balls hold each row, int64 (m,)."""
-        return sum(
-            (np.bincount(columns, minlength=self.starts[-1]) for _, columns in self.blocks),
-            start=np.zeros(self.starts[-1], np.int64),
-        )
-
-
-def _by_row(found: list[tuple[np.ndarray, np.ndarray]], m: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where the columns of each of `m` rows begin and end, (m + 1,), and the columns of all of them, int32."""
-    rows, columns = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    ends = np.append(0, np.cumsum(np.bincount(rows, minlength=m)))
-    return ends, columns[rows.argsort(kind="stable")]
+    def around(self, row: int) -> np.ndarray:
+        """Which anchors lie within delta of a row, bool."""
+        xp, n = array_module(self._rows.rows), len(self._anchors.rows)
+        tile = self._rows.tile(xp.asarray([row]))
+        parts = [distances(tile, self._anchors.tile(part))[0] for part in slices(n, _BLOCK[xp.__name__])]
+        return to_numpy(xp.concatenate(parts) <= self._limit)
 
 
 def purity_radius(

@@ -16,6 +16,7 @@ from keras import layers
 from keras.initializers import RandomUniform
 
 from tfal.learners.outputs import NamedOutputs
+from tfal.learners.replicas import WholeBatchModel, share_of_loss
 from tfal.learners.views import N_ROTATIONS
 
 TEMPERATURE = 0.5
@@ -50,8 +51,11 @@ def rotation_loss(shift: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(losses)
 
 
-class Contrastive(keras.Model):
-    """An `encoder`, trained by views: fit(dataset of `contrastive_views`). One with a shift head is trained by CSI."""
+class Contrastive(WholeBatchModel):
+    """An `encoder`, trained by views: fit(dataset of `contrastive_views`). One with a shift head is trained by CSI.
+
+    On several devices, too, every view is compared with all others of the batch.
+    """
 
     def compute_loss(
         self,
@@ -63,7 +67,7 @@ class Contrastive(keras.Model):
     ) -> tf.Tensor:
         """NT-Xent of the projections, plus the cross-entropy of the turns where there is a head for it."""
         loss = nt_xent(y_pred["projection"])
-        return loss + rotation_loss(y_pred["shift"]) if "shift" in y_pred else loss
+        return share_of_loss(loss + rotation_loss(y_pred["shift"]) if "shift" in y_pred else loss)
 
 
 def encoder(network: keras.Model, n_rotations: int) -> keras.Model:

@@ -25,6 +25,8 @@ from tfal.learners.encoder_reader import OUTPUTS, EncoderReader
 from tfal.learners.lars import LARS, WarmupCosine
 from tfal.learners.optimizers import CoupledSGD
 from tfal.learners.pretrained import Pretrained
+from tfal.learners.replicas import networks_on
+from tfal.learners.runtime import distribution
 from tfal.learners.simclr_loss import N_NEGATIVES, SimCLRLoss
 from tfal.learners.views import N_ROTATIONS, check_rotatable, contrastive_views
 from tfal.pool import Pool
@@ -57,7 +59,7 @@ class Encoder(Pretrained):
         build: (input shape, number of classes) -> a network that NamedOutputs can read; its features are used.
         images: the training images, uint8, of one or three channels; square for CSI.
         n_classes: for `build` only.
-        recipe: network, augmentation, results_dir and the options of encoders.
+        recipe: network, augmentation, devices, results_dir and the options of encoders.
 
     Raises:
         InputError: images that cannot be augmented or turned.
@@ -70,6 +72,7 @@ class Encoder(Pretrained):
         super().__init__(images, recipe)
         _check_images(images, self.method.n_rotations)
         self._build = lambda: encoder(build(images.shape, n_classes), self.method.n_rotations)
+        self._strategy = distribution(recipe.devices)
         self._reader: EncoderReader
 
     @property
@@ -84,7 +87,7 @@ class Encoder(Pretrained):
 
     def _load_or_train(self, pool: Pool, streams: Streams, on_epoch: OnEpoch | None) -> None:
         super()._load_or_train(pool, streams, on_epoch)
-        self._reader = EncoderReader(self.network, self.prepared, self._recipe.ccal_views)
+        self._reader = EncoderReader(self.network, self.prepared, self._recipe.ccal_views, self._strategy)
 
     def _new_network(self) -> keras.Model:
         return self._build()
@@ -97,9 +100,11 @@ class Encoder(Pretrained):
 
     def trainer(self, network: keras.Model, rate: WarmupCosine) -> Contrastive:
         """The compiled model that trains `network`; it shares its weights."""
-        trainer = Contrastive(network.inputs, network.output)
-        trainer.compile(optimizer=self.method.optimizer(rate), jit_compile=False)
-        trainer.optimizer.build(trainer.trainable_variables)
+        trainer = Contrastive(network.inputs, network.output, strategy=self._strategy)
+        with networks_on(self._strategy):
+            optimizer = self.method.optimizer(rate)
+            optimizer.build(trainer.trainable_variables)
+        trainer.compile(optimizer=optimizer, jit_compile=False)
         return trainer
 
     def _n_steps(self, n: int) -> int:
@@ -132,11 +137,13 @@ class Encoder(Pretrained):
         recipe = self._recipe
         statistics = self._images.channel_statistics() if recipe.coder_input == "code" else ()
         names = ("network", "n_batch_encoder", "n_warmup", "lr_encoder", "coder_input", "augment")
+        n_devices = self._strategy.num_replicas_in_sync
         return {
             **super()._identity(ids, seed),
             "statistics": [values.tolist() for values in statistics],
             **self.method._asdict(),
             **{name: getattr(recipe, name) for name in names},
+            **({"n_devices": n_devices} if n_devices > 1 else {}),
         }
 
 

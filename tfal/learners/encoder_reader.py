@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfal.errors import InputError
+from tfal.learners.replicas import reading_function
 from tfal.learners.views import MILD_CROP, N_ROTATIONS, SIMCLR, check_rotatable, fixed_draws
 
 OUTPUTS = ("features", "projection", "projection_views", "projection_rotations")
@@ -20,12 +21,18 @@ class EncoderReader:
 
     network: images -> features, projection, ...; prepared: what is done to images before views and network; views:
     "mild", the mean over 10 crops of 54 percent of the area, as CCAL's public code has it, or "heavy", one view as in
-    training, as MQ-Net's code has it. A view changes all images alike, so that what is read of one does not depend on
-    the others in its batch, on order, or on a random state.
+    training, as MQ-Net's code has it; strategy: the one that the network was built under. A view changes all images
+    alike, so that what is read of one does not depend on the others in its batch, on order, or on a random state.
     """
 
-    def __init__(self, network: keras.Model, prepared: Callable[[tf.Tensor], tf.Tensor], views: str) -> None:
-        self._network, self._prepared = network, prepared
+    def __init__(
+        self,
+        network: keras.Model,
+        prepared: Callable[[tf.Tensor], tf.Tensor],
+        views: str,
+        strategy: tf.distribute.Strategy,
+    ) -> None:
+        self._network, self._prepared, self._strategy = network, prepared, strategy
         self._augmentation, self._n_views = (MILD_CROP, N_MILD) if views == "mild" else (SIMCLR, 1)
         self._functions: dict[tuple[str, ...], Any] = {}
 
@@ -49,7 +56,6 @@ class EncoderReader:
         if "projection_rotations" in outputs:
             check_rotatable(shape)
 
-        @tf.function(input_signature=[tf.TensorSpec([None, *shape], tf.float32)])
         def read(batch: tf.Tensor) -> dict[str, tf.Tensor]:
             images = self._prepared(batch)
             plain = self._network(images, training=False) if {"features", "projection"} & {*outputs} else {}
@@ -60,7 +66,7 @@ class EncoderReader:
                 found["projection_rotations"] = self._of_rotations(images)
             return {name: found[name] for name in outputs}
 
-        return read
+        return reading_function(self._strategy, read, tf.TensorSpec([None, *shape], tf.float32))
 
     def _of_rotations(self, images: tf.Tensor) -> tf.Tensor:
         def of_one(turns: tf.Tensor) -> tf.Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,8 @@ from tfal.errors import InputError, resolve_name
 from tfal.learners.classifier import Builder, OnEpoch
 from tfal.learners.encoder import SimCLR
 from tfal.learners.outputs import NamedOutputs
+from tfal.learners.replicas import is_dropout_seed, networks_on, reading_function
+from tfal.learners.runtime import distribution
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams
@@ -62,7 +65,7 @@ class FrozenEncoder:
         build: (input shape, number of classes) -> a network, of simclr only.
         images: the training images.
         n_classes: for `build` only.
-        recipe: encoder, and simclr's options.
+        recipe: encoder, devices, and simclr's options.
 
     Raises:
         InputError: what `recipe.encoder` names is not there, is damaged, or does not fit the images.
@@ -71,9 +74,10 @@ class FrozenEncoder:
     name: ClassVar[str] = "encoder"
 
     def __init__(self, build: Builder, images: Images, n_classes: int, recipe: Recipe) -> None:
-        self._images, self._recipe = images, recipe
+        self._images, self._recipe, self._strategy = images, recipe, distribution(recipe.devices)
         self._simclr = SimCLR(build, images, n_classes, recipe) if recipe.encoder == "simclr" else None
-        self._loaded = None if self._simclr else _load(recipe.encoder, images)
+        with networks_on(self._strategy):
+            self._loaded = None if self._simclr else _load(recipe.encoder, images)
         self._frozen_for: np.ndarray | None = None
         self._function: Any = None
 
@@ -111,7 +115,7 @@ class FrozenEncoder:
         if unknown:
             raise InputError(f"the frozen encoder has no output {unknown[0]!r}. It has: features.")
         if self._function is None:
-            self._function = _function(self.network)
+            self._function = self._reading(self.network)
         return dict.fromkeys(outputs, self._function(tf.cast(batch, tf.float32)))
 
     def identity(self) -> dict[str, Any]:
@@ -125,6 +129,12 @@ class FrozenEncoder:
             "dim": int(network.output.shape[1]),
         }
 
+    def _reading(self, network: keras.Model) -> Any:
+        def read(batch: tf.Tensor) -> tf.Tensor:
+            return tf.cast(network(batch, training=False), tf.float32)
+
+        return reading_function(self._strategy, read, tf.TensorSpec(network.inputs[0].shape, tf.float32))
+
     def _found(self) -> Loaded:
         if self._loaded is None:
             raise InputError("the encoder 'simclr' is not trained yet. Call fit first.")
@@ -132,10 +142,13 @@ class FrozenEncoder:
 
 
 def weights_digest(network: keras.Model) -> str:
-    """16 hex digits that follow from the kinds and shapes of a network's layers and the values of its variables."""
+    """16 hex digits that follow from the kinds and shapes of a network's layers and the values of its variables.
+
+    Seeds of dropout do not count: no feature depends on them, and they are drawn anew when a file is loaded.
+    """
     layers = [(type(x).__name__, [tuple(weight.shape) for weight in x.weights]) for x in _layers(network)]
     found = blake2b(repr(layers).encode(), digest_size=8)
-    for variable in network.variables:
+    for variable in itertools.filterfalse(is_dropout_seed, network.variables):
         found.update(variable.numpy().tobytes())
     return found.hexdigest()
 
@@ -144,14 +157,6 @@ def _layers(network: keras.Model) -> Iterator[keras.Layer]:
     for layer in network.layers:
         yield layer
         yield from _layers(layer) if isinstance(layer, keras.Model) else ()
-
-
-def _function(network: keras.Model) -> Any:
-    @tf.function(input_signature=[tf.TensorSpec(network.inputs[0].shape, tf.float32)])
-    def read(batch: tf.Tensor) -> tf.Tensor:
-        return tf.cast(network(batch, training=False), tf.float32)
-
-    return read
 
 
 def _load(spec: str, images: Images) -> Loaded:

@@ -15,6 +15,7 @@ from keras import layers, ops
 from keras.initializers import RandomUniform, VarianceScaling
 
 from tfal.learners.classifier import Classifier, OnEpoch, readable
+from tfal.learners.replicas import WholeBatchModel, share_of_loss
 from tfal.pool import Pool
 
 WIDTH = 128  # units that see one stage
@@ -57,7 +58,8 @@ class LossPredictor(Classifier):
 
     def _new_trainer(self) -> keras.Model:
         wanted = {name: self._outputs.tensors[name] for name in ("logits", "predicted_loss")}
-        return _JointModel(self._network.inputs, wanted, ties=self._recipe.rank_ties, name="joint")
+        ties = self._recipe.rank_ties
+        return _JointModel(self._network.inputs, wanted, ties=ties, strategy=self._strategy, name="joint")
 
     def _callbacks(self, pool: Pool, on_epoch: OnEpoch | None) -> list[keras.callbacks.Callback]:
         cut = _Cut(self._network.get_layer(_SWITCH), self._recipe.n_epoch_loss)
@@ -87,7 +89,7 @@ def ranking_loss(scores: Any, targets: Any, ties: str = "mask") -> Any:
     return ops.sum(terms * counts) / ops.maximum(ops.sum(counts), 1.0)
 
 
-class _JointModel(keras.Model):
+class _JointModel(WholeBatchModel):
     """Network and module in one; a subclass of a functional model, so fit and its callbacks work as they are."""
 
     def __init__(self, *arguments: Any, ties: str = "mask", **named: Any) -> None:
@@ -99,7 +101,8 @@ class _JointModel(keras.Model):
     ) -> Any:
         """Mean cross-entropy + 1.0 * ranking loss, and what the builder's regularizers add."""
         losses = keras.losses.sparse_categorical_crossentropy(y, y_pred["logits"], from_logits=True)
-        return ops.mean(losses) + ranking_loss(y_pred["predicted_loss"], losses, self._ties) + sum(self.losses)
+        ranking = ranking_loss(y_pred["predicted_loss"], losses, self._ties)
+        return share_of_loss(ops.mean(losses) + ranking + sum(self.losses))
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Of the logits alone, under the same names as a classifier's."""

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfal.errors import InputError
+from tfal.learners.replicas import reading_function
 
 
 class NamedOutputs:
@@ -23,17 +24,24 @@ class NamedOutputs:
         model: a built Keras model.
         layers: names of outputs and of the layers that make them, for models where this cannot be found out:
             {"features": "fc1", "logits": "fc2"}.
+        strategy: the one that the model was built under, where it is on several devices: all of them read.
 
     Raises:
         InputError: the model ends in another way, or a layer of `layers` does not exist.
     """
 
-    def __init__(self, model: keras.Model, layers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        layers: Mapping[str, str] | None = None,
+        strategy: tf.distribute.Strategy | None = None,
+    ) -> None:
         tensors, self._dense, self.normalized = _taps(model, layers)
         self.names = tuple(tensors) + (("logits",) if self.normalized else ())
         self._tensors = tensors
         self._inputs = model.inputs
         self.model_name = model.name
+        self._strategy = tf.distribute.get_strategy() if strategy is None else strategy
         self._functions: dict[tuple[str, ...], Any] = {}
 
     @property
@@ -82,13 +90,12 @@ class NamedOutputs:
         model = keras.Model(self._inputs, {tap: self._tensors[tap] for tap in wanted.values()})
         signature = tf.TensorSpec([None, *self._inputs[0].shape[1:]], self._inputs[0].dtype)
 
-        @tf.function(input_signature=[signature])
         def read(batch: tf.Tensor) -> dict[str, tf.Tensor]:
             found = model(batch, training=False)
             read = {name: found[tap] if name == tap else self._logits(found[tap]) for name, tap in wanted.items()}
             return {name: tf.cast(value, tf.float32) for name, value in read.items()}
 
-        return read
+        return reading_function(self._strategy, read, signature)
 
     def _check_names(self, outputs: Sequence[str]) -> None:
         unknown = [name for name in outputs if name not in self.names]

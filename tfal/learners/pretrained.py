@@ -15,6 +15,7 @@ from tfal.data.images import Images
 from tfal.errors import InputError, TrainingError
 from tfal.learners.classifier import OnEpoch
 from tfal.learners.encoder_cache import EncoderFile, Snapshot
+from tfal.learners.replicas import networks_on, own_dropout
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams
@@ -37,6 +38,7 @@ class Pretrained:
 
     def __init__(self, images: Images, recipe: Recipe) -> None:
         self._images, self._recipe = images, recipe
+        self._strategy = tf.distribute.get_strategy()  # one device; a learner that can use more sets its own
         self._made_for: tuple[int, np.ndarray] | None = None
         self._loss = math.nan
         self._network: keras.Model | None = None
@@ -121,11 +123,13 @@ class Pretrained:
         folder = Path(self._recipe.results_dir) / "encoders"
         file = EncoderFile(folder, self.name, self._identity(ids, numbers[0]))
         keras.utils.set_random_seed(numbers[0])
-        network = self._new_network()
+        with networks_on(self._strategy):
+            network = self._new_network()
         with file.locked():
             found = file.load()
             if found:
                 file.assign(network.variables, found.weights)
+            own_dropout(self._strategy, network)
             finished = found if found and found.epoch >= self.n_epoch else None
             if finished is None:
                 self._prepare(network, found is None, pool, streams, on_epoch)

@@ -1,4 +1,4 @@
-"""The one place that decides how TensorFlow runs: determinism, memory, batches for reading.
+"""The one place that decides how TensorFlow runs: determinism, memory, devices, batches for reading.
 
 Determinism excludes XLA: Keras compiles nothing with it while operations are to be deterministic, and runs that repeat
 and can be resumed are worth more. On a CPU it made S-CNN training about ten times slower anyway.
@@ -6,9 +6,12 @@ and can be resumed are worth more. On a CPU it made S-CNN training about ten tim
 
 from __future__ import annotations
 
+import functools
+
 import tensorflow as tf
 
 _READ_PIXELS = 2**19  # pixels in a batch that is only read: 668 MNIST or 512 CIFAR images
+_READ_PIXELS_GPU = 2**22  # 83 images of 224 x 224; with 10 of them a GPU would mostly wait
 
 
 def prepare_tensorflow() -> None:
@@ -21,7 +24,25 @@ def prepare_tensorflow() -> None:
             return  # the caller has used the GPU already; its own choice stands
 
 
-def read_batch_size(shape: tuple[int, ...]) -> int:
-    """How many images of `shape` (H, W, C) are read or evaluated at once."""
+def distribution(devices: str) -> tf.distribute.Strategy:
+    """Where networks live: recipe.devices "one" is TensorFlow's default, "all" a copy on every GPU of this machine.
+
+    Without GPUs the logical CPU devices count, of which there is one unless the program has set up more. With a single
+    device "all" is "one". Networks that work together must be built under the same strategy, so there is one of a kind.
+    """
+    return _everywhere() if devices == "all" else tf.distribute.get_strategy()
+
+
+@functools.cache
+def _everywhere() -> tf.distribute.Strategy:
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    if len(devices) == 1:
+        return tf.distribute.get_strategy()
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def read_batch_size(shape: tuple[int, ...], n_devices: int = 1) -> int:
+    """How many images of `shape` (H, W, C) are read or evaluated at once, by all devices together."""
     pixels = shape[0] * shape[1] if len(shape) == 3 else 1
-    return max(16, min(1000, _READ_PIXELS // pixels))
+    budget = _READ_PIXELS_GPU if tf.config.list_physical_devices("GPU") else _READ_PIXELS
+    return n_devices * max(16, min(1000, budget // pixels))

@@ -14,7 +14,7 @@ from tfal.evaluate import Scores, class_coverage, knn_scores
 from tfal.learners import LEARNERS
 from tfal.learners.backend import Backend, choose_backend
 from tfal.learners.classifier import Builder, OnEpoch
-from tfal.learners.runtime import prepare_tensorflow, read_batch_size
+from tfal.learners.runtime import distribution, prepare_tensorflow, read_batch_size
 from tfal.low_budget.feature_store import FeatureStore
 from tfal.low_budget.index_files import read_about
 from tfal.low_budget.jobs import Job, evaluations, members_pool
@@ -54,7 +54,7 @@ class Bench:
         return members_pool(len(self.labels), self.members)
 
     def _features(self, on_epoch: OnEpoch | None) -> tuple[np.ndarray, np.ndarray]:
-        size = read_batch_size(self.images.shape)
+        size = read_batch_size(self.images.shape, distribution(self.recipe.devices).num_replicas_in_sync)
         found = []
         for part, images, ids in (
             ("train", self.images, self.members),
@@ -137,7 +137,7 @@ class Bench:
     def _finetune(self, ids: np.ndarray, seed: int) -> Scores:
         recipe = self.recipe
         if "finetune" not in self._trainers:
-            training = Training(recipe.n_epoch_linear, recipe.n_batch, recipe.augment)
+            training = Training(recipe.n_epoch_linear, recipe.n_batch, recipe.augment, devices=recipe.devices)
             self._trainers["finetune"] = finetuner(
                 self.encoder.network, self.images, self.n_classes, training, recipe.lr_finetune, recipe.lr_linear
             )
@@ -146,7 +146,7 @@ class Bench:
     def _scratch(self, ids: np.ndarray, seed: int) -> Scores:
         recipe = self.recipe
         if "scratch" not in self._trainers:
-            training = Training(recipe.n_epoch_linear, recipe.n_batch, recipe.augment)
+            training = Training(recipe.n_epoch_linear, recipe.n_batch, recipe.augment, devices=recipe.devices)
             self._trainers["scratch"] = scratch_trainer(
                 self.build, self.images, self.n_classes, training, recipe.lr_scratch
             )

@@ -25,7 +25,7 @@ from tfal.files import check_writable, write_text
 
 FORMAT = 1  # to be raised with every change after which a pass gives other rows
 DTYPES = ("float16", "float32")
-BLOCK = 4096  # rows, at least, between two notes of the progress
+BLOCK = 512  # rows, at least, between two notes of the progress
 _EPSILON = 1e-12  # smaller norms are divided by this
 _MEND = "Remove the folder to read the features anew, or give another one."
 

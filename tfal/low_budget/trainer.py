@@ -14,7 +14,8 @@ from tfal.data.images import PREFETCH, Images
 from tfal.errors import TrainingError
 from tfal.evaluate import Scores, checked_ids, checked_labels
 from tfal.learners.outputs import NamedOutputs
-from tfal.learners.runtime import read_batch_size
+from tfal.learners.replicas import WholeBatchModel, networks_on, own_dropout
+from tfal.learners.runtime import distribution, read_batch_size
 
 Prepare = Callable[[tf.Tensor], tf.Tensor]
 
@@ -23,13 +24,15 @@ class Training(NamedTuple):
     """What both trainings have in common.
 
     epochs: at least 1. batch: images of a step, at least 2. augment: a name of AUGMENTATIONS. prepare: applied to
-    every batch of float32 images behind the augmentation, and in the test, such as a normalisation.
+    every batch of float32 images behind the augmentation, and in the test, such as a normalisation. devices: "one" or
+    "all", see Recipe.
     """
 
     epochs: int = 100
     batch: int = 128
     augment: str = "none"
     prepare: Prepare = tf.identity
+    devices: str = "one"
 
 
 class GroupedAdam(keras.optimizers.Adam):
@@ -75,11 +78,15 @@ class Trainer:
         training: Training,
     ) -> None:
         self._build, self._rates, self._images, self._training = build, rates, images, training
-        self._network = build()
-        self._outputs = NamedOutputs(self._network)
+        self._strategy = distribution(training.devices)
+        with networks_on(self._strategy):
+            made = build()
+            chosen = optimizer(made)
+            chosen.build(made.trainable_variables)
+        self._network = WholeBatchModel(made.inputs, made.output, strategy=self._strategy)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        self._network.compile(optimizer=optimizer(self._network), loss=loss, jit_compile=False)
-        self._network.optimizer.build(self._network.trainable_variables)
+        self._network.compile(optimizer=chosen, loss=loss, jit_compile=False)
+        self._outputs = NamedOutputs(self._network, strategy=self._strategy)
         self._optimizer_start = [variable.numpy() for variable in self._network.optimizer.variables]
 
     def fit(self, ids: np.ndarray, labels: np.ndarray, seed: int) -> float:
@@ -104,8 +111,8 @@ class Trainer:
     def scores(self, images: Images, ids: np.ndarray, labels: np.ndarray) -> Scores:
         """Of the network as it was last trained, on test images `ids` (T,) with `labels` (T,) in 0..C-1."""
         labels = checked_labels("test_labels", labels, len(ids), self._network.output.shape[-1])
-        ranks = []
-        for batch, truth in images.labeled(ids, labels, read_batch_size(images.shape)):
+        ranks, size = [], read_batch_size(images.shape, self._strategy.num_replicas_in_sync)
+        for batch, truth in images.labeled(ids, labels, size):
             logits = self._outputs.read(self._training.prepare(batch), ["logits"])["logits"].numpy()
             order = np.argsort(-logits, axis=1, kind="stable")  # of equal logits the lower class is first
             ranks.append((order == truth.numpy()[:, None]).argmax(axis=1))
@@ -113,7 +120,7 @@ class Trainer:
 
     def _batches(self, ids: np.ndarray, labels: np.ndarray, seed: int) -> tuple[tf.data.Dataset, int]:
         """The batches of all epochs, and how many an epoch has."""
-        epochs, batch, augment, prepare = self._training
+        epochs, batch, augment, prepare, _ = self._training
         batches = self._images.training(ids, labels, batch, epochs, seed, augment)
         n_steps = math.ceil(len(ids) / batch)
         if len(ids) % batch == 1 and n_steps > 1:  # one image has no variance to normalise by
@@ -126,6 +133,7 @@ class Trainer:
         keras.utils.set_random_seed(seed)
         for variable, start in zip(self._network.variables, self._build().variables, strict=True):
             variable.assign(start)  # weights, moving statistics and dropout seeds
+        own_dropout(self._strategy, self._network)
         for variable, start in zip(self._network.optimizer.variables, self._optimizer_start, strict=True):
             variable.assign(start)
 

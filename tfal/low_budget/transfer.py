@@ -102,7 +102,8 @@ def finetuner(
             NamedOutputs can read. It is copied, never changed.
         images: the training images.
         n_classes: C, at least 2.
-        training: epochs, batch, augmentation; its `prepare` must be the preparation that the network was trained with.
+        training: epochs, batch, augmentation, devices; its `prepare` must be the preparation that the network was
+            trained with.
         lr_network, lr_head: learning rates at the start, positive.
 
     Raises InputError for options out of range, and a network without features.
@@ -142,7 +143,7 @@ def scratch_trainer(
         build: (input shape, number of classes) -> a network that NamedOutputs can read, without softmax.
         images: the training images.
         n_classes: C, at least 2.
-        training: epochs, batch, augmentation, preparation.
+        training: epochs, batch, augmentation, preparation, devices.
         learning_rate: at the start, positive.
 
     Raises InputError for options out of range, and a network whose logits cannot be read.

@@ -27,11 +27,13 @@ class ProbCover(Strategy):
     """Most candidates in balls of one radius, which is found in the first round and then stays.
 
     delta: the radius; None: the largest at which 95 percent of the balls are pure at k-means pseudo-labels.
+    n_anchor: candidates that count as covered or not, drawn at random where there are more.
     n_clusters: of the pseudo-labels; the paper has as many as classes. None: the classes that labels are known of, or,
         when these are fewer than two, as many as labels there will be.
     """
 
     delta: float | None = None
+    n_anchor: int = 50_000
     n_clusters: int | None = None
 
     learners = ("encoder",)
@@ -46,7 +48,8 @@ class ProbCover(Strategy):
             k = min(max(k, 2), len(features))
             n_balls = min(MOST_BALLS, len(features))
             delta = kernels.purity_radius(features, k, rng=rng, n_balls=n_balls) if k > 1 else 0.0
-        rows = kernels.probcover(features, n, delta=float(delta), labeled=labeled)
+        options: dict[str, Any] = {"labeled": labeled, "n_anchor": self.n_anchor, "rng": rng}
+        rows = kernels.probcover(features, n, delta=float(delta), **options)
         return Picks(view.candidates[rows], notes={"delta": np.asarray(delta, np.float64)})
 
     def observe(self, view: PoolView, picks: Picks, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
