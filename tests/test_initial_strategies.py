@@ -195,3 +195,14 @@ def test_a_published_split_is_a_ranking(tmp_path, n, share, places):
         assert order[start : start + len(ids)] == ids
     picks = query("ranking", make_view(n), int(share * n), ranking=str(tmp_path / "split.npy"))
     assert picks.ids.tolist() == order[: int(share * n)]
+
+
+def test_cluster_ranking_takes_any_order(tmp_path):
+    np.save(tmp_path / "order.npy", np.array([5, 4, 3]))
+    clusters = [0, 0, 1, 1, 1, 1]
+    options = {"rank_score": "ranking", "rank_clusters": "scan", "ranking": str(tmp_path / "order.npy")}
+    view = make_view(6, scan={"logits": one_hot(clusters)})
+    assert make_strategy("cluster_ranking", SimpleNamespace(**options)).learners == ("scan",)
+    assert sorted(query("cluster_ranking", view, 4, **options).ids.tolist()) == [0, 1, 4, 5]
+    with pytest.raises(InputError, match="--ranking"):
+        make_strategy("cluster_ranking", SimpleNamespace(**{**options, "ranking": None}))

@@ -184,7 +184,11 @@ class Recipe:
         0, "scan, self_label, kmeans_clusters, cluster_ranking: clusters; 0: as many as classes", least=0
     )
     ranking: str | None = _strategy(None, "ranking: an .npy file of ids, best first")
-    rank_score: str = _strategy("simclr_loss", "cluster_ranking: score", choices=("simclr_loss", "vae_loss"))
+    rank_score: str = _strategy(
+        "simclr_loss",
+        "cluster_ranking: score, or ranking: the order in the file of --ranking",
+        choices=("simclr_loss", "vae_loss", "ranking"),
+    )
     rank_clusters: str = _strategy("kmeans", "cluster_ranking: clusters", choices=("kmeans", "scan", "self_label"))
     n_pass: int = _strategy(25, "dbal, bald, batchbald: passes with dropout", protocol=True, least=2)
     n_member: int = _strategy(3, "variation_ratio, ensemble_entropy: networks", protocol=True, least=2)

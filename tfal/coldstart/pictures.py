@@ -84,6 +84,7 @@ def accuracy_curves(
     axes.set_xscale("log")
     axes.set_xticks(list(shown), [str(budget) for budget in shown])
     axes.minorticks_off()
+    axes.set_xlim(min(shown) / 1.2, 2 * max(shown))
     axes.set(xlabel="labeled images (log scale; criteria shifted to the right)", ylabel="test accuracy [%]")
     axes.set_title("chosen pools: mean ± std over trainings", fontsize=9)
     _finish(figure, path, title, legend=True)

@@ -96,26 +96,33 @@ class KMeansClusters(Strategy):
 
 @dataclass(frozen=True)
 class ClusterRanking(KMeansClusters):
-    """Candidates of highest loss, as many of each cluster.
+    """Candidates of highest score, as many of each cluster.
 
-    rank_score: "simclr_loss" or "vae_loss". rank_clusters: "kmeans", "scan" or "self_label". The other fields are those
-    of KMeansClusters, for "kmeans" alone.
+    rank_score: "simclr_loss", "vae_loss", or "ranking" for any other: the order of a file. rank_clusters: "kmeans",
+    "scan" or "self_label". ranking: that file, see Ranking; candidates that it does not name come last. The other
+    fields are those of KMeansClusters, for "kmeans" alone.
     """
 
     rank_score: str = "simclr_loss"
     rank_clusters: str = "kmeans"
+    ranking: str | None = None
 
     def __post_init__(self) -> None:
-        resolve_name("score", self.rank_score, LOSS_OF)
+        if resolve_name("score", self.rank_score, [*LOSS_OF, "ranking"]) == "ranking":
+            ranked_ids(self.ranking)
         resolve_name("clusters", self.rank_clusters, CLUSTERS_OF)
 
     @property
     def learners(self) -> tuple[str, ...]:  # type: ignore[override]
         """That of the score, and that of the clusters."""
-        return LOSS_OF[self.rank_score], CLUSTERS_OF[self.rank_clusters]
+        clusters = CLUSTERS_OF[self.rank_clusters]
+        return (clusters,) if self.rank_score == "ranking" else (LOSS_OF[self.rank_score], clusters)
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
-        scores = losses(view, self.rank_score)
+        if self.rank_score == "ranking":
+            scores = places(view, self.ranking)
+        else:
+            scores = losses(view, self.rank_score)
         if self.rank_clusters == "kmeans":
             clusters = kmeans_clusters(view, n, self, rng)
         else:
@@ -139,15 +146,10 @@ class Ranking(Strategy):
     learners = ()
 
     def __post_init__(self) -> None:
-        self._ids()
+        ranked_ids(self.ranking)
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
-        ids = self._ids()
-        if len(ids) and ids.max() >= view.size:
-            raise InputError(
-                f"{self.ranking} must hold ids from 0 to {view.size - 1}. Received: {ids.max()}. "
-                "Rank the training set that is used here."
-            )
+        ids = ranked_ids(self.ranking, view.size)
         found = ids[np.isin(ids, view.candidates)]
         if len(found) < n:
             raise InputError(
@@ -156,27 +158,42 @@ class Ranking(Strategy):
             )
         return Picks(found[:n])
 
-    def _ids(self) -> np.ndarray:
-        if self.ranking is None:
-            raise InputError("strategy 'ranking' needs an .npy file of ids, best first. Name it with --ranking.")
-        try:
-            ids = np.load(Path(self.ranking), allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(
-                f"{self.ranking} is missing or no .npy file of ids ({str(error).splitlines()[0]}). "
-                "Give the path of one with --ranking."
-            ) from None
-        if not isinstance(ids, np.ndarray) or ids.ndim != 1 or ids.dtype.kind not in "iu":
-            shape, dtype = getattr(ids, "shape", None), getattr(ids, "dtype", type(ids).__name__)
-            raise InputError(
-                f"{self.ranking} must hold integers of shape (m,). Received: {dtype} of shape {shape}. "
-                "Save ids with numpy.save, best first."
-            )
-        repeated = len(ids) - len(np.unique(ids))
-        if repeated or (len(ids) and ids.min() < 0):
-            problem = f"{repeated} repeated" if repeated else f"the negative id {ids.min()}"
-            raise InputError(f"{self.ranking} must hold distinct ids of at least 0. Received: {problem}. Rank anew.")
-        return ids.astype(np.int64)
+
+def ranked_ids(path: str | None, size: int | None = None) -> np.ndarray:
+    """The distinct ids in a file, below `size` where that is given. Raises InputError for anything else."""
+    if path is None:
+        raise InputError("this strategy needs an .npy file of ids, best first. Name it with --ranking.")
+    try:
+        ids = np.load(Path(path), allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(
+            f"{path} is missing or no .npy file of ids ({str(error).splitlines()[0]}). "
+            "Give the path of one with --ranking."
+        ) from None
+    if not isinstance(ids, np.ndarray) or ids.ndim != 1 or ids.dtype.kind not in "iu":
+        shape, dtype = getattr(ids, "shape", None), getattr(ids, "dtype", type(ids).__name__)
+        raise InputError(
+            f"{path} must hold integers of shape (m,). Received: {dtype} of shape {shape}. "
+            "Save ids with numpy.save, best first."
+        )
+    repeated = len(ids) - len(np.unique(ids))
+    if repeated or (len(ids) and ids.min() < 0):
+        problem = f"{repeated} repeated" if repeated else f"the negative id {ids.min()}"
+        raise InputError(f"{path} must hold distinct ids of at least 0. Received: {problem}. Rank anew.")
+    if size is not None and len(ids) and ids.max() >= size:
+        raise InputError(
+            f"{path} must hold ids from 0 to {size - 1}. Received: {ids.max()}. "
+            "Rank the training set that is used here."
+        )
+    return ids.astype(np.int64)
+
+
+def places(view: PoolView, path: str | None) -> np.ndarray:
+    """A score for every candidate, higher for an earlier place in a file; lowest for those that it does not name."""
+    ids = ranked_ids(path, view.size)
+    scores = np.full(view.size, -float(len(ids)))
+    scores[ids] = -np.arange(len(ids))
+    return scores[view.candidates]
 
 
 def losses(view: PoolView, name: str) -> np.ndarray:
