@@ -161,6 +161,13 @@ def test_a_damaged_index_file_is_named(study, digits):
         list(run(recipe, SCNN, data=digits))
 
 
+def test_what_a_strategy_keeps_reaches_the_next_budget(study, digits):
+    recipe = dataclasses.replace(study, strategy="probcover", evaluate="linear")
+    list(run(recipe, SCNN, data=digits))
+    first, second = (np.load(_folder(recipe, "probcover") / f"memory/round00{n}.npz")["delta"] for n in (1, 2))
+    assert first == second > 0
+
+
 def test_nothing_is_done_twice(study, digits, monkeypatch):
     list(run(study, SCNN, data=digits))
     monkeypatch.setattr(study_module, "_judged", None)
