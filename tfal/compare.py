@@ -65,7 +65,7 @@ def differences(curve: Curve, reference: Curve) -> dict[str, Difference]:
         return paired(one, other)
 
     area = paired(*(c.area(shared[0], shared[-1])[:n] for c in (curve, reference)))
-    return {f"{shared[0]:.0f} labels": at(shared[0]), f"{shared[-1]:.0f} labels": at(shared[-1]), "area": area}
+    return {f"{labels:.0f} labels": at(labels) for labels in (shared[0], shared[-1])} | {"area": area}
 
 
 def rows(reference: Path, others: Sequence[Path]) -> Iterable[tuple[str, str, dict[str, Difference]]]:
@@ -93,20 +93,17 @@ def table(reference: Path, others: Sequence[Path]) -> str:
     if not found:
         raise InputError(f"nothing to compare with {reference}. Name other folders with the same strategies.")
     to = f"the same strategy in {reference.name}" if others else "random"
-    kinds = ["first", "last", "area"]
+    alike = len({tuple(by_kind) for _, _, by_kind in found}) == 1  # the budgets, which then stand in the head alone
+    heads = list(found[0][2]) if alike else ["first", "last", "area"]
     lines = [
         f"Difference to {to} in test accuracy [percentage points], mean [95 % interval] over paired repetitions",
         "",
-        f"| run | strategy | pairs | {' | '.join(f'{kind}' for kind in kinds)} |",
-        f"| --- | --- | --- |{' --- |' * len(kinds)}",
+        f"| run | strategy | pairs | {' | '.join(heads)} |",
+        f"| --- | --- | --- |{' --- |' * len(heads)}",
     ]
     for folder, name, by_kind in found:
-        n = by_kind["area"].n
-        cells = [
-            f"{difference} ({kind})" if kind != "area" else str(difference) for kind, difference in by_kind.items()
-        ]
-        cells = cells if len(cells) == len(kinds) else [cells[0], cells[0], cells[-1]]
-        lines.append(f"| {folder} | {name} | {n} | {' | '.join(cells)} |")
+        cells = [str(value) if alike else f"{value} ({kind})" for kind, value in by_kind.items()]
+        lines.append(f"| {folder} | {name} | {by_kind['area'].n} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
