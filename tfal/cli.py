@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tfal.errors import InputError, TrainingError, resolve_name
-from tfal.recipe import Recipe, flag
+from tfal.options import flag
+from tfal.recipe import Recipe
 from tfal.strategies import STRATEGIES
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from tfal.data import Dataset, fingerprint, load_for
 from tfal.errors import TrainingError, resolve_name
 from tfal.files import check_writable
 from tfal.initial import initial_strategy, label_initial, with_clusters
+from tfal.options import flag
 from tfal.pool import LABELED, Pool
-from tfal.recipe import Recipe, flag
+from tfal.recipe import Recipe
 from tfal.runfolder import Row, RunFolder
 from tfal.strategies import STRATEGIES, Picks, Strategy, check_picks, make_strategy
 from tfal.streams import Streams

@@ -3,46 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from tfal.errors import InputError
+from tfal.options import check_value, flag, option
 
-
-def _option(
-    default: Any,
-    text: str,
-    group: str = "run",
-    *,
-    protocol: bool = False,
-    least: float | None = None,
-    below: float | None = None,
-    choices: tuple[str, ...] = (),
-    identity: bool = True,
-) -> Any:
-    """A field.
-
-    group: heading in --help. protocol: its default comes from the publication that a script reproduces. least, below:
-    its smallest value, and what it must be less than. choices: its values, when they are few. identity: a run folder
-    belongs to one value of it.
-    """
-    limits = {"least": least, "below": below, "choices": choices}
-    return field(
-        default=default,
-        metadata={"help": text, "group": group, "protocol": protocol, **limits} | {"identity": identity},
-    )
-
-
-_published = partial(_option, protocol=True)
+_published = partial(option, protocol=True)
 _pool = partial(_published, group="pool and budget")
 _training = partial(_published, group="training of the classifier")
-_open = partial(_option, group="open set")
+_open = partial(option, group="open set")
 _encoder = partial(_published, group="encoders: csi for mqnet, two for ccal")
 _low_budget = partial(_published, group="low budgets")
 _unsupervised = partial(_published, group="vae, scan and vaal: learners without labels")
-_strategy = partial(_option, group="options of single strategies")
-_table = partial(_option, None, group="tables")
+_strategy = partial(option, group="options of single strategies")
+_table = partial(option, None, group="tables")
 
 
 BALANCED = "class_balanced"  # initial labels as the split gives them
@@ -61,21 +37,21 @@ class Recipe:
         "what --dataDir holds",
     )
     network: str = _published("SCNN", "network")
-    strategy: str = _option("ldms", "query strategy, or a comma list that runs one after the other")
-    seed: int = _option(0, "seed of all random numbers; repetition r uses (seed, r)", least=0)
+    strategy: str = option("ldms", "query strategy, or a comma list that runs one after the other")
+    seed: int = option(0, "seed of all random numbers; repetition r uses (seed, r)", least=0)
     n_rep: int = _published(5, "repetitions, each with its own split", least=1, identity=False)
-    backend: str = _option("auto", "where the kernels compute: auto, numpy or cupy", identity=False)
-    devices: str = _option(
+    backend: str = option("auto", "where the kernels compute: auto, numpy or cupy", identity=False)
+    devices: str = option(
         "one",
         "where networks train and read: one GPU, or all of this machine, each with a part of every batch, which is "
         "all that batch normalization sees there",
         choices=("one", "all"),
     )
-    data_dir: str | None = _option(
+    data_dir: str | None = option(
         None, "folder with the data (else $TFAL_DATA_DIR, else tensorflow-datasets)", identity=False
     )
-    image_size: int = _option(224, "side of images that are read from files [pixels]", least=1)
-    corrupt: str = _option(
+    image_size: int = option(224, "side of images that are read from files [pixels]", least=1)
+    corrupt: str = option(
         "refuse", "image files that cannot be read: refuse, or find and skip them first", choices=("refuse", "skip")
     )
     results_dir: str = _published("results", "folder for the result files", identity=False)
@@ -216,8 +192,8 @@ class Recipe:
     )
 
     def __post_init__(self) -> None:
-        for option in dataclasses.fields(self):
-            _check_value(option, getattr(self, option.name))
+        for field in dataclasses.fields(self):
+            check_value(field, getattr(self, field.name))
         for name in (
             "learning_rate",
             "lr_encoder",
@@ -323,34 +299,3 @@ class Recipe:
     def identity(self) -> dict[str, Any]:
         """The options that the results depend on; a run folder belongs to one such set."""
         return {o.name: getattr(self, o.name) for o in dataclasses.fields(self) if o.metadata["identity"]}
-
-
-def flag(name: str) -> str:
-    """The command-line flag of a field: n_query -> --nQuery."""
-    first, *rest = name.split("_")
-    return "--" + first + "".join(word.capitalize() for word in rest)
-
-
-def _check_value(option: dataclasses.Field[Any], value: Any) -> None:
-    expected, limits = str(option.type), option.metadata
-    if not _is_a(value, expected):
-        raise InputError(f"{flag(option.name)} must be of type {expected}. Received: {value!r}.")
-    if value is None:
-        return
-    if limits["choices"] and value not in limits["choices"]:
-        raise InputError(f"{flag(option.name)} must be one of {', '.join(limits['choices'])}. Received: {value!r}.")
-    if limits["least"] is not None and not value >= limits["least"]:
-        raise InputError(f"{flag(option.name)} must be at least {limits['least']}. Received: {value}.")
-    if limits["below"] is not None and not value < limits["below"]:
-        raise InputError(f"{flag(option.name)} must be less than {limits['below']}. Received: {value}.")
-
-
-def _is_a(value: Any, expected: str) -> bool:
-    if value is None:
-        return "None" in expected
-    kind = expected.partition(" ")[0]
-    if kind == "int":
-        return isinstance(value, int) and not isinstance(value, bool)
-    if kind == "float":
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    return isinstance(value, str)

@@ -24,8 +24,9 @@ from filelock import FileLock, Timeout
 
 from tfal.errors import InputError
 from tfal.files import write_atomically, write_text
+from tfal.options import flag
 from tfal.pool import Pool
-from tfal.recipe import Recipe, flag
+from tfal.recipe import Recipe
 
 Row = dict[str, float]
 _DEFAULTS = {option.name: option.default for option in dataclasses.fields(Recipe) if option.metadata["identity"]}

@@ -24,7 +24,6 @@ from tfal.data.listing import SIZE, Listing
 from tfal.data.prepared import download
 from tfal.data.super_classes import CIFAR20, cifar20_table
 from tfal.errors import InputError, resolve_name, unknown_name
-from tfal.recipe import Recipe
 
 ENVIRONMENT = "TFAL_DATA_DIR"
 
@@ -141,36 +140,6 @@ def from_arrays(
     0..C-1.
     """
     return _checked(name, Found("the given arrays", x_train, y_train, x_test, y_test, class_names))
-
-
-def load_for(recipe: Recipe) -> Dataset:
-    """The data of a recipe: its csv file, or its data set, with the images of `ood_dataset` where it names one."""
-    if recipe.csv or recipe.label or recipe.csv_test:
-        from tfal.data.tabular import load_table
-
-        return load_table(recipe)
-    data = load(recipe.dataset, recipe.data_dir, recipe.image_size)
-    if recipe.ood_dataset:
-        data = with_unknown(data, load(recipe.ood_dataset, recipe.data_dir, recipe.image_size))
-    return skip_corrupt(data) if recipe.corrupt == "skip" else data
-
-
-def skip_corrupt(data: Dataset, *, show_progress: bool = True) -> Dataset:
-    """`data` without the test files that cannot be decoded, and with the training files among them in `corrupt`.
-
-    Decodes every file once; arrays are handed back as they are.
-    """
-    if not (isinstance(data.x_train, Listing) and isinstance(data.x_test, Listing)):
-        return data
-    from tfal.data.image_files import find_corrupt
-
-    found = find_corrupt(data.x_test, show_progress=show_progress)
-    return dataclasses.replace(
-        data,
-        corrupt=find_corrupt(data.x_train, show_progress=show_progress),
-        x_test=data.x_test.without(found),
-        y_test=np.delete(data.y_test, found),
-    )
 
 
 def with_unknown(data: Dataset, other: Dataset) -> Dataset:

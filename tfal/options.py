@@ -1,0 +1,64 @@
+"""Options: fields of a dataclass that know their limits, and what they are called on a command line."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from tfal.errors import InputError
+
+
+def option(
+    default: Any,
+    text: str,
+    group: str = "run",
+    *,
+    protocol: bool = False,
+    least: float | None = None,
+    below: float | None = None,
+    choices: tuple[str, ...] = (),
+    identity: bool = True,
+) -> Any:
+    """A field.
+
+    group: heading in --help. protocol: its default comes from the publication that a script reproduces. least, below:
+    its smallest value, and what it must be less than. choices: its values, when they are few. identity: a run folder
+    belongs to one value of it.
+    """
+    limits = {"least": least, "below": below, "choices": choices}
+    return dataclasses.field(
+        default=default,
+        metadata={"help": text, "group": group, "protocol": protocol, **limits} | {"identity": identity},
+    )
+
+
+def flag(name: str) -> str:
+    """The command-line flag of a field: n_query -> --nQuery."""
+    first, *rest = name.split("_")
+    return "--" + first + "".join(word.capitalize() for word in rest)
+
+
+def check_value(option: dataclasses.Field[Any], value: Any) -> None:
+    """Raises InputError for a value of another type, or beyond the limits of the option."""
+    expected, limits = str(option.type), option.metadata
+    if not _is_a(value, expected):
+        raise InputError(f"{flag(option.name)} must be of type {expected}. Received: {value!r}.")
+    if value is None:
+        return
+    if limits["choices"] and value not in limits["choices"]:
+        raise InputError(f"{flag(option.name)} must be one of {', '.join(limits['choices'])}. Received: {value!r}.")
+    if limits["least"] is not None and not value >= limits["least"]:
+        raise InputError(f"{flag(option.name)} must be at least {limits['least']}. Received: {value}.")
+    if limits["below"] is not None and not value < limits["below"]:
+        raise InputError(f"{flag(option.name)} must be less than {limits['below']}. Received: {value}.")
+
+
+def _is_a(value: Any, expected: str) -> bool:
+    if value is None:
+        return "None" in expected
+    kind = expected.partition(" ")[0]
+    if kind == "int":
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind == "float":
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, str)
