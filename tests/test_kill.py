@@ -51,9 +51,9 @@ elif event == "epoch":
     end = classifier._EpochEnd.on_epoch_end
     classifier._EpochEnd.on_epoch_end = lambda self, epoch, logs=None: (end(self, epoch, logs), die())
 elif event == "pretraining":
-    from tfal.learners import encoder
-    save = encoder.EncoderFile.save
-    encoder.EncoderFile.save = lambda self, snapshot: (save(self, snapshot), die())
+    from tfal.learners import pretrained
+    save = pretrained.EncoderFile.save
+    pretrained.EncoderFile.save = lambda self, snapshot: (save(self, snapshot), die())
 elif event == "observe":
     from tfal.strategies import mqnet
     train = mqnet.train
