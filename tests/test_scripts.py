@@ -49,6 +49,25 @@ def test_scripts_on_keras_arrays(made, script, folder):
     assert "finished already" in again.stdout
 
 
+def test_initial_pools_from_the_command_line(made):
+    flags = [*TINY, "--network", "SCNN", "--resultsDir", str(made / "results")]
+    done = _script("run_digits.py", "--preset", "initpools", *flags, "--initial", "vae_loss", "--nEpochVae", "1")
+    assert done.returncode == 0, done.stderr
+    folder = made / "results" / "digits-from-vae_loss_SCNN"
+    assert {"random", "margin", "ldms", "bald"} <= {path.name for path in folder.iterdir()}
+    flags += ["--strategy", "random", "--initial", "random"]
+    arrays = dict(np.load(made / "mnist.npz"))
+    arrays = {
+        f"{part}_{kind}": arrays[f"{letter}_{part}"][:, None] if kind == "labels" else arrays[f"{letter}_{part}"]
+        for part in ("train", "test")
+        for kind, letter in (("images", "x"), ("labels", "y"))
+    }
+    np.savez(made / "pathmnist.npz", **arrays)
+    done = _script("run_medmnist.py", "--dataDir", str(made), *flags)
+    assert done.returncode == 0, done.stderr
+    assert (made / "results" / "pathmnist-from-random_SCNN" / "curves.png").exists()
+
+
 @pytest.mark.parametrize("label", ["kind", "-1"])
 def test_run_tabular(tmp_path, label):
     rng = np.random.default_rng(0)
