@@ -1,0 +1,23 @@
+"""The Bayesian family and VAAL through the loop with their real learners, on digits."""
+
+import dataclasses
+
+import pytest
+
+from models import BUILDERS
+from tfal.learners import vaal_networks
+from tfal.loop import run
+
+STRATEGIES = ["dbal", "bald", "batchbald", "bait", "consistency", "variation_ratio", "ensemble_entropy", "vaal"]
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_run_repeats_and_labels_what_it_should(small, digits, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(vaal_networks, "CHANNELS", (4, 8, 8, 16))
+    network = "MLP" if name in ("bait", "variation_ratio", "ensemble_entropy", "vaal") else "SCNN"
+    options = {"n_step": 1, "n_epoch": 1, "n_query": 5, "n_pool": 60, "n_pass": 5, "n_view": 3, "n_epoch_vaal": 1}
+    recipe = dataclasses.replace(small, network=network, strategy=name, **options)
+    rounds = list(run(recipe, BUILDERS[network], data=digits))
+    assert [r.row["labels"] for r in rounds] == [20, 25]
+    again = list(run(dataclasses.replace(recipe, results_dir=str(tmp_path / "again")), BUILDERS[network], data=digits))
+    assert [r.picks.ids.tolist() for r in again[:1]] == [r.picks.ids.tolist() for r in rounds[:1]]
