@@ -19,6 +19,7 @@ from tfal.coldstart.study import RANDOM, Plan, Study, Work, read_table
 from tfal.data.dataset import from_arrays
 from tfal.data.images import Images
 from tfal.errors import InputError
+from tfal.learners import vaal_networks
 from tfal.learners.runtime import prepare_tensorflow
 from tfal.streams import Streams
 
@@ -124,17 +125,22 @@ def test_unreadable_images_are_in_no_pool(study, data):
     assert [np.isfinite(row["pearson_r"]) for row in found] == [True] * 4
 
 
-def test_an_oracle_learns_the_test_split(study, data):
-    recipe = dataclasses.replace(study.recipe, network="SCNN", n_epoch=3, n_step_epoch=10, n_pass=3, n_view=2)
-    names = "entropy,bald,consistency,cosine_sum,gt_forgetfulness"
+def test_an_oracle_learns_the_test_split(study, data, monkeypatch):
+    monkeypatch.setattr(vaal_networks, "CHANNELS", (4, 8, 8, 16))
+    recipe = dataclasses.replace(
+        study.recipe, network="SCNN", n_epoch=3, n_step_epoch=10, n_pass=3, n_view=2, n_epoch_vaal=1
+    )
+    names = "entropy,bald,consistency,cosine_sum,gt_forgetfulness,vaal"
     asked = dataclasses.replace(study, recipe=recipe, criteria=names, budgets="12", n_random=1, oracle=True)
     plan = _run(asked, data)
-    assert [row["oracle"] for row in plan.rows()] == [0, 1, 1, 1, 1, 1]
+    assert [row["oracle"] for row in plan.rows()] == [0, 1, 1, 1, 1, 1, 1]
     arrays = np.load(plan.folder / "oracle.npz")
     assert arrays["logits"].shape == (300, 10)
     assert arrays["test_logits"].shape == (150, 10)
     assert np.mean(arrays["test_logits"].argmax(axis=1) == data.y_test) > 0.3
     assert set(np.unique(arrays["correctness"])) <= {0, 1, 2, 3}
+    assert arrays["vaal"].shape == (300,)
+    assert 0 <= arrays["vaal"].min() < arrays["vaal"].max() <= 1
     assert not (plan.folder / "self_supervised").exists()
     assert json.loads(plan.ranking_file("bald").with_suffix(".json").read_text())["oracle"]
     p = np.exp(arrays["logits"]) / np.exp(arrays["logits"]).sum(axis=1, keepdims=True)
@@ -221,7 +227,7 @@ def test_the_command_draws_and_reports(study, tmp_path, capsys):
     [
         ("--criteria hrad", "Did you mean 'hard'"),
         ("--criteria entropy", "--oracle"),
-        ("--criteria vaal --oracle", "cosine_sum"),
+        ("--criteria vaal", "--oracle"),
         ("--budgets 1", "--budgets"),
         ("--budgets 9999", "--budgets"),
         ("--nRandom 0", "n_random"),

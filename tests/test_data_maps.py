@@ -154,7 +154,8 @@ def test_every_criterion_ranks_all_rows(name):
     rng = np.random.default_rng(7)
     read = _self_supervised(n)
     if CRITERIA[name].oracle:
-        read = _oracle(rng.normal(size=(n, 3)).astype("f4"), bald=rng.random(n), consistency=rng.random(n))
+        logits = rng.normal(size=(n, 3)).astype("f4")
+        read = _oracle(logits, bald=rng.random(n), consistency=rng.random(n), vaal=rng.random(n))
     first, again = (CRITERIA[name].rank(read, np.random.default_rng(0)) for _ in range(2))
     assert np.array_equal(np.sort(first.rows), np.arange(n))
     assert first.rows.dtype == np.int64
@@ -194,7 +195,7 @@ def test_criteria_that_know_labels_need_a_word():
     assert resolve("Gt-Hard, easy", True) == ("gt_hard", "easy")
     for names, message in (
         ("entropy", "--oracle"),
-        ("vaal", "cosine_sum"),
+        ("vaal", "--oracle"),
         ("easy,easy", "once"),
         ("hrad", "Did you mean 'hard'"),
     ):

@@ -53,7 +53,7 @@ class Bench:
     @cached_property
     def oracle(self) -> Oracle:
         """Trains on the test split and reads all images, or takes what was read from its file."""
-        path, wanted = self.plan.folder / "oracle.npz", [name for name in self.plan.criteria if name in oracle.PASSES]
+        path, wanted = self.plan.folder / "oracle.npz", [name for name in self.plan.criteria if name in oracle.OPTIONAL]
         if path.exists():
             found = _load_oracle(path)
             if all(getattr(found, name) is not None for name in wanted):

@@ -4,7 +4,8 @@ Source: Chen et al., Making Your First Choice, 2022 (arXiv 2210.02442), its publ
 On Initial Pools for Deep Active Learning, 2021, that it grew from. Differences:
 - What needs a classifier is called an oracle: its network has seen the labels of the test split, which nobody has who
   starts from nothing. The published rankings named after query strategies are all of that kind.
-- "cosine_sum" is what that code calls VAAL. It has nothing of Variational Adversarial Active Learning.
+- "cosine_sum" is what that code calls VAAL; "vaal" is Variational Adversarial Active Learning, with the test split as
+  its labeled pool.
 - bald and consistency are refused where passes do not differ; there they rank numerical noise.
 - coreset orders all images, "coreset_logits" too; there the list is as long as the test split.
 """
@@ -22,10 +23,6 @@ from tfal.kernels import check, entropy, k_center_greedy, kmeans, margin, typicl
 from tfal.kernels.xp import to_numpy
 
 LEAST_VARIANCE = 1e-6  # mean of a score from several passes, below which they are the same pass
-VAAL = (
-    "criterion 'vaal': the published benchmark's score of that name is a sum of cosine distances, which is called "
-    "cosine_sum here. Ask for that."
-)
 
 
 class SelfSupervised(NamedTuple):
@@ -43,8 +40,8 @@ class SelfSupervised(NamedTuple):
 class Oracle(NamedTuple):
     """What a classifier trained on the test split says of n images.
 
-    logits (n, C) and test_logits (m, C): of the whole test split. map: supervised. bald, consistency (n,): None where
-    they were not asked for.
+    logits (n, C) and test_logits (m, C): of the whole test split. map: supervised. bald, consistency, vaal (n,): None
+    where they were not asked for; vaal is how unlike the test images an image is, no label counts in it.
     """
 
     logits: np.ndarray
@@ -52,6 +49,7 @@ class Oracle(NamedTuple):
     map: SupervisedMap
     bald: np.ndarray | None = None
     consistency: np.ndarray | None = None
+    vaal: np.ndarray | None = None
 
 
 class Ranking(NamedTuple):
@@ -107,10 +105,7 @@ def resolve(names: str | None, oracle: bool) -> tuple[str, ...]:
     allowed = [name for name, criterion in CRITERIA.items() if oracle or not criterion.oracle]
     if names is None:
         return tuple(allowed)
-    given = [name.strip() for name in names.split(",")]
-    if "vaal" in (name.lower() for name in given):
-        raise InputError(VAAL)
-    found = tuple(resolve_name("criterion", name, CRITERIA) for name in given)
+    found = tuple(resolve_name("criterion", name.strip(), CRITERIA) for name in names.split(","))
     if len(set(found)) < len(found):
         raise InputError(f"--criteria must name each criterion once. Received: {names!r}.")
     hidden = [name for name in found if name not in allowed]
@@ -169,13 +164,18 @@ def _typiclust(read: SelfSupervised, rng: np.random.Generator) -> Ranking:
 
 def _spread_out(name: str, scores: np.ndarray | None) -> np.ndarray:
     """Scores that come from passes which differ. Raises InputError where they are numerical noise."""
-    if scores is None:
-        raise ValueError(f"{name} was not read")
+    scores = _asked(name, scores)
     if not float(np.mean(scores)) > LEAST_VARIANCE:
         raise InputError(
             f"criterion {name!r}: the passes of an image hardly differ, mean score {float(np.mean(scores)):.1e}. "
             "Expected: a network with dropout for bald, an augmentation for consistency. Leave it out of --criteria."
         )
+    return scores
+
+
+def _asked(name: str, scores: np.ndarray | None) -> np.ndarray:
+    if scores is None:
+        raise ValueError(f"{name} was not read")
     return scores
 
 
@@ -190,6 +190,7 @@ CRITERIA: dict[str, Criterion] = {
     "margin": Criterion(_by_scores(lambda read: -margin(read.logits)), oracle=True),
     "bald": Criterion(_by_scores(lambda read: _spread_out("bald", read.bald)), oracle=True),
     "consistency": Criterion(_by_scores(lambda read: _spread_out("consistency", read.consistency)), oracle=True),
+    "vaal": Criterion(_by_scores(lambda read: _asked("vaal", read.vaal)), oracle=True),
     "cosine_sum": Criterion(_by_scores(lambda read: cosine_sum(read.logits, read.test_logits)), oracle=True),
     "coreset_logits": Criterion(_coreset_logits, oracle=True, pairs=True),
     "gt_easy": Criterion(_by_scores(lambda read: read.map.confidence), oracle=True),

@@ -16,16 +16,20 @@ from tfal import kernels
 from tfal.coldstart.criteria import Oracle
 from tfal.coldstart.data_maps import SupervisedDynamics, SupervisedMap
 from tfal.data import Dataset
+from tfal.data.dataset import joined_images
+from tfal.data.image_files import open_images
 from tfal.data.images import Images
 from tfal.kernels.uncertainty import log_softmax
 from tfal.learners.classifier import Builder, Classifier, OnEpoch
 from tfal.learners.runtime import read_batch_size
+from tfal.learners.vaal import Vaal
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams
 
 NAME = "oracle"  # in progress callbacks
-PASSES = {"bald": "mc_logits", "consistency": "view_logits"}  # criterion: what it reads
+PASSES = {"bald": "mc_logits", "consistency": "view_logits"}  # criterion: what it reads of the classifier
+OPTIONAL = (*PASSES, "vaal")  # criteria that are read only when they are asked for
 
 
 def read_oracle(
@@ -37,7 +41,7 @@ def read_oracle(
     wanted: Sequence[str],
     on_epoch: OnEpoch | None = None,
 ) -> Oracle:
-    """Trains on all test images and reads all readable training images; wanted: of "bald" and "consistency".
+    """Trains on all test images and reads all readable training images; wanted: of OPTIONAL.
 
     Seeds Keras, NumPy's global generator and Python's `random`, as every training does. Raises TrainingError when the
     loss became NaN or infinite.
@@ -52,15 +56,33 @@ def read_oracle(
             on_epoch(NAME, epoch, n_epoch)
 
     classifier.fit(_all_labeled(data.y_test), Streams(recipe.seed), end)
-    scores = {name: _scores(classifier, images, ids, name, max(1, size // 8)) for name in wanted}
+    scores = {name: _scores(classifier, images, ids, name, max(1, size // 8)) for name in wanted if name in PASSES}
+    if "vaal" in wanted:
+        scores["vaal"] = vaal_scores(build, data, recipe, on_epoch)
     test_ids = np.arange(len(data.y_test))
     return Oracle(
         read_logits(classifier, images, ids, size),
         read_logits(classifier, test_images, test_ids, size),
         dynamics.map(),
-        scores.get("bald"),
-        scores.get("consistency"),
+        *(scores.get(name) for name in OPTIONAL),
     )
+
+
+def vaal_scores(build: Builder, data: Dataset, recipe: Recipe, on_epoch: OnEpoch | None = None) -> np.ndarray:
+    """float64 (n,) of the readable training images: 1 - the probability that VAAL takes them for labeled ones.
+
+    Its labeled pool are the test images, its unlabeled one the training images.
+    """
+    n, m, size = len(data.y_train), len(data.y_test), read_batch_size(data.input_shape)
+    pool = Pool.unlabeled_pool(n + m)
+    pool.exclude(data.corrupt)
+    pool.label_samples(np.arange(n, n + m), data.y_test, 0)
+    images = open_images(joined_images(data), data.corrupt)
+    vaal = Vaal(build, images, data.n_classes, recipe)
+    vaal.fit(pool, Streams(recipe.seed), on_epoch)
+    batches = images.batches(data.readable, size)
+    taken_for_labeled = [vaal.read(batch, ["labeled_probability"])["labeled_probability"] for batch in batches]
+    return 1 - np.concatenate([np.asarray(part, np.float64) for part in taken_for_labeled])
 
 
 def read_logits(classifier: Classifier, images: Images, ids: np.ndarray, batch_size: int) -> np.ndarray:
@@ -76,14 +98,14 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 def as_arrays(found: Oracle) -> dict[str, np.ndarray]:
     """To be saved: what `from_arrays` makes the same Oracle from."""
-    scores = {name: getattr(found, name) for name in PASSES if getattr(found, name) is not None}
+    scores = {name: getattr(found, name) for name in OPTIONAL if getattr(found, name) is not None}
     return {"logits": found.logits, "test_logits": found.test_logits} | found.map._asdict() | scores
 
 
 def from_arrays(arrays: dict[str, np.ndarray]) -> Oracle:
     """An Oracle of saved arrays. Raises KeyError where one is missing."""
     data_map = SupervisedMap(*(arrays[name] for name in SupervisedMap._fields))
-    return Oracle(arrays["logits"], arrays["test_logits"], data_map, *(arrays.get(name) for name in PASSES))
+    return Oracle(arrays["logits"], arrays["test_logits"], data_map, *(arrays.get(name) for name in OPTIONAL))
 
 
 def _scores(classifier: Classifier, images: Images, ids: np.ndarray, name: str, batch_size: int) -> np.ndarray:

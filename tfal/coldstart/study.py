@@ -38,6 +38,7 @@ OPTIONS = (
     *("n_batch", "n_epoch", "n_step_epoch", "steps", "optimizer", "learning_rate", "momentum", "weight_decay"),
     *("nesterov", "schedule", "augment", "normalize", "n_pass", "n_view"),
     *("n_epoch_simclr", "n_batch_encoder", "n_warmup", "lr_encoder"),
+    *("n_epoch_vaal", "n_batch_vaal", "lr_vaal", "vaal_latent", "vaal_kl"),
 )
 DEFAULT = Recipe(n_valid=0, n_step_epoch=10, steps="at_least")
 _IDENTITY = [o.name for o in dataclasses.fields(Recipe) if o.name in OPTIONS and o.metadata["identity"]]

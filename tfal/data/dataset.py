@@ -182,6 +182,13 @@ def _joined(data: Dataset, other: Dataset, y_train: np.ndarray) -> np.ndarray | 
     return np.concatenate([first, second])
 
 
+def joined_images(data: Dataset) -> np.ndarray | Listing:
+    """The training images of a data set, and behind them its test images."""
+    if isinstance(data.x_train, Listing) and isinstance(data.x_test, Listing):
+        return data.x_train.joined(data.x_test, np.append(data.y_train, data.y_test))
+    return np.concatenate([data.x_train, data.x_test])
+
+
 def fingerprint(dataset: Dataset) -> str:
     """16 hexadecimal digits that follow from names, shapes, all labels, and some 256 images of each part.
 
