@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tfal.errors import InputError, TrainingError, resolve_name
 from tfal.options import flag
+from tfal.progress import Progress
 from tfal.recipe import Recipe
 from tfal.strategies import STRATEGIES
 
@@ -219,38 +220,21 @@ def _run(recipe: Recipe, build: Builder, data: Any, jobs: Sequence[Job]) -> None
             progress.round(done)
 
 
-class _Progress:
+class _Progress(Progress):
     """A bar over all that is trained round by round, and one below it while an encoder is pretrained or read."""
 
     def __init__(self, epochs: int, description: str, classifiers: Collection[str], unit: str = "epoch") -> None:
-        from tqdm import tqdm
-
+        super().__init__(epochs, unit, description)
         self._classifiers = classifiers
-        self._tqdm = tqdm
-        self._bar = tqdm(total=epochs, unit=unit, smoothing=0.05, desc=description)
-        self._pretraining: Any = None
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for bar in (self._pretraining, self._bar):
-            if bar is not None:
-                bar.close()
 
     def epoch(self, learner: str, epoch: int, epochs: int) -> None:
         """One epoch of a learner is over; the first call for an encoder tells how far it was."""
         if learner in self._classifiers:
             self._bar.update()
-            return
-        if self._pretraining is None:
-            described = "reading features" if learner == "features" else f"pretraining the encoder {learner}"
-            unit = "image" if learner == "features" else "epoch"
-            self._pretraining = self._tqdm(total=epochs, unit=unit, initial=epoch, desc=described, leave=False)
-        self._pretraining.update(epoch - self._pretraining.n)
-        if epoch == epochs:
-            self._pretraining.close()
-            self._pretraining = None
+        elif learner == "features":
+            self.below("reading features", "image", epoch, epochs)
+        else:
+            self.below(f"pretraining the encoder {learner}", "epoch", epoch, epochs)
 
     def say(self, strategy: str, rep: int, row: Mapping[str, float]) -> str:
         """Shows the newest result; returns what it belongs to."""

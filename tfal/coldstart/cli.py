@@ -7,7 +7,7 @@ import dataclasses
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from tfal.coldstart.criteria import CRITERIA
 from tfal.coldstart.data_maps import TEMPERATURES
 from tfal.coldstart.study import DEFAULT, OPTIONS, RANDOM, Plan, Row, Study, read_table
 from tfal.errors import InputError, TrainingError, resolve_name
+from tfal.progress import Progress
 from tfal.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -135,31 +136,15 @@ def _cell(rows: Sequence[Row]) -> str:
     return f"{accuracy.mean():6.2f} ±{spread} ({coverage:3.0f})"
 
 
-class _Progress:
+class _Progress(Progress):
     """A bar over the pools, and one below it while the encoder or the oracle is trained."""
 
     def __init__(self, n_pools: int) -> None:
-        from tqdm import tqdm
-
-        self._tqdm, self._bar = tqdm, tqdm(total=n_pools, unit="pool", desc="pools")
-        self._training: Any = None
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for bar in (self._training, self._bar):
-            if bar is not None:
-                bar.close()
+        super().__init__(n_pools, "pool", "pools")
 
     def epoch(self, learner: str, epoch: int, epochs: int) -> None:
         """An epoch of the encoder or of the oracle is over."""
-        if self._training is None:
-            self._training = self._tqdm(total=epochs, unit="epoch", desc=f"training {learner}", leave=False)
-        self._training.update(epoch - self._training.n)
-        if epoch == epochs:
-            self._training.close()
-            self._training = None
+        self.below(f"training {learner}", "epoch", epoch, epochs)
 
     def pool(self, row: Row) -> None:
         """One pool is trained."""

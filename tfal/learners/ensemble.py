@@ -60,8 +60,9 @@ class Ensemble:
                 self._classifier.start_from(starts[member])
 
             def report(name: str, epoch: int, of: int, before: int = member * epochs) -> None:
-                if on_epoch:
-                    on_epoch(self.name, before + epoch, n * epochs)
+                done = before + epoch
+                if on_epoch and done % n == 0:  # an epoch of the ensemble is as much as one of each member
+                    on_epoch(self.name, done // n, epochs)
 
             found.append(self._classifier.fit(pool, _of_member(streams, member), report))
             self._members.append(self._kept(self._classifier.weights(), member))
