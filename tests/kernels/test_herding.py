@@ -47,7 +47,6 @@ def blocks(request, monkeypatch):
     if request.param != "as they are":
         monkeypatch.setattr(herding, "_BLOCK", {"numpy": (7, 11)})
         monkeypatch.setattr(pairs, "_BLOCK", {"numpy": (5, 13)})
-        monkeypatch.setattr(herding, "_LEAST_LOOK", 2)
         monkeypatch.setattr(herding, "_MOST_PAIRS", 0 if request.param == "no pairs kept" else 400)
 
 
@@ -88,7 +87,7 @@ def test_what_picks_add_falls():
     assert np.all(np.diff(added) <= 1e-6)
 
 
-def test_few_rows_are_looked_at(monkeypatch):
+def test_corrections_cost_few_passes(monkeypatch):
     features = np.random.default_rng(0).normal(size=(3000, 8))
     work, sums = [], herding._Cover._sums
 
@@ -99,7 +98,7 @@ def test_few_rows_are_looked_at(monkeypatch):
     monkeypatch.setattr(herding._Cover, "_sums", counted)
     monkeypatch.setattr(herding, "_MOST_PAIRS", 0)
     max_herding(features, 200)
-    assert sum(work) < 8 * 3000**2  # the plain algorithm: 200 times
+    assert sum(work) < 10 * 3000**2  # the plain algorithm: 200 times
 
 
 def test_anchors():

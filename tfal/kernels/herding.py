@@ -4,7 +4,7 @@ Sources: Bae et al., "Generalized Coverage for More Robust Low-Budget Active Lea
 "Uncertainty Herding: One Active Learning Method for All Label Budgets", ICLR 2025. Differences from public code:
 - No m x m kernel is held, and no random subset of candidates is needed. Columns are computed on demand; what still
   counts of them is kept once it fits into 1 GB.
-- What a pick adds is compared exactly only where bounds say that it may be the largest: see `_Cover`.
+- After a pick, only what it changed is computed anew: see `_Cover`.
 - What covers a row by no more than 1e-6 adds nothing, and sums within 1e-6 of the largest (relative) are ties, which
   go to the lowest row: both are float32 rounding.
 """
@@ -29,7 +29,6 @@ _BLOCK = {"numpy": (128, 1024), "cupy": (4096, 16384)}  # anchors and rows of a 
 _MOST_CONTENDERS = 1024
 _MOST_PAIRS = 1 << 27  # that are listed: 1 GB
 _SAMPLE = 128  # anchors that tell how many pairs there are
-_LEAST_LOOK = 16  # candidates that are looked at first for a pick; then twice as many, and so on
 
 
 def max_herding(
@@ -51,7 +50,7 @@ def max_herding(
     Args:
         features: shape (m, d), float16/32/64, NumPy (memory-mapped too) or CuPy, read as float32 in tiles. Memory
             beyond them is some numbers a row, copies of anchors, and at most about 1 GB (on the host) of kernel values.
-            Time is that of some passes over the distances of all rows to all anchors.
+            Time is about that of log(n) times the distances of all rows to all anchors, often less.
         n: how many rows, from 1 to as many as are not labeled.
         labeled: distinct integer rows, (l,), that are labeled already, or None.
         sigma: width of the kernel, from 1e-15.
@@ -107,14 +106,11 @@ def _max_herding(
 class _Cover:
     """How far the anchors are covered, and what each row would add to that.
 
-    A pick covers some anchors better, ever fewer as picks get many, and only through these do the gains of other rows
-    fall. `base` are the gains when anchors were covered to `base_level`; what has been lost since needs the columns of
-    the anchors that changed. Gains only fall, so the last one known is a bound. Rows of the largest bounds are looked
-    at, until no other bound reaches the largest gain; once that has cost as much, all gains are brought up to date.
-
-    Of t picks, one is nearer to an anchor than a given row with probability t / (t + 1), if all come from one law, so
-    the pairs of row and anchor that still count get few. As soon as they fit into memory they are listed, and from then
-    on a pick corrects the gains of the rows that it takes something from, and no others.
+    A pick takes from the gains of other rows only through the anchors that it covers better. Of t picks that come from
+    one law with an anchor, the last is the nearest with probability 1 / t, so all corrections together cost about
+    log(t) passes over the kernel values. For the same reason the pairs of row and anchor that still count get few: as
+    soon as they fit into memory they are listed, and from then on a pick corrects the rows that it takes something
+    from, and no others.
     """
 
     def __init__(self, rows: Side, anchors: Side, weights: Any, labeled: np.ndarray, sigma: float, each: Each) -> None:
@@ -126,73 +122,57 @@ class _Cover:
         self.level = xp.zeros(len(weights), np.float32)
         for part in slices(len(labeled), _BLOCK[xp.__name__][1]):
             self._cover_by(labeled[part])
-        self.base = self._sums(np.arange(len(rows.rows)), anchors, weights, self.level)
-        self.base[labeled] = 0
+        self.gains = self._sums(np.arange(len(rows.rows)), anchors, weights, self.level)
+        self.gains[labeled] = 0
         self.pairs: PairLists | None = None
-        self._start_from_base()
+        self.n_picks, self.next_count = 0, 0
+        self._list_pairs()
 
     def next_pick(self) -> int | None:
         """The row of the largest gain, None if no row adds anything."""
         while True:
-            rows = self._contenders()
+            nearly = (1 - 2 * _ROUNDING) * float(self.gains.max()) - self.slack
+            rows = _largest(self.gains, np.flatnonzero(self.gains > max(nearly, 0)), _MOST_CONTENDERS)
             if len(rows) == 0:
                 return None
-            # Summed anew: what is a tie must not depend on how the bounds came about.
+            # Summed anew: what is a tie must not depend on how the gains came about.
             gains = self._sums(rows, self.anchors, self.weights, self.level)
             nothing = rows[gains == 0]
-            self.base[nothing] = self.bound[nothing] = 0
+            self.gains[nothing] = 0
             if len(nothing) < len(rows):
                 return int(rows[gains >= (1 - _ROUNDING) * gains.max()][0])
 
-    def _contenders(self) -> np.ndarray:
-        """The rows whose gains are the largest up to rounding, ascending; a block of them at most."""
-        known, best, size = np.full(len(self.bound), len(self.changed) == 0), 0.0, _LEAST_LOOK
-        if known.any():
-            best = float(self.bound.max())
-        while len(rows := np.flatnonzero(~known & (self.bound > max(self._nearly(best), 0)))):
-            if self.looked > len(self.bound):
-                self._update()
-                known[:], best = True, float(self.bound.max())
-                break
-            rows = _largest(self.bound, rows, size)
-            self.bound[rows] = np.minimum(self.bound[rows], self.base[rows] - self._losses(rows))
-            self.looked += len(rows)
-            known[rows] = True
-            best, size = max(best, float(self.bound[rows].max())), 2 * size
-        rows = np.flatnonzero(known & (self.bound > max(self._nearly(best), 0)))
-        return _largest(self.bound, rows, _MOST_CONTENDERS)
-
-    def _nearly(self, best: float) -> float:
-        return (1 - 2 * _ROUNDING) * best - self.slack
-
     def add(self, pick: int) -> None:
         """Cover anchors by a pick."""
-        before = self.level
+        before, self.n_picks = self.level, self.n_picks + 1
         self._cover_by(np.array([pick]))
         if self.pairs is None:
-            self.changed = self.xp.flatnonzero(self.level > self.base_level)
+            self.gains -= self._lost(before)
+            self._list_pairs()
         else:
             self._correct(self.pairs, to_numpy(before), to_numpy(self.level))
-        self.base[pick] = self.bound[pick] = 0
+        self.gains[pick] = 0
+
+    def _lost(self, before: Any) -> np.ndarray:
+        """What all rows lose when the levels of anchors rise from `before`."""
+        some, rows = self.xp.flatnonzero(self.level > before), np.arange(len(self.gains))
+        if len(some) > len(before) // 2:  # the anchors need not be copied
+            return self._sums(rows, self.anchors, self.weights, before, self.level)
+        return self._sums(rows, taken(self.anchors, some), self.weights[some], before[some], self.level[some])
 
     def _correct(self, pairs: PairLists, before: np.ndarray, after: np.ndarray) -> None:
-        """Subtract what rows lose when the levels of anchors rise."""
+        """The same for the rows that are listed, at the anchors whose levels rise."""
         weights = to_numpy(self.weights)
         for anchor in np.flatnonzero(after > before).tolist():
             rows, values = pairs.of(anchor)
             lost = _above(values, before[anchor]) - _above(values, after[anchor])
-            self.base[rows] -= weights[anchor] * lost
-        self.bound = self.base
+            self.gains[rows] -= weights[anchor] * lost
 
-    def _update(self) -> None:
-        """Bring all gains up to date."""
-        lost = self._losses(np.arange(len(self.base)))
-        self.base = np.where(self.base > 0, np.maximum(self.base - lost, 0), 0)
-        self._start_from_base()
-
-    def _start_from_base(self) -> None:
-        self.bound, self.base_level, self.looked = self.base.copy(), self.level, 0
-        self.changed = self.xp.zeros(0, np.int64)  # anchors
+    def _list_pairs(self) -> None:
+        """Lists the pairs that still count if they fit; looks for that when there are a fifth more picks."""
+        if self.n_picks < self.next_count:
+            return
+        self.next_count = self.n_picks + 1 + self.n_picks // 5
         if self._n_pairs() <= _MOST_PAIRS:
             self.pairs = pair_lists(self.anchors, self.rows, self._counting, lambda found: None)
 
@@ -213,14 +193,6 @@ class _Cover:
             return int((self._kernel(anchors, self.rows.tile(part)) > level[:, None]).sum())
 
         return sum(self.each(count, slices(m, _BLOCK[self.xp.__name__][1]))) * n / len(some)
-
-    def _losses(self, rows: np.ndarray) -> np.ndarray:
-        """How much of the gains at the last update has been lost since."""
-        some = self.changed
-        if len(some) > len(self.level) // 2:  # the anchors need not be copied
-            return self._sums(rows, self.anchors, self.weights, self.base_level, self.level)
-        levels = self.base_level[some], self.level[some]
-        return self._sums(rows, taken(self.anchors, some), self.weights[some], *levels)
 
     def _sums(self, rows: np.ndarray, anchors: Side, weights: Any, level: Any, minus: Any = None) -> np.ndarray:
         """For each of `rows`, the weighted sum of what it adds to `level`, less what it adds to `minus`; float64."""
@@ -243,7 +215,7 @@ class _Cover:
     def _parts(self, n: int, width: int) -> list[slice]:
         """Slices of n anchors, larger ones where a block is narrow."""
         height, most = _BLOCK[self.xp.__name__]
-        return slices(n, height * max(1, most // max(width, _LEAST_LOOK)))
+        return slices(n, height * max(1, most // max(width, 16)))
 
     def _cover_by(self, rows: np.ndarray) -> None:
         """Raise the level of the anchors to their kernel values with a block of rows."""
