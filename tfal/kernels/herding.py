@@ -49,7 +49,7 @@ def max_herding(
 
     Args:
         features: shape (m, d), float16/32/64, NumPy (memory-mapped too) or CuPy, read as float32 in tiles. Memory
-            beyond them is some numbers a row, copies of anchors, and at most about 1 GB (on the host) of kernel values.
+            beyond them is some numbers a row, copies of anchors, and at most about 1.5 GB of kernel values on the host.
             Time is about that of log(n) times the distances of all rows to all anchors, often less.
         n: how many rows, from 1 to as many as are not labeled.
         labeled: distinct integer rows, (l,), that are labeled already, or None.
