@@ -13,12 +13,10 @@ from tfal.coldstart.data_maps import (
     SupervisedDynamics,
     SupervisedMap,
     data_map,
-    in_turns,
-    ranked,
 )
 from tfal.coldstart.study import budgets_of
 from tfal.errors import InputError
-from tfal.kernels import bald, predictive_variance
+from tfal.kernels import bald, in_turn, predictive_variance, ranked
 
 
 def _moments(values):
@@ -71,6 +69,11 @@ def test_forgetting_by_hand():
     assert found.forgetfulness.tolist() == [2, 0, 1000]
 
 
+def in_turns(rows, clusters, order):
+    """The ranking `rows`, of which every cluster gives its best in turn."""
+    return rows[in_turn(clusters[rows], order=order)]
+
+
 def test_clusters_take_turns():
     clusters = np.array([1, 2, 1, 0, 1, 2])  # 2: [5, 1], 0: [3], 1: [4, 0, 2]
     for rows in ([5, 4, 3, 1, 0, 2], [4, 0, 2, 3, 5, 1], [3, 5, 1, 4, 0, 2]):
@@ -88,12 +91,10 @@ def test_turns_are_those_of_queues():
     assert in_turns(rows, clusters, order).tolist() == expected
 
 
-@pytest.mark.parametrize(
-    ("rows", "order"), [([0, 0], [0, 1]), ([0, 9], [0, 1]), ([-1, 0], [0, 1]), ([0, 1], [0]), ([0, 1], [1, 1])]
-)
-def test_bad_turns_are_refused(rows, order):
+@pytest.mark.parametrize("order", [[0], [1, 1]])
+def test_bad_turns_are_refused(order):
     with pytest.raises(InputError):
-        in_turns(np.array(rows), np.array([0, 1, 1]), np.array(order))
+        in_turns(np.array([0, 1]), np.array([0, 1, 1]), np.array(order))
 
 
 def test_equal_scores_keep_their_order_and_nan_is_refused():

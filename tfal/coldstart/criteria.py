@@ -7,6 +7,9 @@ On Initial Pools for Deep Active Learning, 2021, that it grew from. Differences:
 - "cosine_sum" is what that code calls VAAL; "vaal" is Variational Adversarial Active Learning, with the test split as
   its labeled pool.
 - bald and consistency are refused where passes do not differ; there they rank numerical noise.
+- Equal scores keep the order of the rows, and a NaN is refused, where reversing an ascending sort puts it first.
+- Clusters are those of the self-supervised features themselves, without UMAP before k-means. They take turns as there,
+  so "hard" is not the reverse of "easy".
 - coreset orders all images, "coreset_logits" too; there the list is as long as the test split.
 """
 
@@ -17,9 +20,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfal.coldstart.data_maps import DataMap, SupervisedMap, in_turns, ranked
+from tfal.coldstart.data_maps import DataMap, SupervisedMap
 from tfal.errors import InputError, resolve_name
-from tfal.kernels import check, entropy, k_center_greedy, kmeans, margin, typiclust
+from tfal.kernels import check, entropy, in_turn, k_center_greedy, kmeans, margin, ranked, typiclust
 from tfal.kernels.xp import to_numpy
 
 LEAST_VARIANCE = 1e-6  # mean of a score from several passes, below which they are the same pass
@@ -139,7 +142,8 @@ def _in_turns_by(score: Callable[[SelfSupervised], np.ndarray]) -> Callable[...,
         k = min(read.n_clusters, len(read.features))
         clusters = to_numpy(kmeans(read.features, k, rng=rng, n_iter=100, n_init=5).labels)
         scores = np.asarray(score(read), np.float64)
-        return Ranking(in_turns(ranked(scores), clusters, rng.permutation(k)), scores)
+        rows = ranked(scores)
+        return Ranking(rows[in_turn(clusters[rows], order=rng.permutation(k))], scores)
 
     return rank
 

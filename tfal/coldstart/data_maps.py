@@ -4,13 +4,12 @@ Supervised: Swayamdipta et al., Dataset Cartography, EMNLP 2020. Contrastive, wi
 First Choice: To Address Cold Start Problem in Medical Active Learning, 2022 (arXiv 2210.02442).
 
 Differences from the public code of the latter: moments are updated epoch by epoch, so that nothing grows with the
-number of epochs; a NaN is refused, where reversing an ascending sort puts it first; equal scores keep the order of the
-rows; clusters are those of the self-supervised features themselves, without UMAP before k-means.
+number of epochs.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -115,69 +114,3 @@ def data_map(moments: RunningMoments) -> DataMap:
     """The map of the probabilities that were added, one for every sample and epoch."""
     mean = moments.mean.copy()
     return DataMap(mean, moments.std, mean * (1 - mean))
-
-
-def ranked(scores: Any) -> np.ndarray:
-    """Rows in the order of their scores, LARGER first, equal ones by row: int64 (N,).
-
-    Args:
-        scores: (N,) real numbers; infinite ones are ranked.
-
-    Raises:
-        InputError: another shape or dtype, or a NaN.
-    """
-    scores = np.asarray(scores)
-    if scores.ndim != 1 or scores.dtype.kind not in "fiu" or not scores.size:
-        raise InputError(
-            f"scores: expected real numbers of shape (N,), received {scores.dtype} of shape {scores.shape}. "
-            "Give every sample one number."
-        )
-    scores = scores.astype(np.float64)
-    n_bad = int(np.isnan(scores).sum())
-    if n_bad:
-        raise InputError(
-            f"scores: expected numbers that can be ordered, received {n_bad} NaN of {len(scores)}. "
-            "Look for a diverged network."
-        )
-    return np.argsort(-scores, kind="stable")
-
-
-def in_turns(rows: np.ndarray, clusters: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """`rows` so that the clusters take turns: the first row of each, then the second of each, and so on.
-
-    Clusters that are used up are passed over. The published ranking does the same with K-means clusters, so its "hard"
-    is not the reverse of its "easy".
-
-    Args:
-        rows: (n,) distinct integers, best first.
-        clusters: (N,) integer cluster 0..K-1 of every sample; row r is of cluster clusters[r].
-        order: (K,) the clusters in the order in which they take their turns.
-
-    Returns:
-        int64 (n,), the same rows.
-
-    Raises:
-        InputError: rows that repeat or are out of range, a cluster that has no or more than one place in `order`.
-
-    Example:
-        >>> clusters = np.array([1, 2, 1, 0, 1, 2])
-        >>> in_turns(np.array([5, 4, 3, 1, 0, 2]), clusters, np.array([2, 0, 1])).tolist()
-        [5, 3, 4, 1, 0, 2]
-    """
-    rows, clusters, order = np.asarray(rows), np.asarray(clusters), np.asarray(order)
-    inside = rows.ndim == 1 and np.all((rows >= 0) & (rows < len(clusters)))
-    if not inside or len(np.unique(rows)) < len(rows):
-        raise InputError(
-            f"rows: expected distinct rows in 0..{len(clusters) - 1}, received shape {rows.shape}. Give a ranking."
-        )
-    if not np.array_equal(np.sort(order), np.arange(len(order))) or clusters.min() < 0 or clusters.max() >= len(order):
-        raise InputError(
-            f"order: expected every cluster 0..{int(clusters.max())} once, received {order.tolist()}. "
-            "Give a permutation of the clusters."
-        )
-    place = np.argsort(order)[clusters[rows]]
-    by_cluster = np.argsort(place, kind="stable")
-    sizes = np.bincount(place, minlength=len(order))
-    turn = np.empty(len(rows), np.int64)
-    turn[by_cluster] = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return rows[np.lexsort((place, turn))].astype(np.int64)
