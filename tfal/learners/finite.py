@@ -1,0 +1,36 @@
+"""Whether the weights of a network are numbers.
+
+A ReLU turns NaN into 0, so that a diverged network can answer with logits that look in order and mean nothing.
+"""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from tfal.errors import InputError
+
+
+def non_finite_weights(network: keras.Model) -> str | None:
+    """Which weights of a network are not finite: the first such layer and weight, and how many. None when all are.
+
+    Moving statistics count, states of random numbers do not. One pass over the weights, on the device where they lie.
+    """
+    floats = [weight for weight in network.weights if tf.as_dtype(weight.dtype).is_floating]
+    if not floats:
+        return None
+    bad = tf.stack([tf.math.count_nonzero(~tf.math.is_finite(tf.convert_to_tensor(w.value))) for w in floats]).numpy()
+    if not bad.any():
+        return None
+    weight, count = next((weight, count) for weight, count in zip(floats, bad, strict=True) if count)
+    return f"{count} of {int(tf.size(weight.value))} values of {weight.path!r} are NaN or infinite"
+
+
+def check_finite_weights(network: keras.Model) -> None:
+    """Raises InputError when a weight of the network is NaN or infinite, naming the first one."""
+    found = non_finite_weights(network)
+    if found:
+        raise InputError(
+            f"model {network.name!r}: expected finite weights, but {found}. The training diverged, or a file is "
+            "damaged: train it anew with a lower learning rate, or load an earlier checkpoint."
+        )
