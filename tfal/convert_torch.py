@@ -2,9 +2,10 @@
 
     python -m tfal.convert_torch checkpoint.pth resnet18.weights.h5 [--arch resnet18|resnet50]
 
-Takes CompRess' files (key "model"), MoCo-v2's (key "state_dict", of which the query encoder is kept) and torchvision's
-plain state dicts; what stands behind the average pooling is dropped. Every other tensor must find its place, and every
-place its tensor: a checkpoint with one that is missing is refused, not filled up with random numbers.
+Takes torchvision's state dicts and those of CompRess, MoCo, SimSiam, SwAV, DINO, lightly or torch.compile: whatever
+holds a ResNet of torchvision's names behind one prefix (torch_names.py). What stands behind the average pooling is
+dropped. Every other tensor must find its place, and every place its tensor: a checkpoint with one that is missing is
+refused, not filled up with random numbers.
 
 Only `main` needs PyTorch; the functions work on NumPy arrays.
 """
@@ -23,10 +24,10 @@ import numpy as np
 
 from tfal.errors import InputError
 from tfal.files import check_writable, write_atomically
+from tfal.torch_names import Found, find_network, flattened, listed
 
 FORMAT = 1
 _NORM = ("weight", "bias", "running_mean", "running_var")  # in the order of Keras' gamma, beta, mean, variance
-_QUERY = "encoder_q."
 _INSTALL = "pip install -r requirements-torch.txt"
 
 
@@ -44,31 +45,34 @@ ARCHITECTURES = {
 }
 
 
-def backbone(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """The tensors of the network before its head, by torchvision's names.
+def located(checkpoint: Mapping[str, Any], arch: str | None = None, prefix: str | None = None) -> Found:
+    """Where in a checkpoint a network is, and which one.
 
-    checkpoint: what a file holds: a dict with "state_dict" or "model", or the state dict itself. The prefix "module."
-    is taken off; where there is an encoder_q, it alone is kept; `fc` and the counters of batches are left out.
+    Args:
+        checkpoint: what a file holds: tensors by name, in dicts of any depth.
+        arch: the architecture that it must be; any of ARCHITECTURES where not given.
+        prefix: what the network's names begin with; found out where not given, see find_network.
+
+    Raises:
+        InputError: there is none, it is another one, or there are several.
     """
-    stored: Any = next((checkpoint[key] for key in ("state_dict", "model") if key in checkpoint), checkpoint)
-    if not isinstance(stored, Mapping) or not all(isinstance(name, str) for name in stored):
-        raise InputError(f"a checkpoint must hold tensors by name. Received: {type(stored).__name__}.")
-    tensors = {name.removeprefix("module."): value for name, value in stored.items()}
-    if any(name.startswith(_QUERY) for name in tensors):
-        tensors = {name.removeprefix(_QUERY): v for name, v in tensors.items() if name.startswith(_QUERY)}
-    return {
-        name: value
-        for name, value in tensors.items()
-        if not name.startswith("fc.") and not name.endswith(".num_batches_tracked")
-    }
+    found = find_network(flattened(checkpoint), {name: _expected(name) for name in ARCHITECTURES}, prefix)
+    if arch not in (None, found.kind):
+        raise InputError(
+            f"the checkpoint does not look like a {arch}, but like a {found.kind}. Give --arch {found.kind}."
+        )
+    return found
+
+
+def backbone(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """The tensors of the network that `located` finds, by torchvision's names; without its heads."""
+    tensors = flattened(checkpoint)
+    return {name: tensors[there] for name, there in located(checkpoint).names.items()}
 
 
 def architecture(tensors: Mapping[str, Any], arch: str | None = None) -> str:
-    """The architecture that tensors by torchvision's names belong to. Raises InputError when it is not `arch`."""
-    found = "resnet50" if "layer1.0.conv3.weight" in tensors else "resnet18"
-    if arch not in (None, found):
-        raise InputError(f"the checkpoint does not look like a {arch}, but like a {found}. Give --arch {found}.")
-    return found
+    """The architecture whose names fit best. Raises InputError when it is not `arch`."""
+    return located(tensors, arch).kind
 
 
 def layer_weights(tensors: Mapping[str, np.ndarray], arch: str) -> dict[str, dict[str, np.ndarray]]:
@@ -85,11 +89,11 @@ def layer_weights(tensors: Mapping[str, np.ndarray], arch: str) -> dict[str, dic
         InputError: a tensor is missing, or left over; it names them.
     """
     places = {layer: _names(torch_layer) for torch_layer, layer in _pairs(ARCHITECTURES[arch])}
-    expected = [name for names in places.values() for name in names]
+    expected = _expected(arch)
     missing, left = [n for n in expected if n not in tensors], [n for n in tensors if n not in set(expected)]
     if missing or left:
         raise InputError(
-            f"the checkpoint is no {arch}: missing: {_listed(missing)}; left over: {_listed(left)}. "
+            f"the checkpoint is no {arch}: missing: {listed(missing)}; left over: {listed(left)}. "
             "Expected: torchvision's names."
         )
     return {layer: {name: _keras_layout(tensors[name]) for name in names} for layer, names in places.items()}
@@ -114,13 +118,14 @@ def _names(layer: str) -> list[str]:
     return [f"{layer}.{part}" for part in (_NORM if is_norm else ("weight",))]
 
 
+def _expected(arch: str) -> list[str]:
+    """The names of all tensors."""
+    return [name for layer, _ in _pairs(ARCHITECTURES[arch]) for name in _names(layer)]
+
+
 def _keras_layout(array: np.ndarray) -> np.ndarray:
     array = np.asarray(array, np.float32)
     return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
-
-
-def _listed(names: Sequence[str]) -> str:
-    return (", ".join(names[:3]) + (f", ... ({len(names)})" if len(names) > 3 else "")) or "none"
 
 
 def to_keras(tensors: Mapping[str, np.ndarray], arch: str, build: Callable[[tuple[int, int, int], int], Any]) -> Any:
@@ -179,8 +184,8 @@ def read_network(path: Path) -> Any:
     return network
 
 
-def load_checkpoint(path: Path) -> dict[str, np.ndarray]:
-    """`backbone` of a file of PyTorch, as float32 arrays. Runs no code from the file. Raises InputError."""
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """The tensors of a file of PyTorch, by dotted names. Runs no code from the file. Raises InputError."""
     try:
         import torch
     except ImportError:
@@ -195,43 +200,45 @@ def load_checkpoint(path: Path) -> dict[str, np.ndarray]:
         raise InputError(f"{path} is no checkpoint of weights ({reason}). Save its state_dict anew.") from None
     if not isinstance(checkpoint, Mapping):
         raise InputError(f"{path} must hold a dict. Received: {type(checkpoint).__name__}. Save its state_dict anew.")
-    found = backbone(checkpoint)
-    odd = [name for name, value in found.items() if not isinstance(value, torch.Tensor)]
-    if odd:
-        raise InputError(f"{path} must hold tensors only. Received: {_listed(odd)}. Save its state_dict anew.")
-    return {name: value.detach().float().numpy() for name, value in found.items()}
+    return flattened(checkpoint)
 
 
-def convert(checkpoint: Path, out: Path, arch: str | None = None) -> str:
-    """Converts a file; returns the name of the architecture. Raises InputError before anything is written."""
+def convert(checkpoint: Path, out: Path, arch: str | None = None, prefix: str | None = None) -> Found:
+    """Converts a file; returns what was taken from it. Raises InputError before anything is written."""
     if not out.name.endswith(".weights.h5"):
         raise InputError(f"the new file must end in .weights.h5. Received: {str(out)!r}.")
     check_writable(out.parent)
-    tensors = load_checkpoint(checkpoint)
-    arch = architecture(tensors, arch)
+    stored = load_checkpoint(checkpoint)
+    found = located(stored, arch, prefix)
+    tensors = {name: stored[there].detach().float().numpy() for name, there in found.names.items()}
     try:
         from models import BUILDERS  # a command, like the run scripts: it joins the networks with tfal
     except ImportError:
         raise InputError("the networks in models/ cannot be found. Run this in the folder that holds them.") from None
-    network = to_keras(tensors, arch, BUILDERS[ARCHITECTURES[arch].network])
+    network = to_keras(tensors, found.kind, BUILDERS[ARCHITECTURES[found.kind].network])
     out.parent.mkdir(parents=True, exist_ok=True)
     write_network(network, out)
-    return arch
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns the exit code: 0 done, 2 something given cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m tfal.convert_torch", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("checkpoint", type=Path, help="file of CompRess, MoCo-v2 or torchvision")
+    parser.add_argument("checkpoint", type=Path, help="file of PyTorch that holds a ResNet of torchvision's names")
     parser.add_argument("out", type=Path, help="new file, *.weights.h5")
     parser.add_argument("--arch", choices=list(ARCHITECTURES), help="found out where not given")
+    parser.add_argument("--prefix", help="what the network's names begin with, where a checkpoint holds several")
     given = parser.parse_args(argv)
     try:
-        arch = convert(given.checkpoint, given.out, given.arch)
+        found = convert(given.checkpoint, given.out, given.arch, given.prefix)
     except InputError as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
-    print(f"{given.out}: {ARCHITECTURES[arch].network}. Use it with --encoder {given.out}")
+    taken = f"taken: what begins with {found.prefix!r}" if found.prefix else "taken: what has no prefix"
+    print(
+        f"{given.out}: {ARCHITECTURES[found.kind].network}; {taken}; left out: {listed(found.left_out)}. "
+        f"Use it with --encoder {given.out}"
+    )
     return 0
 
 
