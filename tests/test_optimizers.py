@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from tfal.errors import InputError
-from tfal.learners.optimizers import CoupledAdam, CoupledSGD, learning_rate, make_optimizer
+from tfal.learners.optimizers import CoupledAdam, CoupledSGD, RMSprop, learning_rate, make_optimizer
 from tfal.recipe import Recipe
 
 
@@ -49,6 +49,31 @@ def test_the_decay_of_adam_goes_through_its_moments():
     np.testing.assert_allclose(decayed.numpy(), plain.numpy(), rtol=1e-6)
 
 
+def test_two_steps_of_rmsprop_by_hand():
+    """Rate 0.1. g = 0.5: v = 0.1 * 0.25 = 0.025, step 0.05 / 0.15811388 = 0.31622777.
+
+    g = 1: v = 0.0225 + 0.1 = 0.1225, root 0.35, step 0.1 / 0.35 = 0.28571429.
+    """
+    weight = keras.Variable([1.0])
+    optimizer = make_optimizer(Recipe(optimizer="rmsprop", learning_rate=0.1))
+    optimizer.apply([np.array([0.5], np.float32)], [weight])
+    np.testing.assert_allclose(weight.numpy(), [0.68377223], rtol=1e-6)
+    optimizer.apply([np.array([1.0], np.float32)], [weight])
+    np.testing.assert_allclose(weight.numpy(), [0.39805794], rtol=1e-6)
+
+
+def test_rmsprop_takes_full_steps_down_to_its_epsilon():
+    """g = 1e-6: the root is 1e-6 * sqrt(0.1) = 3.1622777e-7, so a step is 0.1 * 1e-6 / 4.1622777e-7 = 0.24025307.
+
+    With epsilon inside the root it would be 0.1 * 1e-6 / sqrt(1e-13 + 1e-7) = 3.2e-4.
+    """
+    weight, theirs = keras.Variable([1.0]), keras.Variable([1.0])
+    make_optimizer(Recipe(optimizer="rmsprop", learning_rate=0.1)).apply([np.array([1e-6], np.float32)], [weight])
+    np.testing.assert_allclose(1 - weight.numpy(), [0.24025307], rtol=1e-6)
+    keras.optimizers.RMSprop(0.1).apply([np.array([1e-6], np.float32)], [theirs])
+    np.testing.assert_allclose(1 - theirs.numpy(), [3.16e-4], rtol=1e-2)
+
+
 def _steps(optimizer, n):
     weight, rng = keras.Variable(np.linspace(-1, 1, 5, dtype=np.float32)), np.random.default_rng(0)
     for _ in range(n):
@@ -82,13 +107,23 @@ def test_it_is_built_again_from_its_config():
     again = CoupledSGD.from_config(CoupledSGD(0.2, 0.9, 5e-4, True).get_config())
     assert (float(again.learning_rate.numpy()), again.momentum, again.decay) == (pytest.approx(0.2), 0.9, 5e-4)
     assert again.nesterov
+    rmsprop = RMSprop.from_config(RMSprop(0.2, 0.8, 1e-5).get_config())
+    assert (float(rmsprop.learning_rate.numpy()), rmsprop.rho, rmsprop.epsilon) == (pytest.approx(0.2), 0.8, 1e-5)
+    with pytest.raises(TypeError, match="momentum"):
+        RMSprop(0.2, momentum=0.9)
     adam = CoupledAdam.from_config(CoupledAdam(0.2, 3e-4).get_config())
     assert (float(adam.learning_rate.numpy()), adam.decay) == (pytest.approx(0.2), 3e-4)
 
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("adam", keras.optimizers.Adam), ("RMSprop", keras.optimizers.RMSprop), ("sgd", CoupledSGD), ("SGD", CoupledSGD)],
+    [
+        ("adam", keras.optimizers.Adam),
+        ("RMSprop", RMSprop),
+        ("rmsprop", RMSprop),
+        ("sgd", CoupledSGD),
+        ("SGD", CoupledSGD),
+    ],
 )
 def test_optimizers_go_by_name(name, kind):
     optimizer = make_optimizer(Recipe(optimizer=name, learning_rate=0.03))

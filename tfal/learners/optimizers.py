@@ -1,4 +1,4 @@
-"""Optimizers by name, torch's SGD and Adam with weight decay, and the learning rate of an epoch."""
+"""Optimizers by name, those of them that published recipes count in another way, and the learning rate of an epoch."""
 
 from __future__ import annotations
 
@@ -83,13 +83,51 @@ class CoupledAdam(keras.optimizers.Adam):
         return {**super().get_config(), "decay": self.decay}
 
 
+class RMSprop(keras.optimizers.RMSprop):
+    """RMSprop with epsilon beside the root, as Keras 2 and PyTorch count it.
+
+    v <- rho * v + (1 - rho) * g^2;  w <- w - rate * g / (sqrt(v) + epsilon), without momentum.
+
+    Keras 3 has sqrt(v + epsilon): with epsilon 1e-7, steps shrink where the root is below 3e-4, with Keras 2 below
+    1e-7. The protocol of K-CNN is one of Keras 2. (Adam is the same in both.)
+
+    Args:
+        learning_rate: a number, positive.
+        rho: of the running mean, in [0, 1).
+        epsilon: added to the root, positive.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 1e-3,
+        rho: float = 0.9,
+        epsilon: float = 1e-7,
+        name: str = "RMSprop",
+        **rest: Any,
+    ) -> None:
+        super().__init__(learning_rate, rho, momentum=0.0, epsilon=epsilon, centered=False, name=name, **rest)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """One step of one variable; Keras calls it."""
+        g = ops.cast(gradient, variable.dtype)
+        mean = self._velocities[self._get_variable_index(variable)]
+        self.assign(mean, self.rho * mean + (1 - self.rho) * ops.square(g))
+        step = ops.cast(learning_rate, variable.dtype) * g / (ops.sqrt(mean) + self.epsilon)
+        self.assign_sub(variable, step)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, to build it again."""
+        return {key: value for key, value in super().get_config().items() if key not in ("momentum", "centered")}
+
+
 def _with_decay(gradient: Any, variable: Any, decay: float) -> Any:
     step = ops.cast(gradient, variable.dtype)
     return step + ops.cast(decay, variable.dtype) * variable if decay else step
 
 
 def make_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
-    """The Keras optimizer of that name, at recipe.learning_rate; "sgd" is CoupledSGD, "adam" with decay CoupledAdam.
+    """The Keras optimizer of that name, at recipe.learning_rate. "sgd" is CoupledSGD, "adam" with decay CoupledAdam,
+    "rmsprop" the one above.
 
     Raises InputError for an unknown name, and for a momentum or weight decay that does not go with it.
     """
@@ -99,6 +137,8 @@ def make_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
         return CoupledSGD(recipe.learning_rate, float(recipe.momentum), decay, recipe.nesterov == "on")
     if name == "adam" and decay:
         return CoupledAdam(recipe.learning_rate, decay)
+    if name == "rmsprop":
+        return RMSprop(recipe.learning_rate)
     try:
         optimizer = keras.optimizers.get(recipe.optimizer)
     except ValueError:
