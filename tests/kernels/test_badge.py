@@ -86,7 +86,7 @@ def test_equal_samples_wait_until_all_others_are_picked():
 
 
 def test_no_row_is_picked_twice_when_rounding_makes_equal_rows_differ(monkeypatch):
-    monkeypatch.setattr(badge, "_ROUNDING", 0)  # distances of equal rows keep their rounding
+    monkeypatch.setattr(badge, "rounding", lambda d: 0)  # distances of equal rows keep their rounding
     features, logits = np.full((7, 50), 0.3, np.float32), np.tile([1.0, 0.3, -2.0], (7, 1))
     for seed in range(20):
         picks = badge_seeding(features, logits, 7, rng=np.random.default_rng(seed))

@@ -6,7 +6,7 @@ Differences from public code:
   Dot products factorise as (e_i . e_j) * (f_i . f_j), so no m x (d * C) array is needed.
 - Many draws share one pass over the features, by rejection, which leaves their law as it is.
 - A draw cannot hit a chosen row, so none is repeated. When every distance is 0, the rest is equally likely.
-- Squared distances below 2e-6 of a row's squared norm, which is float32 rounding, count as 0.
+- Squared distances that are float32 rounding count as 0: below 2e-6 of a row's squared norm, more at many features.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ import numpy as np
 
 from tfal.kernels import check
 from tfal.kernels.draw import draw_spread
+from tfal.kernels.points import rounding
 from tfal.kernels.tiles import Each, fill, float32_rows, workers
 from tfal.kernels.uncertainty import log_softmax
 from tfal.kernels.xp import array_module, row_squares
-
-_ROUNDING = 2e-6
 
 
 def badge_seeding(features: Any, logits: Any, n: int, *, rng: np.random.Generator) -> np.ndarray:
@@ -72,6 +71,7 @@ class _Embeddings:
 
     def __init__(self, features: Any, logits: Any, each: Each) -> None:
         self.features, self.logits = features, logits
+        self.rounding = rounding(features.shape[1]) + rounding(logits.shape[1])
 
         def squares(tile: slice) -> Any:
             return row_squares(_softmax_errors(logits[tile])) * row_squares(float32_rows(features, tile))
@@ -97,7 +97,7 @@ class _Embeddings:
     def squared(self, rows: tuple[Any, Any, Any, Any], nearness: Any) -> Any:
         squares = rows[-1]
         squared = squares - nearness
-        return array_module(squared).where(squared > _ROUNDING * squares, squared, 0)
+        return array_module(squared).where(squared > self.rounding * squares, squared, 0)
 
 
 def _softmax_errors(logits: Any) -> Any:

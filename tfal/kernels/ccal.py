@@ -14,12 +14,11 @@ import numpy as np
 from tfal.errors import InputError
 from tfal.kernels import check
 from tfal.kernels.pairwise import unit_rows
+from tfal.kernels.points import rounding
 from tfal.kernels.purity import checked_pair, largest_cosines, some_labeled
 from tfal.kernels.tiles import float32_rows, tiles, workers
 from tfal.kernels.top import top_n
 from tfal.kernels.xp import array_module, to_numpy
-
-_ROUNDING = 1e-6  # raw scores that differ by no more are equal but for float32 rounding
 
 
 def distinctive_scores(candidates: Any, labeled: Any, labels: Any, n_classes: int) -> Any:
@@ -41,7 +40,7 @@ def distinctive_scores(candidates: Any, labeled: Any, labels: Any, n_classes: in
 
     Returns:
         float64 of shape (n, C), in [0, 1], in the array module of the inputs. The column of a class without labeled
-        samples is NaN. Where all candidates score alike (within 1e-6), the column is 1. A row of zeros has cosine 0.
+        samples is NaN. Where all candidates score alike but for rounding, the column is 1. A row of zeros has cosine 0.
         Beyond inputs and result, memory holds a float32 copy of `labeled` and tiles.
 
     Raises:
@@ -64,7 +63,7 @@ def distinctive_scores(candidates: Any, labeled: Any, labels: Any, n_classes: in
     )
     scores = _raw_scores(candidates, labeled, labels, n_classes)
     for column in np.unique(labels).tolist():
-        scores[:, column] = 1 - _min_max(scores[:, column])
+        scores[:, column] = 1 - _min_max(scores[:, column], 2 * rounding(candidates.shape[2]))
     return scores
 
 
@@ -82,7 +81,7 @@ def semantic_scores(candidates: Any, labeled: Any, *, k: float = 100.0, t: float
 
     Returns:
         float64 of shape (n,), in [-1, 1], in the array module of the inputs. Where all largest cosines are alike
-        (within 1e-6), m is 0 for all. A row of zeros has cosine 0.
+        but for rounding, m is 0 for all. A row of zeros has cosine 0.
 
     Raises:
         InputError: no labeled rows, shapes that disagree, integer arrays, values not finite or above 1e15, k or t
@@ -98,7 +97,7 @@ def semantic_scores(candidates: Any, labeled: Any, *, k: float = 100.0, t: float
     k, t = _real("k", k), _real("t", t)
     if k <= 0:
         raise InputError(f"k: expected a steepness above 0, received {k:g}. The paper takes 100.")
-    return _steep(_min_max(largest_cosines(candidates, labeled)), k, t)
+    return _steep(_min_max(largest_cosines(candidates, labeled), rounding(candidates.shape[1])), k, t)
 
 
 def round_robin(scores: Any, n: int) -> np.ndarray:
@@ -172,12 +171,12 @@ def _nearest_two(rows: Any, samples: Any) -> Any:
     return 2 * v0 - cosines[every, second] + between
 
 
-def _min_max(values: Any) -> Any:
-    """float64 values, their smallest at 0 and their largest at 1; all 0 when they differ by rounding alone."""
+def _min_max(values: Any, slack: float) -> Any:
+    """float64 values, their smallest at 0 and their largest at 1; all 0 when they differ by no more than rounding."""
     xp = array_module(values)
     values = values.astype(np.float64)
     least, most = values.min(), values.max()
-    return (values - least) / (most - least) if float(most - least) > _ROUNDING else xp.zeros_like(values)
+    return (values - least) / (most - least) if float(most - least) > slack else xp.zeros_like(values)
 
 
 def _steep(m: Any, k: float, t: float) -> Any:

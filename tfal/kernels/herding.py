@@ -17,7 +17,7 @@ import numpy as np
 
 from tfal.errors import InputError
 from tfal.kernels import check
-from tfal.kernels.pairs import PairLists, pair_lists
+from tfal.kernels.pairs import PairLists, own_places, pair_lists
 from tfal.kernels.pairwise import Side, Tile, distances, joined, origin_for, side, taken
 from tfal.kernels.representatives import positive, unlabeled
 from tfal.kernels.tiles import Each, slices, workers
@@ -94,7 +94,7 @@ def _max_herding(
     rows = side(features, origin_for("euclidean", features))
     targets = rows if len(anchors) == len(features) else taken(rows, anchors)
     with workers(xp) as each:
-        cover = _Cover(rows, targets, weights[xp.asarray(anchors)], np.flatnonzero(~left), sigma, each)
+        cover = _Cover(rows, targets, anchors, weights[xp.asarray(anchors)], np.flatnonzero(~left), sigma, each)
         picks: list[int] = []
         while len(picks) < n and (pick := cover.next_pick()) is not None:
             picks.append(pick)
@@ -113,9 +113,19 @@ class _Cover:
     from, and no others.
     """
 
-    def __init__(self, rows: Side, anchors: Side, weights: Any, labeled: np.ndarray, sigma: float, each: Each) -> None:
+    def __init__(
+        self,
+        rows: Side,
+        anchors: Side,
+        anchor_rows: np.ndarray,
+        weights: Any,
+        labeled: np.ndarray,
+        sigma: float,
+        each: Each,
+    ) -> None:
         xp = array_module(rows.rows)
         self.xp, self.rows, self.anchors, self.weights, self.each = xp, rows, anchors, weights, each
+        self.anchor_rows = anchor_rows  # ascending, on the host
         self.square = sigma**2
         # The rounding of a sum of kernel values, which a difference of such sums keeps.
         self.slack = 2 * _ROUNDING * float(xp.sqrt(xp.square(weights, dtype=np.float64).sum()))
@@ -176,9 +186,10 @@ class _Cover:
         if self._n_pairs() <= _MOST_PAIRS:
             self.pairs = pair_lists(self.anchors, self.rows, self._counting, lambda found: None)
 
-    def _counting(self, a: Tile, b: Tile, part: slice) -> tuple[Any, Any]:
+    def _counting(self, a: Tile, b: Tile, part: slice, across: slice) -> tuple[Any, Any]:
         """Which pairs of anchor and row still count, and their kernel values."""
         values = self._kernel(a, b)
+        values[tuple(map(self.xp.asarray, own_places(self.anchor_rows, part, across)))] = 1
         return values > (self.level[part] + np.float32(_ROUNDING))[:, None], values
 
     def _n_pairs(self) -> float:
@@ -225,6 +236,7 @@ class _Cover:
             self.level,
             joined(self.each(lambda part: self._kernel(self.anchors.tile(part), columns).max(axis=1), parts)),
         )
+        self.level[self.xp.asarray(np.flatnonzero(np.isin(self.anchor_rows, rows)))] = 1  # by itself, wholly
 
     def _kernel(self, a: Tile, b: Tile) -> Any:
         squared = distances(a, b)

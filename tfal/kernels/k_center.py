@@ -5,8 +5,8 @@ its greedy 2-approximation, without the mixed integer program. Differences from 
 - Distances to the labeled samples are reduced block by block and never stored.
 - Many picks share one pass over the features: see `_pick_farthest`. They are those of the plain algorithm.
 - A picked row cannot be picked again, not even when every distance is 0.
-- Squared distances below 1e-6 of the squared norm, which is float32 rounding, count as 0. Rounding may also tell equal
-  rows apart, so that not the lowest of them is picked; where sums are exact, as for small integers, it does not.
+- Squared distances that are float32 rounding (tfal.kernels.pairwise) count as 0. Rounding may also tell equal rows
+  apart, so that not the lowest of them is picked; where sums are exact, as for small integers, it does not.
 """
 
 from __future__ import annotations

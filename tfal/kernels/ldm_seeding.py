@@ -20,11 +20,11 @@ import numpy as np
 from tfal.errors import InputError
 from tfal.kernels import check
 from tfal.kernels.draw import draw_spread
-from tfal.kernels.points import squared_norms
+from tfal.kernels.points import rounding, squared_norms
 from tfal.kernels.tiles import Each, float32_rows, workers
 from tfal.kernels.xp import array_module, to_numpy
 
-_SAME_DIRECTION = 1e-5  # a smaller cosine distance counts as 0
+_SAME_DIRECTION = 1e-5  # a smaller cosine distance counts as 0; from 1800 features on, what rounding makes of 0 does
 
 
 def ldm_seeding(ldm: Any, features: Any, n: int, *, rng: np.random.Generator) -> np.ndarray:
@@ -102,7 +102,7 @@ class _Directions:
 
     def __init__(self, features: Any, each: Each) -> None:
         xp = array_module(features)
-        self.features = features
+        self.features, self.same = features, max(_SAME_DIRECTION, rounding(features.shape[1]))
         squares = squared_norms(features, 0.0, each)
         self.lengths = xp.where(squares > 0, xp.sqrt(squares), 1).astype(np.float32)  # 1: a row of zeros stays one
 
@@ -119,4 +119,4 @@ class _Directions:
     def squared(self, rows: tuple[Any, Any], nearness: Any) -> Any:
         xp = array_module(nearness)
         distances = xp.clip(1 - nearness / rows[1], 0, 2)
-        return xp.where(distances < _SAME_DIRECTION, 0, distances) ** 2
+        return xp.where(distances < self.same, 0, distances) ** 2

@@ -40,8 +40,8 @@ def nearest_neighbors(
 ) -> Neighbors:
     """The `k` nearest points of every query, exactly; of equal distances the lower row comes first.
 
-    Where more than 8 points beyond the k nearest are as far as the k-th within float32 rounding (about 1e-6 of the
-    squared norms, or of a cosine), the backend decides which of them are returned.
+    Where more than 8 points beyond the k nearest are as far as the k-th within float32 rounding (see
+    tfal.kernels.pairwise), the backend decides which of them are returned.
 
     Args:
         queries: shape (m, d), float16/32/64, in memory or memory-mapped, computed in float32, NumPy or CuPy.
@@ -122,10 +122,10 @@ def _found_by_faiss(a: Tile, b: Tile, start: int, wanted: int) -> Any:
     k = min(wanted, len(b.points))
     if a.squares is None:
         similarities, rows = faiss_backend.most_similar(a.points, b.points, k)
-        found = without_rounding(np.clip(1 - similarities, 0, 2), 1)
+        found = without_rounding(np.clip(1 - similarities, 0, 2), 1, a.points.shape[1])
     else:
         squared, rows = faiss_backend.nearest(a.points, b.points, k)
-        found = without_rounding(squared, a.squares[:, None] + b.squares[rows])
+        found = without_rounding(squared, a.squares[:, None] + b.squares[rows], a.points.shape[1])
     return _packed(found, start + rows)
 
 

@@ -45,9 +45,12 @@ class PairLists:
 
 
 def pair_lists(
-    rows: Side, columns: Side, chosen: Callable[[Tile, Tile, slice], tuple[Any, Any]], on_found: Callable[[int], None]
+    rows: Side,
+    columns: Side,
+    chosen: Callable[[Tile, Tile, slice, slice], tuple[Any, Any]],
+    on_found: Callable[[int], None],
 ) -> PairLists:
-    """The pairs that `chosen(tile of rows, tile of columns, which rows)` marks: a mask (r, c), and values or None.
+    """The pairs that `chosen(tile of rows, of columns, which rows, columns)` marks: a mask (r, c), and values or None.
 
     on_found: called with the number of pairs of each block; it may raise.
     """
@@ -57,7 +60,7 @@ def pair_lists(
     def listed(part: slice) -> _Block:
         tile, found = rows.tile(part), []
         for across in slices(len(columns.rows), width):
-            mask, values = chosen(tile, columns.tile(across), part)
+            mask, values = chosen(tile, columns.tile(across), part, across)
             where = mask.nonzero()
             on_found(len(where[0]))
             row, column = (to_numpy(place) for place in where)
@@ -67,6 +70,13 @@ def pair_lists(
 
     with workers(xp) as each:
         return PairLists(each(listed, slices(n, max(1, min(height, max(LEAST_ROWS, n // 8))))))
+
+
+def own_places(rows: np.ndarray, part: slice, across: slice) -> tuple[np.ndarray, np.ndarray]:
+    """Where `rows[part]`, the rows of a block, meet themselves among its columns, which are the rows `across`."""
+    found = rows[part]
+    inside = np.flatnonzero((found >= across.start) & (found < across.stop))
+    return inside, found[inside] - across.start
 
 
 def _by_row(found: list[tuple[np.ndarray, np.ndarray, np.ndarray | None]], n_rows: int) -> _Block:

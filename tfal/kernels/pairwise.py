@@ -1,7 +1,7 @@
 """Distances between two sets of rows: in one block, or reduced tile by tile without ever holding all of them.
 
-Rows far from the origin are moved to a point near their mean first. What is below 1e-6 of |a|^2 + |b|^2, or of 1 for a
-cosine distance, is float32 rounding and counts as 0.
+Rows far from the origin are moved to a point near their mean first. What is below a share of |a|^2 + |b|^2, or of 1 for
+a cosine distance, is float32 rounding and counts as 0: 1e-6, and 2.4e-7 times the root of d beyond d = 17.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from tfal.errors import resolve_name
 from tfal.kernels import check
-from tfal.kernels.points import ROUNDING, near_mean, shifted, squared_norms
+from tfal.kernels.points import near_mean, rounding, shifted, squared_norms
 from tfal.kernels.tiles import CORES, LEAST_ROWS, float32_rows, slices, workers
 from tfal.kernels.xp import array_module, row_squares
 
@@ -169,16 +169,17 @@ def unit_rows(rows: Any) -> Any:
 
 def distances(a: Tile, b: Tile) -> Any:
     """Squared Euclidean distances, or cosine distances, float32 (rows of a, rows of b)."""
+    d = a.points.shape[1]
     if a.squares is None:
-        return without_rounding(array_module(a.points).clip(1 - a.points @ b.points.T, 0, 2), 1)
+        return without_rounding(array_module(a.points).clip(1 - a.points @ b.points.T, 0, 2), 1, d)
     squared, norms = a.points @ (-2 * b.points).T, a.squares[:, None] + b.squares
     squared += norms
-    return without_rounding(squared, norms)
+    return without_rounding(squared, norms, d)
 
 
-def without_rounding(distances: Any, norms: Any) -> Any:
-    """`distances`, with 0 in place of those that are no more than the rounding of a difference of `norms`."""
-    distances *= distances > ROUNDING * norms
+def without_rounding(distances: Any, norms: Any, d: int) -> Any:
+    """`distances` of rows of d values, with 0 for those no larger than the rounding of a difference of `norms`."""
+    distances *= distances > np.float32(rounding(d)) * norms
     return distances
 
 

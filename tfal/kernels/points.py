@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,18 @@ import numpy as np
 from tfal.kernels.tiles import Each, fill, float32_rows
 from tfal.kernels.xp import array_module, row_squares
 
-ROUNDING = 1e-6  # a squared distance below this share of the squared norms is float32 rounding, and counts as 0
+_LEAST_ROUNDING = 1e-6
+_EPSILON = float(np.finfo(np.float32).eps)
 _SAMPLE = 1024  # rows that are looked at to find a point near the mean
+
+
+def rounding(d: int) -> float:
+    """The float32 rounding of a product of two rows of d values, as a share of their norms; at least 1e-6.
+
+    A squared distance below this share of |a|^2 + |b|^2 cannot be told from 0. A sum of d products is rounded d times:
+    its error grows as the root of d, and twice that of random errors is enough for rows of equal values, too.
+    """
+    return max(_LEAST_ROUNDING, 2 * _EPSILON * math.sqrt(d))
 
 
 def near_mean(rows: Any) -> Any:
@@ -75,4 +86,5 @@ class Points:
     def squared(self, rows: tuple[Any, Any], nearness: Any) -> Any:
         squares = rows[1]
         squared = squares - 2.0 * nearness.astype(np.float64)
-        return array_module(squared).where(squared > ROUNDING * squares, squared, 0)
+        least = 2 * rounding(self.features.shape[1]) * squares  # of near points, both norms are alike
+        return array_module(squared).where(squared > least, squared, 0)

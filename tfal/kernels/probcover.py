@@ -18,7 +18,7 @@ import numpy as np
 from tfal.errors import InputError
 from tfal.kernels import check
 from tfal.kernels.kmeans import kmeans
-from tfal.kernels.pairs import pair_lists
+from tfal.kernels.pairs import own_places, pair_lists
 from tfal.kernels.pairwise import Side, Tile, distances, joined, origin_for, side, taken
 from tfal.kernels.representatives import farthest_first, unlabeled
 from tfal.kernels.tiles import slices, workers
@@ -123,8 +123,13 @@ class _Balls:
         self._rows = side(features, origin_for("euclidean", features))
         self._anchors = self._rows if len(anchors) == len(features) else taken(self._rows, anchors)
 
-        def within(a: Tile, b: Tile, part: slice) -> tuple[Any, None]:
-            return distances(a, b) <= self._limit, None
+        self._anchor_rows = anchors
+        xp = array_module(features)
+
+        def within(a: Tile, b: Tile, part: slice, across: slice) -> tuple[Any, None]:
+            found = distances(a, b) <= self._limit
+            found[tuple(map(xp.asarray, own_places(anchors, part, across)))] = True
+            return found, None
 
         def count(edges: int) -> None:
             self._edges += edges  # two threads may lose a few, which a limit on memory can do without
@@ -141,7 +146,7 @@ class _Balls:
         xp, n = array_module(self._rows.rows), len(self._anchors.rows)
         tile = self._rows.tile(xp.asarray([row]))
         parts = [distances(tile, self._anchors.tile(part))[0] for part in slices(n, _BLOCK[xp.__name__])]
-        return to_numpy(xp.concatenate(parts) <= self._limit)
+        return to_numpy(xp.concatenate(parts) <= self._limit) | (self._anchor_rows == row)
 
 
 def purity_radius(

@@ -82,7 +82,7 @@ class UHerding(Strategy):
     As published, the kernel becomes narrow as labels get many. Differences: the encoder's features serve in all rounds,
     and the logits are not scaled by a temperature, which the authors fit to held-out labels.
 
-    sigma: width of the kernel; None: the least distance above 0 between labeled samples, or 1 where there is none.
+    sigma: width of the kernel; None: the least distance between labeled samples that differ, or 1 where there is none.
     n_anchor: see MaxHerding.
     """
 
@@ -102,14 +102,15 @@ class UHerding(Strategy):
 
 
 def least_distance(rows: Any) -> float:
-    """The least Euclidean distance above 0 between rows (l, d); 1.0 where there is none."""
-    if len(rows) < 2:
-        return 1.0
+    """The least Euclidean distance of two rows of (l, d) that differ; 1.0 where there are no such two.
 
-    def least(found: Any, tile: Any, start: int) -> Any:
-        tile[tile == 0] = np.inf
-        nearest = tile.min(axis=1)
-        return nearest if found is None else array_module(tile).minimum(found, nearest)
-
-    found = float(kernels.reduce_distances(rows, rows, least).min())
-    return found if found < np.inf else 1.0
+    It comes from differences of rows: neither a row and itself nor two equal rows seem apart by rounding.
+    """
+    while len(rows) > 1:
+        found = kernels.nearest_neighbors(rows, rows, 1, exclude_self=True)
+        distances, nearest = found.distances[:, 0], found.rows[:, 0]
+        xp = array_module(distances)
+        if distances.min() > 0:
+            return float(distances.min())
+        rows = rows[(distances > 0) | (nearest > xp.arange(len(rows)))]  # of equal rows, the first
+    return 1.0
