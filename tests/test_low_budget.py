@@ -136,11 +136,10 @@ def test_images_that_cannot_be_read_are_never_chosen(study, digits):
     ],
 )
 def test_what_cannot_be_run_is_refused_before_anything_is_written(study, digits, options, message):
-    recipe = dataclasses.replace(study, **options)
     with pytest.raises(InputError, match=message) as error:
-        list(run(recipe, SCNN, data=digits))
+        list(run(dataclasses.replace(study, **options), SCNN, data=digits))
     assert "\n" not in str(error.value)
-    assert not Path(recipe.results_dir).exists()
+    assert not Path(study.results_dir).exists()
 
 
 @pytest.mark.parametrize(

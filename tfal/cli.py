@@ -68,9 +68,7 @@ def parse(
     options = vars(known)
     preset = presets[resolve_name("preset", options.pop("preset", next(iter(presets))), presets)]
     recipe = dataclasses.replace(preset, **options)
-    strategies = [resolve_name("strategy", each.strategy, STRATEGIES) for each in recipe.each_strategy()]
-    network = resolve_name("network", recipe.network, networks)
-    return dataclasses.replace(recipe, network=network, strategy=",".join(strategies))
+    return dataclasses.replace(recipe, network=resolve_name("network", recipe.network, networks))
 
 
 class Parser(argparse.ArgumentParser):

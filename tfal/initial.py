@@ -6,10 +6,11 @@ import dataclasses
 
 import numpy as np
 
-from tfal.errors import InputError, resolve_name
+from tfal.errors import InputError
+from tfal.names import BALANCED
 from tfal.pool import Pool
-from tfal.recipe import BALANCED, Recipe
-from tfal.strategies import STRATEGIES, Strategy, check_picks, make_strategy
+from tfal.recipe import Recipe
+from tfal.strategies import Strategy, check_picks, make_strategy
 from tfal.streams import Streams
 from tfal.task import Task, check_classes
 from tfal.view import PoolView, Reader
@@ -17,14 +18,13 @@ from tfal.view import PoolView, Reader
 
 def initial_strategy(recipe: Recipe, n_classes: int) -> Strategy | None:
     """What chooses the first labels; None where the split gives them. Raises InputError for one that needs labels."""
-    name = resolve_name("initial strategy", recipe.initial, [BALANCED, *STRATEGIES])
-    if name == BALANCED:
+    if recipe.initial == BALANCED:
         return None
-    strategy = make_strategy(name, with_clusters(recipe, n_classes))
+    strategy = make_strategy(recipe.initial, with_clusters(recipe, n_classes))
     if strategy.needs_labels:
         raise InputError(
             f"--initial must be {BALANCED} or a strategy that needs no labels, such as random, kmeans or typiclust. "
-            f"Received: {name!r}, which reads {' and '.join(strategy.learners)}."
+            f"Received: {recipe.initial!r}, which reads {' and '.join(strategy.learners)}."
         )
     return strategy
 

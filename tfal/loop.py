@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -13,14 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tfal.data import Dataset, fingerprint, load_for
-from tfal.errors import TrainingError, resolve_name
+from tfal.errors import TrainingError
 from tfal.files import check_writable
 from tfal.initial import initial_strategy, label_initial, with_clusters
 from tfal.options import flag
 from tfal.pool import LABELED, Pool
 from tfal.recipe import Recipe
 from tfal.runfolder import Row, RunFolder
-from tfal.strategies import STRATEGIES, Picks, Strategy, check_picks, make_strategy
+from tfal.strategies import Picks, Strategy, check_picks, make_strategy
 from tfal.streams import Streams
 from tfal.task import Task, make_task
 from tfal.view import PoolView
@@ -73,9 +72,7 @@ def plan(recipe: Recipe, data: Dataset) -> list[Job]:
     data_print, jobs = fingerprint(data), []
     tasks = {rep: make_task(recipe, rep, data) for rep in range(1, recipe.n_rep + 1)}
     for single in recipe.each_strategy():
-        name = resolve_name("strategy", single.strategy, STRATEGIES)
-        single = dataclasses.replace(single, strategy=name)
-        strategy = make_strategy(name, with_clusters(single, tasks[1].n_classes))
+        strategy = make_strategy(single.strategy, with_clusters(single, tasks[1].n_classes))
         for rep, task in tasks.items():
             folder = RunFolder(single, rep, data_print)
             check_writable(folder.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 from tfal.errors import InputError
@@ -15,17 +16,18 @@ def option(
     *,
     protocol: bool = False,
     least: float | None = None,
+    above: float | None = None,
     below: float | None = None,
     choices: tuple[str, ...] = (),
     identity: bool = True,
 ) -> Any:
     """A field.
 
-    group: heading in --help. protocol: its default comes from the publication that a script reproduces. least, below:
-    its smallest value, and what it must be less than. choices: its values, when they are few. identity: a run folder
-    belongs to one value of it.
+    group: heading in --help. protocol: its default comes from the publication that a script reproduces. least, above,
+    below: its smallest value, what it must be more than, and less than; numbers are finite in any case. choices: its
+    values, when they are few. identity: a run folder belongs to one value of it.
     """
-    limits = {"least": least, "below": below, "choices": choices}
+    limits = {"least": least, "above": above, "below": below, "choices": choices}
     return dataclasses.field(
         default=default,
         metadata={"help": text, "group": group, "protocol": protocol, **limits} | {"identity": identity},
@@ -47,6 +49,10 @@ def check_value(option: dataclasses.Field[Any], value: Any) -> None:
         return
     if limits["choices"] and value not in limits["choices"]:
         raise InputError(f"{flag(option.name)} must be one of {', '.join(limits['choices'])}. Received: {value!r}.")
+    if limits["above"] == 0 and not 0 < value < math.inf:
+        raise InputError(f"{flag(option.name)} must be a positive number. Received: {value}.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{flag(option.name)} must be a finite number. Received: {value}.")
     if limits["least"] is not None and not value >= limits["least"]:
         raise InputError(f"{flag(option.name)} must be at least {limits['least']}. Received: {value}.")
     if limits["below"] is not None and not value < limits["below"]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
 from typing import Any
 
 from tfal.errors import InputError
+from tfal.names import BALANCED, resolved
 from tfal.options import check_value, flag, option
 
 _published = partial(option, protocol=True)
@@ -19,16 +21,16 @@ _low_budget = partial(_published, group="low budgets")
 _unsupervised = partial(_published, group="vae, scan and vaal: learners without labels")
 _strategy = partial(option, group="options of single strategies")
 _table = partial(option, None, group="tables")
-
-
-BALANCED = "class_balanced"  # initial labels as the split gives them
+_MOST = 120  # characters of a list of classes in the name of a folder
 
 
 @dataclass(frozen=True)
 class Recipe:
     """One strategy on one data set with one network; the defaults are the LDM-S paper's MNIST protocol.
 
-    On the command line `n_query` is `--nQuery`, and so on. Raises InputError for values out of range.
+    On the command line `n_query` is `--nQuery`, and so on. Names may be written in small or capital letters, with or
+    without hyphens and underscores; here they stand in their one spelling, see tfal.names. Raises InputError for values
+    out of range.
     """
 
     dataset: str = _published(
@@ -87,7 +89,7 @@ class Recipe:
         "exactly", "at_least: whole passes until nStepEpoch is reached", choices=("exactly", "at_least")
     )
     optimizer: str = _training("adam", "Keras optimizer by name")
-    learning_rate: float = _training(1e-3, "learning rate at the start")
+    learning_rate: float = _training(1e-3, "learning rate at the start", above=0)
     momentum: float = _training(0.0, "momentum, of sgd only", least=0, below=1)
     weight_decay: float = _training(
         0.0, "added to the gradient of every weight, times the weight; sgd and adam", least=0
@@ -118,7 +120,7 @@ class Recipe:
     n_epoch_ccal: int = _encoder(700, "pretraining epochs, ccal", least=1)
     n_batch_encoder: int = _encoder(32, "pretraining batch before views and rotations [images]", least=2)
     n_warmup: int = _encoder(10, "epochs in which the learning rate rises to its tenfold", least=0)
-    lr_encoder: float = _encoder(0.1, "learning rate before the warm-up")
+    lr_encoder: float = _encoder(0.1, "learning rate before the warm-up", above=0)
     coder_input: str = _encoder(
         "unit", "values that encoders see: unit range, or as in MQ-Net's code", choices=("unit", "code")
     )
@@ -134,23 +136,23 @@ class Recipe:
     n_neighbor: int = _low_budget(1, "neighbors that vote, knn", least=1)
     n_redo: int = _low_budget(5, "k-means restarts, of which the best counts", least=1)
     n_iter: int = _low_budget(20, "k-means iterations", least=1)
-    lr_linear: float = _low_budget(0.01, "learning rate of linear heads; a tenth at 50 and at 75 percent")
+    lr_linear: float = _low_budget(0.01, "learning rate of linear heads; a tenth at 50 and at 75 percent", above=0)
     n_epoch_linear: int = _low_budget(100, "epochs of linear heads, of fine-tuning and from scratch", least=1)
-    lr_finetune: float = _low_budget(1e-4, "learning rate of the network, finetune")
-    lr_scratch: float = _low_budget(0.1, "learning rate, scratch; a tenth at 30, 60 and 90 percent")
+    lr_finetune: float = _low_budget(1e-4, "learning rate of the network, finetune", above=0)
+    lr_scratch: float = _low_budget(0.1, "learning rate, scratch; a tenth at 30, 60 and 90 percent", above=0)
 
     n_epoch_vae: int = _unsupervised(200, "pretraining epochs, vae", least=1)
     n_batch_vae: int = _unsupervised(200, "batch, vae [images]", least=1)
-    lr_vae: float = _unsupervised(1e-3, "learning rate of Adam, vae")
+    lr_vae: float = _unsupervised(1e-3, "learning rate of Adam, vae", above=0)
     vae_latent: int = _unsupervised(128, "dimensions of the latent space, vae", least=1)
     n_epoch_scan: int = _unsupervised(50, "epochs of the clustering, scan", least=1)
     n_epoch_self_label: int = _unsupervised(200, "epochs of the self-label stage, self_label", least=1)
     n_batch_scan: int = _unsupervised(128, "batch, scan [images]", least=2)
-    lr_scan: float = _unsupervised(1e-4, "learning rate of Adam, scan")
+    lr_scan: float = _unsupervised(1e-4, "learning rate of Adam, scan", above=0)
     n_neighbor_scan: int = _unsupervised(20, "nearest neighbors of an image, scan", least=1)
     n_epoch_vaal: int = _unsupervised(100, "epochs of vae and discriminator in each round, vaal", least=1)
     n_batch_vaal: int = _unsupervised(64, "batch from each pool, vaal [images]", least=1)
-    lr_vaal: float = _unsupervised(5e-4, "learning rate of Adam, vaal")
+    lr_vaal: float = _unsupervised(5e-4, "learning rate of Adam, vaal", above=0)
     vaal_latent: int = _unsupervised(32, "dimensions of the latent space, vaal", least=1)
     vaal_kl: str = _unsupervised(
         "mean", "vaal: divergence as a mean like the error, or summed as in the code", choices=("mean", "sum")
@@ -194,18 +196,8 @@ class Recipe:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             check_value(field, getattr(self, field.name))
-        for name in (
-            "learning_rate",
-            "lr_encoder",
-            "lr_linear",
-            "lr_finetune",
-            "lr_scratch",
-            "lr_vae",
-            "lr_scan",
-            "lr_vaal",
-        ):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise InputError(f"{flag(name)} must be a positive number. Received: {getattr(self, name)}.")
+        for name, value in resolved(vars(self)).items():
+            object.__setattr__(self, name, value)
         self._check_open_set()
         self._check_initial()
 
@@ -239,10 +231,7 @@ class Recipe:
 
     def each_strategy(self) -> list[Recipe]:
         """One recipe for each name in `strategy`, which may be a comma list."""
-        names = [name.strip() for name in self.strategy.split(",")]
-        if len(set(names)) < len(names):
-            raise InputError(f"--strategy must name each strategy once. Received: {self.strategy!r}.")
-        return [dataclasses.replace(self, strategy=name) for name in names]
+        return [dataclasses.replace(self, strategy=name) for name in self.strategy.split(",")]
 
     @property
     def is_open(self) -> bool:
@@ -263,7 +252,7 @@ class Recipe:
         if self.ood_dataset:
             known = f"+{self.ood_dataset}"
         elif self.known_classes:
-            known = "-known" + ".".join(name.strip() for name in self.known_classes.split(","))
+            known = f"-known{_shortened(self.known_classes.replace(',', '.'))}"
         else:
             known = f"-{self.n_class_known}known"
         trial = "" if self.trial is None else f"-trial{self.trial}"
@@ -299,3 +288,8 @@ class Recipe:
     def identity(self) -> dict[str, Any]:
         """The options that the results depend on; a run folder belongs to one such set."""
         return {o.name: getattr(self, o.name) for o in dataclasses.fields(self) if o.metadata["identity"]}
+
+
+def _shortened(text: str) -> str:
+    """The text, or the beginning and a hash of one that is too long for a folder's name."""
+    return text if len(text) <= _MOST else f"{text[:20]}...{blake2b(text.encode(), digest_size=6).hexdigest()}"

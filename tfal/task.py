@@ -10,8 +10,9 @@ from tfal import splits
 from tfal.data import Dataset
 from tfal.data.class_lists import known_classes
 from tfal.errors import InputError
+from tfal.names import BALANCED
 from tfal.pool import Pool
-from tfal.recipe import BALANCED, Recipe
+from tfal.recipe import Recipe
 from tfal.streams import Streams
 
 
@@ -93,10 +94,7 @@ def _known(recipe: Recipe, rep: int, data: Dataset) -> tuple[int, ...]:
     if listed is None:
         trial = rep - 1 if recipe.trial is None else recipe.trial
         return known_classes(data.name, data.n_classes, n_known, trial)
-    try:
-        known = tuple(int(number) for number in listed.split(","))
-    except ValueError:
-        raise InputError(f"--knownClasses must be class numbers, a comma list. Received: {listed!r}.") from None
+    known = tuple(int(number) for number in listed.split(","))
     if len(known) < 2 or n_known not in (0, len(known)):
         raise InputError(
             f"--knownClasses must name at least 2 classes, as many as --nClassKnown says (0: any number). "

@@ -17,7 +17,7 @@ from tfal.learners.classifier import Builder, OnEpoch
 from tfal.learners.runtime import distribution, prepare_tensorflow, read_batch_size
 from tfal.low_budget.feature_store import FeatureStore
 from tfal.low_budget.index_files import read_about
-from tfal.low_budget.jobs import Job, evaluations, members_pool
+from tfal.low_budget.jobs import Job, members_pool
 from tfal.low_budget.linear_heads import Head, linear_heads
 from tfal.low_budget.linear_probe import linear_probes
 from tfal.low_budget.trainer import Training
@@ -97,7 +97,7 @@ class Bench:
         steps = range(n_done, len(job.budgets))
         seeds = [Streams(job.recipe.seed, job.rep, step).integer("evaluate") for step in steps]
         linear: Sequence[Scores] = ()
-        names = evaluations(job.recipe)
+        names = job.recipe.evaluate.split(",")
         if "linear" in names:
             linear = self._linear([selections[budget] for budget in budgets], seeds)
         for place, (budget, seed) in enumerate(zip(budgets, seeds, strict=True)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,15 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from tfal.data import Dataset, fingerprint
-from tfal.errors import InputError, resolve_name
+from tfal.errors import InputError
 from tfal.files import check_writable
 from tfal.low_budget.index_files import read_ids
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.runfolder import Row, RunFolder
-from tfal.strategies import STRATEGIES, Strategy, make_strategy
-
-EVALUATIONS = ("linear", "knn", "finetune", "scratch")
+from tfal.strategies import Strategy, make_strategy
 
 
 @dataclass(frozen=True)
@@ -52,25 +49,15 @@ def plan(recipe: Recipe, data: Dataset) -> list[Job]:
             f"--splits must be more than the {len(start)} labels at the start and at most the {len(members)} "
             f"samples of {recipe.dataset}. Received: {recipe.splits}."
         )
-    evaluations(recipe)
     data_print, jobs = fingerprint(data), []
     for single in recipe.each_strategy():
-        name = resolve_name("strategy", single.strategy, STRATEGIES)
-        single, strategy = dataclasses.replace(single, strategy=name), make_strategy(name, single)
-        _check_strategy(name, strategy)
+        strategy = make_strategy(single.strategy, single)
+        _check_strategy(single.strategy, strategy)
         for rep in range(1, single.n_rep + 1):
             folder = RunFolder(single, rep, data_print)
             check_writable(folder.path)
             jobs.append(Job(single, rep, strategy, folder, budgets, start, folder.rows()))
     return jobs
-
-
-def evaluations(recipe: Recipe) -> list[str]:
-    """The names in --evaluate. Raises InputError for an unknown or repeated one."""
-    names = [resolve_name("evaluation", name.strip(), EVALUATIONS) for name in recipe.evaluate.split(",")]
-    if len(set(names)) < len(names):
-        raise InputError(f"--evaluate must name each evaluation once. Received: {recipe.evaluate!r}.")
-    return names
 
 
 def budgets_left(jobs: Sequence[Job]) -> int:
