@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfal.strategies.meta_model import HIDDEN, MetaModel, ranking_slopes, train
+from tfal.strategies.meta_model import HIDDEN, MetaModel, Training, ranking_slopes, train
 
 HAND = MetaModel(np.array([[1.0, -1], [0.5, 2]]), np.array([0.0, -1]), np.array([1.0, -3]), np.array(0.5))
 
@@ -77,20 +77,45 @@ def test_a_single_sample_and_all_equal_targets_teach_nothing():
 def test_it_learns_which_input_matters(column):
     rng = np.random.default_rng(0)
     inputs = np.exp(rng.normal(size=(200, 2)))
-    options = {"epochs": 100, "batch": 32, "weight_decay": 5e-4, "ties": "mask"}
-    model = train(inputs, inputs[:, column], np.random.default_rng(1), **options)
+    training = Training(batch=32)
+    model = train(inputs, inputs[:, column], np.random.default_rng(1), training)
     low, high = np.array([[0.5, 0.5]]), np.array([[0.5, 0.5]])
     high[0, column] = 3.0
     other = np.array([[0.5, 0.5]])
     other[0, 1 - column] = 3.0
     rise, other_rise = model.scores(high) - model.scores(low), model.scores(other) - model.scores(low)
     assert rise > 1.4 * other_rise
-    again = train(inputs, inputs[:, column], np.random.default_rng(1), **options)
+    again = train(inputs, inputs[:, column], np.random.default_rng(1), training)
     assert all(np.array_equal(model.arrays()[name], again.arrays()[name]) for name in model.arrays())
 
 
 def test_fewer_samples_than_a_batch():
-    model = train(
-        np.ones((3, 2)), np.arange(3.0), np.random.default_rng(0), epochs=1, batch=64, weight_decay=0, ties="mask"
-    )
+    model = train(np.ones((3, 2)), np.arange(3.0), np.random.default_rng(0), Training(epochs=1))
     assert np.isfinite(model.scores(np.ones((1, 2)))).all()
+
+
+@pytest.mark.parametrize(
+    ("n", "batch", "steps", "expected"),
+    [(500, 32, "at_least", 112), (1000, 32, "at_least", 128), (500, 64, "at_least", 104), (500, 32, "exactly", 100)],
+)
+def test_steps_of_an_epoch_are_those_of_the_public_code(n, batch, steps, expected):
+    """16 batches of 500 samples, 7 times; 32 of 1,000, 4 times."""
+    assert Training(batch=batch, steps=steps).n_steps(n) == expected
+
+
+@pytest.mark.parametrize(("steps", "n_steps"), [("exactly", 100), ("at_least", 102)])
+def test_every_sample_counts_once_in_a_pass_the_last_batch_is_smaller(steps, n_steps, monkeypatch):
+    """17 samples in batches of 8, 8 and 1; with "exactly", an epoch ends after the first batch of a pass."""
+    seen, step = [], MetaModel.gradients
+
+    def watched(self, inputs, slopes):
+        seen.append(inputs[:, 0].astype(int))
+        return step(self, inputs, slopes)
+
+    monkeypatch.setattr(MetaModel, "gradients", watched)
+    inputs = np.c_[np.arange(17.0), np.ones(17)]
+    train(inputs, np.arange(17.0), np.random.default_rng(0), Training(epochs=2, batch=8, steps=steps))
+    assert len(seen) == 2 * n_steps
+    assert [len(rows) for rows in seen[:6]] == [8, 8, 1, 8, 8, 1]
+    for first in range(0, 2 * n_steps - 2, 3):
+        assert sorted(np.concatenate(seen[first : first + 3])) == list(range(17))

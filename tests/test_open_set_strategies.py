@@ -83,12 +83,12 @@ def test_mqnet_observes_true_losses_and_forgets_nothing(three, monkeypatch):
     seen = {}
     monkeypatch.setattr(
         "tfal.strategies.mqnet.train",
-        lambda inputs, targets, rng, **options: seen.update(targets=targets, **options) or MetaModel.fresh(rng),
+        lambda inputs, targets, rng, training: seen.update(targets=targets, how=training) or MetaModel.fresh(rng),
     )
-    memory = MQNet(meta_batch=8).observe(view, picks, _rng())
+    memory = MQNet(meta_batch=8, steps="at_least").observe(view, picks, _rng())
     by_id = dict(zip(picks.ids.tolist(), seen["targets"].tolist(), strict=True))
     assert by_id == pytest.approx({0: -np.log(0.1), 1: 0.0, 2: -np.log(0.3)}, abs=1e-5)
-    assert seen["batch"] == 8
+    assert (seen["how"].batch, seen["how"].steps) == (8, "at_least")
     assert dict(zip(picks.ids.tolist(), memory["known"].tolist(), strict=True)) == {0: True, 1: False, 2: True}
     assert MetaModel.load(memory).scores(np.ones((1, 2))).shape == (1,)
 
@@ -146,4 +146,5 @@ def test_ccal_lets_classes_choose_in_turn_even_with_one_labeled_sample():
 def test_options_come_from_the_recipe(small, change):
     strategy = make_strategy("mqnet", change(small, mqnet_mode="conf", meta_batch=32, rank_ties="code"))
     assert (strategy.mqnet_mode, strategy.meta_batch, strategy.rank_ties) == ("conf", 32, "code")
+    assert make_strategy("mqnet", change(small, steps="at_least")).steps == "at_least"
     assert make_strategy("similar", change(small, submodular="flcmi")).submodular == "flcmi"

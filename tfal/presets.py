@@ -6,7 +6,8 @@ import dataclasses
 
 from tfal.recipe import Recipe
 
-# Open-set pools: Park et al., Meta-Query-Net, NeurIPS 2022; 500 labels a round, to 5,000 labels, on CIFAR-10.
+# Open-set pools: Park et al., Meta-Query-Net, NeurIPS 2022; 500 labels a round, to 5,000 labels, on CIFAR-10. Where its
+# code disagrees with it, the paper's value; n_pool is the code's subset, there of ll, mqnet, ccal and similar alone.
 MQNET = Recipe(
     dataset="cifar10",
     network="ResNet18",

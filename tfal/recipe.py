@@ -86,7 +86,9 @@ class Recipe:
     n_epoch: int = _training(50, "training epochs in each round; the best by validation counts", least=1)
     n_step_epoch: int = _training(0, "training steps of an epoch; 0: one pass over the labeled samples", least=0)
     steps: str = _training(
-        "exactly", "at_least: whole passes until nStepEpoch is reached", choices=("exactly", "at_least")
+        "exactly",
+        "at_least: whole passes until nStepEpoch is reached; of mqnet's meta-model until 100",
+        choices=("exactly", "at_least"),
     )
     optimizer: str = _training("adam", "Keras optimizer by name")
     learning_rate: float = _training(1e-3, "learning rate at the start", above=0)
@@ -185,7 +187,9 @@ class Recipe:
     meta_stats: str = _strategy(
         "from_u", "mqnet: statistics that standardise the meta-model's inputs", choices=("from_u", "code")
     )
-    meta_epoch: int = _strategy(100, "mqnet: epochs of the meta-model, 100 steps each", protocol=True, least=1)
+    meta_epoch: int = _strategy(
+        100, "mqnet: epochs of the meta-model, 100 steps each, see steps", protocol=True, least=1
+    )
     meta_batch: int = _strategy(64, "mqnet: batch of the meta-model; 32 in the code", least=2)
     meta_wd: float = _strategy(5e-4, "mqnet: weight decay of the meta-model; 0 in the code", least=0)
     submodular: str = _strategy("logdetcmi", "similar: set function", choices=("logdetcmi", "flcmi"))

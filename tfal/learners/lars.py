@@ -58,8 +58,9 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
     then floor + (10 * rate - floor) * (1 + cos(pi * (e - n_warmup) / n_epochs)) / 2. The cosine is as long as the
     whole training, so its last n_warmup + 1 epochs are never reached, as there.
 
-    Two differences: the line never goes below rate / 10, where it begins at the published n_warmup = 10, and below 0
-    for n_warmup < 9; and that code's second step of the schedule in each epoch, which disturbs one step, is left out.
+    Three differences: the line never goes below rate / 10, where it begins at the published n_warmup = 10, and below 0
+    for n_warmup < 9; that code asks the schedule after each step, so that a step has the rate of the one before; and
+    its second step of the schedule in each epoch, which disturbs one step, is left out.
 
     Args:
         rate: of the start of the second epoch. n_warmup, n_epochs: [epochs]. steps_per_epoch: [steps].

@@ -6,6 +6,7 @@ CSI (Tack et al., NeurIPS 2020), which MQ-Net and CCAL use. Images are (B, H, W,
 
 Differences from the public code of CSI, each of them for batches without loops:
 - a crop is drawn once and cut to the image; there up to ten times until it fits, else the whole image is taken;
+- a crop lies on whole pixels, and its border repeats them; there it moves by half pixels, and the border mirrors;
 - images of one channel get contrast and brightness only, as they have neither hue nor saturation.
 """
 

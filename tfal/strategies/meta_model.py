@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 HIDDEN = 64
 LEARNING_RATE = 1e-3  # a tenth from half of the epochs on
-STEPS = 100  # of an epoch
+STEPS = 100  # of an epoch, or the least
 MARGIN = 1.0
 
 
@@ -81,30 +82,37 @@ def ranking_slopes(scores: np.ndarray, targets: np.ndarray, ties: str) -> np.nda
     return slopes
 
 
-def train(
-    inputs: np.ndarray,
-    targets: np.ndarray,
-    rng: np.random.Generator,
-    *,
-    epochs: int,
-    batch: int,
-    weight_decay: float,
-    ties: str,
-) -> MetaModel:
-    """A fresh meta-model that ranks samples by `targets` (m,), seen through `inputs` (m, 2), both float64.
+class Training(NamedTuple):
+    """How a meta-model is trained.
 
-    Plain SGD, 100 steps an epoch over an endless stream of shuffled passes; a pass of less than a batch is one batch.
+    epochs: of at least 100 steps. batch: samples of a step; the last one of a pass has what is left. steps: "exactly"
+    100 in an epoch, over passes that go on from epoch to epoch, or "at_least": whole passes until there are 100, as in
+    the public code (112 of batches of 32 of 500 samples). ties: see `ranking_slopes`.
     """
-    model = MetaModel.fresh(rng)
-    order = np.zeros(0, np.int64)
-    batch = min(batch, len(inputs))
-    for step in range(epochs * STEPS):
-        if len(order) < batch:
+
+    epochs: int = 100
+    batch: int = 64
+    weight_decay: float = 5e-4
+    ties: str = "mask"
+    steps: str = "exactly"
+
+    def n_steps(self, n: int) -> int:
+        """Of an epoch on n samples."""
+        whole = -(-n // self.batch)
+        return STEPS if self.steps == "exactly" else -(-STEPS // whole) * whole
+
+
+def train(inputs: np.ndarray, targets: np.ndarray, rng: np.random.Generator, training: Training) -> MetaModel:
+    """A fresh meta-model that ranks samples by `targets` (m,), seen through `inputs` (m, 2), float64; by plain SGD."""
+    model, order = MetaModel.fresh(rng), np.zeros(0, np.int64)
+    n_steps = training.epochs * training.n_steps(len(inputs))
+    for step in range(n_steps):
+        if not len(order):
             order = rng.permutation(len(inputs))
-        rows, order = order[:batch], order[batch:]
-        rate = LEARNING_RATE * (1.0 if step < epochs * STEPS // 2 else 0.1)
-        slopes = ranking_slopes(model.scores(inputs[rows]), targets[rows], ties)
-        model = _stepped(model, model.gradients(inputs[rows], slopes), rate, weight_decay)
+        rows, order = order[: training.batch], order[training.batch :]
+        rate = LEARNING_RATE * (1.0 if step < n_steps // 2 else 0.1)
+        slopes = ranking_slopes(model.scores(inputs[rows]), targets[rows], training.ties)
+        model = _stepped(model, model.gradients(inputs[rows], slopes), rate, training.weight_decay)
     return model
 
 

@@ -22,7 +22,7 @@ from tfal import kernels
 from tfal.kernels.uncertainty import log_softmax
 from tfal.kernels.xp import to_numpy
 from tfal.strategies.base import Picks, Strategy
-from tfal.strategies.meta_model import MetaModel, train
+from tfal.strategies.meta_model import MetaModel, Training, train
 from tfal.view import PoolView
 
 
@@ -32,7 +32,8 @@ class MQNet(Strategy):
 
     mqnet_mode: informativeness is the predicted loss ("ll") or 1 - the largest probability ("conf"). meta_stats:
     "from_u" standardises the queried samples as the candidates were; "code" over themselves, and predicted losses by
-    the statistics of 1 - the largest probability. The others: see tfal.recipe.Recipe.
+    the statistics of 1 - the largest probability. steps: of the meta-model's epochs, see Training. The others: see
+    tfal.recipe.Recipe.
     """
 
     mqnet_mode: str = "ll"
@@ -41,6 +42,7 @@ class MQNet(Strategy):
     meta_batch: int = 64
     meta_wd: float = 5e-4
     rank_ties: str = "mask"
+    steps: str = "exactly"
 
     @property
     def task(self) -> str:  # type: ignore[override]
@@ -69,15 +71,8 @@ class MQNet(Strategy):
         targets = np.zeros(len(picks.ids))
         targets[known] = self._losses(view, picks.ids[known])
         inputs = np.exp((picks.notes["raw"] - picks.notes["mean"]) / picks.notes["std"])
-        model = train(
-            inputs,
-            targets,
-            rng,
-            epochs=self.meta_epoch,
-            batch=self.meta_batch,
-            weight_decay=self.meta_wd,
-            ties=self.rank_ties,
-        )
+        training = Training(self.meta_epoch, self.meta_batch, self.meta_wd, self.rank_ties, self.steps)
+        model = train(inputs, targets, rng, training)
         return {**model.arrays(), **picks.notes, "known": known}
 
     @classmethod
