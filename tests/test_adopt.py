@@ -12,6 +12,7 @@ import tfal
 from tests.conftest import ROOT
 from tfal.errors import InputError
 from tfal.strategies import STRATEGIES, Picks, Strategy, make_strategy
+from tfal.strategies.uncertainty import Margin
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,19 @@ def _pairs(images):
     return tf.data.Dataset.from_tensor_slices((images, np.zeros(len(images)))).batch(9)
 
 
-@pytest.mark.parametrize("as_dataset", [_single, _batches, _pairs])
+class Batches(keras.utils.PyDataset):
+    def __init__(self, images):
+        super().__init__()
+        self.images = images
+
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, index):
+        return self.images[12 * index : 12 * index + 12], np.zeros(12)
+
+
+@pytest.mark.parametrize("as_dataset", [_single, _batches, _pairs, Batches])
 @pytest.mark.parametrize("strategy", ["coreset", "ldms", "margin"])
 def test_a_dataset_gives_the_picks_of_its_array(images, model, strategy, as_dataset):
     labeled = [5, 1]
@@ -130,14 +143,51 @@ def test_what_passes_and_views_need_is_named(images, model):
         tfal.query(Spread("view_logits"), flat, rows, 3)
 
 
-def test_random_needs_no_model(images):
-    assert len(tfal.query("random", None, images, 4)) == 4
+@pytest.mark.parametrize("as_given", [np.asarray, _single, _batches, _pairs, Batches])
+def test_random_needs_no_model(images, as_given):
+    expected = tfal.query("random", None, images, 4, labeled=[2])
+    assert tfal.query("random", None, as_given(images), 4, labeled=[2]).tolist() == expected.tolist()
+
+
+def test_a_mask_is_its_positions_in_ascending_order(images, model):
+    mask, classes = np.zeros(60, bool), np.arange(60) % 5
+    mask[[40, 3, 17]] = True
+    for strategy in ("similar", "coreset"):
+        by_mask = tfal.query(
+            strategy, model, images, 6, labeled=mask, labels=classes[mask], rejected=~mask & (classes > 3)
+        )
+        rejected = [i for i in range(60) if classes[i] > 3 and not mask[i]]
+        by_ids = tfal.query(strategy, model, images, 6, labeled=[3, 17, 40], labels=[3, 2, 0], rejected=rejected)
+        assert by_mask.tolist() == by_ids.tolist()
+
+
+def test_a_first_round_has_no_labels(images, model):
+    expected = tfal.query("similar", model, images, 5, seed=2).tolist()
+    for nothing in ([], np.zeros(0, int), np.zeros(60, bool)):
+        assert tfal.query("similar", model, images, 5, seed=2, labeled=nothing, labels=[]).tolist() == expected
+
+
+def test_a_strategy_that_reads_labels_which_nobody_gave_is_told_so(images, model):
+    class Reads(Strategy):
+        learners = ()
+
+        def query(self, view, n, rng):
+            return Picks(view.candidates[np.argsort(view.labels(view.labeled))])
+
+    with pytest.raises(InputError, match=r"Received: none\. Give labels, the class of each id in labeled"):
+        tfal.query(Reads(), None, images, 3, labeled=[4, 5])
+
+
+def test_numpy_numbers_are_numbers(images, model):
+    given = {"n": np.int64(4), "seed": np.uint8(3), "batch_size": np.int32(16), "n_sample": np.int64(30)}
+    plain = {name: int(value) for name, value in given.items()}
+    assert tfal.query("ldms", model, images, **given).tolist() == tfal.query("ldms", model, images, **plain).tolist()
 
 
 def test_options_reach_the_strategy_and_unknown_ones_are_refused(images, model):
     few = tfal.query("ldms", model, images, 5, n_sample=10)
     assert few.tolist() == tfal.query(STRATEGIES["ldms"](n_sample=10), model, images, 5).tolist()
-    with pytest.raises(InputError, match="has no option 'samples'"):
+    with pytest.raises(InputError, match=r"unknown argument 'samples'\. Did you mean 'n_sample'"):
         tfal.query("ldms", model, images, 5, samples=10)
 
 
@@ -157,11 +207,36 @@ def test_a_strategy_of_ones_own(images, model):
         ({"strategy": "ldm"}, "unknown strategy 'ldm'. Did you mean 'ldms'"),
         ({"n": 0}, "n must be a whole number from 1 to the 60"),
         ({"n": 61}, "n must be a whole number from 1 to the 60"),
-        ({"n": 2.0}, "n must be a whole number"),
-        ({"labeled": [60]}, "distinct ids from 0 to 59"),
-        ({"labeled": [1, 1]}, "distinct ids from 0 to 59"),
-        ({"labeled": [-1]}, "distinct ids from 0 to 59"),
+        ({"n": 2.0}, r"n must be a whole number .* Received: 2.0. Give int\(n\)"),
+        ({"n": True}, "n must be a whole number"),
+        ({"n": None}, "n must be a whole number"),
+        ({"labeled": range(60)}, "must leave a sample to pick"),
+        ({"seed": None}, "seed must be a whole number >= 0. Received: None"),
+        ({"seed": -1}, "seed must be a whole number >= 0"),
+        ({"seed": 1.0}, "seed must be a whole number >= 0"),
+        ({"batch_size": 0}, "batch_size must be a whole number >= 1. Received: 0"),
+        ({"batch_size": None}, "batch_size must be a whole number >= 1"),
+        ({"backend": "gpu"}, "unknown backend 'gpu'"),
+        ({"strategy": Margin}, "Received: a class. Make one: Margin()"),
+        ({"strategy": None}, "must be a name or a Strategy. Received: a NoneType"),
+        ({"strategy": ["margin"]}, "must be a name or a Strategy. Received: a list"),
+        ({"strategy": make_strategy("uniform", None)}, "looks at labels that nobody has bought"),
+        ({"strategy": make_strategy("margin", None), "n_sample": 3}, r"strategy itself .* Received: \['n_sample'\]"),
+        ({"oracle": True}, "unknown argument 'oracle'"),
+        ({"learners": ()}, "unknown argument 'learners'"),
+        ({"single_batch": True}, "unknown argument 'single_batch'"),
+        ({"label": [0]}, "unknown argument 'label'. Did you mean 'labels'"),
+        ({"batchsize": 8}, "unknown argument 'batchsize'. Did you mean 'batch_size'"),
+        ({"strategy": "ldms", "n_sample": 0}, "n_sample must be at least 1. Received: 0"),
+        ({"strategy": "ldms", "n_sample": "10"}, "n_sample must be of type int. Received: '10'"),
+        ({"strategy": "similar", "submodular": "fl"}, "submodular must be one of logdetcmi, flcmi. Received: 'fl'"),
+        ({"strategy": "power_margin", "beta": "1"}, "beta must be of type float. Received: '1'"),
+        ({"labeled": [60]}, r"distinct ids from 0 to 59. Received: \[60\]"),
+        ({"labeled": [1, 1]}, r"distinct ids from 0 to 59. Received: \[1\] more than once"),
         ({"labeled": [0.5]}, "labeled must be a list of ids"),
+        ({"labeled": np.ones(59, bool)}, "labeled as a mask must be 60 bools"),
+        ({"labels": [0]}, "labels must be 0 integers"),
+        ({"labeled": [3], "labels": [5]}, r"from 0 to 4, the model's classes. Received: \[5\] for ids \[3\]"),
         ({"labeled": [1, 2], "labels": [0]}, "labels must be 2 integers"),
         ({"labeled": [1], "labels": [0.5]}, "labels must be 1 integers"),
         ({"rejected": [60]}, "rejected must hold distinct ids from 0 to 59"),
@@ -171,11 +246,9 @@ def test_a_strategy_of_ones_own(images, model):
         ({"strategy": "uniform"}, "looks at labels that nobody has bought"),
         ({"strategy": "typiclust"}, "needs encoder, trained by tfal"),
         ({"strategy": "ccal"}, "needs ccal_semantic and ccal_distinctive, trained by tfal"),
-        ({"images": np.array(["a"])}, "images must be a numeric array"),
-        ({"images": tf.data.Dataset.range(5)}, "images must be a tf.data.Dataset of images"),
-        ({"images": np.full((60, 8, 8, 1), np.nan, np.float32)}, "images must be finite"),
+        ({"images": np.full((60, 8, 8, 1), np.nan, np.float32)}, "images must be finite.* of id 0"),
+        ({"images": np.zeros((60, 8, 8))}, r"images must be of shape \(N, 8, 8, 1\)"),
         ({"model": None}, "no built functional or Sequential"),
-        ({"model": None, "images": tf.data.Dataset.range(5)}, "needs the model beside it"),
     ],
 )
 def test_what_cannot_be_used_is_named_in_one_line(images, model, changes, message):

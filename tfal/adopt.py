@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import SimpleNamespace
+from dataclasses import fields, replace
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
-from tfal.errors import InputError
+from tfal.data.images import check_int
+from tfal.errors import InputError, unknown_name
+from tfal.given import given_ids, given_labels
 from tfal.learners.backend import choose_backend
 from tfal.learners.outputs import NamedOutputs
 from tfal.learners.reader import LearnerReader
 from tfal.learners.sampled import N_PASS, N_VIEW, SampledOutputs
-from tfal.learners.sources import ArraySource, DatasetSource
+from tfal.learners.sources import open_source
+from tfal.options import check_value
 from tfal.pool import Pool
+from tfal.recipe import Recipe
 from tfal.strategies import Strategy, check_picks, make_strategy
 from tfal.streams import Streams
 from tfal.view import PoolView
+
+ADOPTED = ("classifier", "loss_predictor")  # learners that a model of one's own can stand for
 
 
 def query(
@@ -41,13 +48,16 @@ def query(
         strategy: a name of tfal.strategies.STRATEGIES, or a Strategy.
         model: a functional or Sequential Keras model that ends in a Dense layer, with or without a softmax after
             it; read in inference mode, its weights stay as they are. Not needed (None) for "random".
-        images: the whole data set as the model takes it: an array (N, ...), or a tf.data.Dataset of images or of
-            tuples that begin with them, batched or not, in the same order each time it is iterated.
+        images: the whole data set as the model takes it: an array (N, ...); a tf.data.Dataset of images or of tuples
+            that begin with them, batched or not; or a keras.utils.PyDataset of such batches. Data sets must give the
+            same images in the same order each time: an id is a position in that order.
         n: number of samples to pick.
-        labeled: ids (positions in `images`) of the samples that have labels; they are never picked.
-        labels: (len(labeled),) integer classes in the order of `labeled`, for strategies that use them.
-        rejected: ids of samples that turned out to be of no known class; they are never picked, and "similar" avoids
-            what looks like them.
+        labeled: ids (positions in `images`) of the samples that have labels, or a boolean mask (N,); they are never
+            picked.
+        labels: (len(labeled),) integer classes, 0 to C - 1 as the model's outputs, in the order of `labeled` (of a
+            mask: ascending), for strategies that use them.
+        rejected: ids of samples that turned out to be of no known class, or a boolean mask; they are never picked, and
+            "similar" avoids what looks like them.
         seed: the same seed and inputs give the same picks.
         batch_size: images read at once.
         outputs: names the layers of a model that cannot be read otherwise, for example
@@ -64,85 +74,82 @@ def query(
         InputError: something cannot be used; one line says what, what was expected, and how to mend it.
     """
     chosen = _strategy(strategy, options)
-    if chosen.oracle:
-        raise InputError(f"strategy {strategy!r} looks at labels that nobody has bought: it is for studies only.")
-    source = _source(images, model)
-    if chosen.uses_labels and labels is None and labeled is not None and len(labeled):
+    check_int("seed", seed, 0)
+    check_int("batch_size", batch_size, 1)
+    network = NamedOutputs(model, outputs) if chosen.learners else None
+    source = open_source(images, model if chosen.learners else None, int(batch_size))
+    ids = given_ids("labeled", labeled, source.size)
+    if chosen.uses_labels and labels is None and len(ids):
         raise InputError(f"strategy {strategy!r} needs labels, the class of each id in labeled. Received: None.")
-    pool = _pool(source.size, labeled, labels)
+    pool = Pool.unlabeled_pool(source.size)
+    pool.label_samples(ids, given_labels(labels, ids, network.n_classes if network else None), 0)
     _reject(pool, rejected)
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= len(pool.unlabeled):
-        raise InputError(
-            f"n must be a whole number from 1 to the {len(pool.unlabeled)} unlabeled samples. Received: {n!r}."
-        )
-    learners = _learners(chosen, model, outputs, Streams(seed).integer("dropout"))
-    reader = LearnerReader(source, learners, batch_size, choose_backend(backend))
-    view = PoolView(pool, pool.unlabeled, reader, Streams(seed))
-    picks = chosen.query(view, int(n), Streams(seed)("query"))
-    return check_picks(picks, view.candidates, int(n), type(chosen).__name__).ids
+    n = _number(n, len(pool.unlabeled))
+    streams = Streams(int(seed))
+    learners = _learners(chosen, network, streams.integer("dropout"))
+    reader = LearnerReader(source, learners, int(batch_size), choose_backend(backend))
+    view = PoolView(pool, pool.unlabeled, reader, streams)
+    picks = chosen.query(view, n, streams("query"))
+    return check_picks(picks, view.candidates, n, type(chosen).__name__).ids
 
 
 def _strategy(strategy: str | Strategy, options: Mapping[str, Any]) -> Strategy:
-    if isinstance(strategy, Strategy):
-        if options:
-            raise InputError(f"options go to the strategy itself when it is no name. Received: {sorted(options)}.")
-        return strategy
-    made = make_strategy(strategy, SimpleNamespace(**options))
-    unknown = [name for name in options if not hasattr(made, name)]
-    if unknown:
-        raise InputError(f"strategy {strategy!r} has no option {unknown[0]!r}. It has: {made}.")
+    """The strategy, one that can be asked here, with its options checked."""
+    made = strategy if isinstance(strategy, Strategy) else _made(strategy, options)
+    if made is strategy and options:
+        raise InputError(f"options go to the strategy itself when it is no name. Received: {sorted(options)}.")
+    if made.oracle:
+        raise InputError(f"strategy {strategy!r} looks at labels that nobody has bought: it is for studies only.")
+    other = [name for name in made.learners if name not in ADOPTED]
+    if other:
+        raise InputError(
+            f"strategy {strategy!r} needs {' and '.join(other)}, trained by tfal; run it through tfal.run."
+        )
     return made
 
 
-def _learners(
-    strategy: Strategy, model: Any, outputs: Mapping[str, str] | None, seed: int
-) -> dict[str, SampledOutputs]:
-    other = [name for name in strategy.learners if name not in ("classifier", "loss_predictor")]
-    if other:
-        raise InputError(f"this strategy needs {' and '.join(other)}, trained by tfal; run it through tfal.run.")
+def _made(name: Any, options: Mapping[str, Any]) -> Strategy:
+    if isinstance(name, type) and issubclass(name, Strategy):
+        raise InputError(f"strategy must be a name or a Strategy. Received: a class. Make one: {name.__name__}().")
+    if not isinstance(name, str):
+        raise InputError(f"strategy must be a name or a Strategy. Received: a {type(name).__name__}.")
+    made = make_strategy(name, None)
+    known = {field.name: field for field in fields(made)}  # type: ignore[arg-type]
+    limited = {field.name: field for field in fields(Recipe)}
+    given = {option: value.item() if isinstance(value, np.generic) else value for option, value in options.items()}
+    for option, value in given.items():
+        if option not in known:
+            raise unknown_name("argument", option, {*known, *signature(query).parameters} - {"options"})
+        check_value(limited.get(option, known[option]), value, option)
+    return replace(made, **given)  # type: ignore[type-var]
+
+
+def _learners(strategy: Strategy, network: NamedOutputs | None, seed: int) -> dict[str, SampledOutputs]:
+    if network is None:
+        return {}
     n_pass, n_view = getattr(strategy, "n_pass", N_PASS), getattr(strategy, "n_view", N_VIEW)
-    found = {}
-    for name in strategy.learners:
-        found[name] = SampledOutputs(NamedOutputs(model, outputs), n_pass=n_pass, n_view=n_view)
-        found[name].seed = seed
+    found = {name: SampledOutputs(network, n_pass=n_pass, n_view=n_view) for name in strategy.learners}
+    for learner in found.values():
+        learner.seed = seed
     return found
 
 
-def _pool(size: int, labeled: Any, labels: Any) -> Pool:
-    ids = _ids("labeled", labeled, size)
-    classes = np.zeros(len(ids), np.int64) if labels is None else np.asarray(labels)
-    if classes.shape != ids.shape or not np.issubdtype(classes.dtype, np.integer):
+def _number(n: Any, n_unlabeled: int) -> int:
+    """n as an int, when so many samples are there to pick."""
+    if not n_unlabeled:
+        raise InputError("labeled and rejected must leave a sample to pick. Received: all of them.")
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= n_unlabeled:
+        mend = " Give int(n)." if isinstance(n, float) and n.is_integer() else ""
         raise InputError(
-            f"labels must be {len(ids)} integers, one for each id in labeled. "
-            f"Received: an array {classes.shape} of {classes.dtype}."
+            f"n must be a whole number from 1 to the {n_unlabeled} unlabeled samples. Received: {n!r}.{mend}"
         )
-    pool = Pool.unlabeled_pool(size)
-    pool.label_samples(ids, classes, 0)
-    return pool
+    return int(n)
 
 
 def _reject(pool: Pool, rejected: Any) -> None:
-    ids = _ids("rejected", rejected, len(pool))
+    ids = given_ids("rejected", rejected, len(pool))
     both = np.intersect1d(ids, pool.labeled)
     if len(both):
         raise InputError(f"a sample is labeled or rejected, not both. Received: {both[:5].tolist()} in both.")
     no_class = int(pool.label.max(initial=0)) + 1
     pool.label_samples(ids, np.full(len(ids), no_class), 0, n_known=no_class)
-
-
-def _ids(name: str, given: Any, size: int) -> np.ndarray:
-    ids = np.zeros(0, np.int64) if given is None else np.asarray(given)
-    if ids.ndim != 1 or (len(ids) and not np.issubdtype(ids.dtype, np.integer)):
-        raise InputError(f"{name} must be a list of ids. Received: an array {ids.shape} of {ids.dtype}.")
-    if len(ids) and (ids.min() < 0 or ids.max() >= size or len(np.unique(ids)) < len(ids)):
-        raise InputError(
-            f"{name} must hold distinct ids from 0 to {size - 1}. Received: {ids.min()} to {ids.max()}, "
-            f"{len(ids) - len(np.unique(ids))} of them repeated."
-        )
-    return ids.astype(np.int64)
-
-
-def _source(images: Any, model: Any) -> Any:
-    if hasattr(images, "element_spec"):
-        return DatasetSource(images, model)
-    return ArraySource(images)

@@ -40,23 +40,28 @@ def flag(name: str) -> str:
     return "--" + first + "".join(word.capitalize() for word in rest)
 
 
-def check_value(option: dataclasses.Field[Any], value: Any) -> None:
-    """Raises InputError for a value of another type, or beyond the limits of the option."""
-    expected, limits = str(option.type), option.metadata
+def check_value(option: dataclasses.Field[Any], value: Any, name: str | None = None) -> None:
+    """Raises InputError for a value of another type, or beyond the limits of the option.
+
+    option: any field with its type as a string; limits are those of `option()`. name: what errors call it; its flag
+    when not given.
+    """
+    expected, name = str(option.type), name or flag(option.name)
+    limits = {"least": None, "above": None, "below": None, "choices": ()} | dict(option.metadata)
     if not _is_a(value, expected):
-        raise InputError(f"{flag(option.name)} must be of type {expected}. Received: {value!r}.")
+        raise InputError(f"{name} must be of type {expected}. Received: {value!r}.")
     if value is None:
         return
     if limits["choices"] and value not in limits["choices"]:
-        raise InputError(f"{flag(option.name)} must be one of {', '.join(limits['choices'])}. Received: {value!r}.")
+        raise InputError(f"{name} must be one of {', '.join(limits['choices'])}. Received: {value!r}.")
     if limits["above"] == 0 and not 0 < value < math.inf:
-        raise InputError(f"{flag(option.name)} must be a positive number. Received: {value}.")
+        raise InputError(f"{name} must be a positive number. Received: {value}.")
     if isinstance(value, float) and not math.isfinite(value):
-        raise InputError(f"{flag(option.name)} must be a finite number. Received: {value}.")
+        raise InputError(f"{name} must be a finite number. Received: {value}.")
     if limits["least"] is not None and not value >= limits["least"]:
-        raise InputError(f"{flag(option.name)} must be at least {limits['least']}. Received: {value}.")
+        raise InputError(f"{name} must be at least {limits['least']}. Received: {value}.")
     if limits["below"] is not None and not value < limits["below"]:
-        raise InputError(f"{flag(option.name)} must be less than {limits['below']}. Received: {value}.")
+        raise InputError(f"{name} must be less than {limits['below']}. Received: {value}.")
 
 
 def _is_a(value: Any, expected: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tfal.errors import InputError
 from tfal.kernels.xp import array_module
 from tfal.pool import Pool
 from tfal.streams import Streams
@@ -58,15 +59,20 @@ class PoolView:
         self.seconds_reading = 0.0
 
     def labels(self, ids: np.ndarray) -> np.ndarray:
-        """The classes (int32) of samples whose label was revealed; ValueError for any other sample.
+        """The classes (int32) of samples whose label was revealed; InputError for any other sample.
 
         Every rejected sample has the same number, which is that of no class.
         """
         labels = self._pool.label[ids]
         if np.any(labels < 0):
             hidden = np.asarray(ids)[labels < 0]
-            raise ValueError(
-                f"labels can be read of labeled samples only. Received: unlabeled ids {hidden[:5].tolist()}"
+            if np.isin(hidden, self.labeled).all():
+                raise InputError(
+                    "this strategy reads the classes of labeled samples. Received: none. Give labels, the class of "
+                    "each id in labeled."
+                )
+            raise InputError(
+                f"labels can be read of labeled samples only. Received: unlabeled ids {hidden[:5].tolist()}."
             )
         return labels
 

@@ -60,6 +60,13 @@ class NamedOutputs:
         return dict(self._tensors)
 
     @property
+    def n_classes(self) -> int | None:
+        """The number of logits; None for a model without."""
+        if self.normalized:
+            return int(self._dense.units)
+        return int(self._tensors["logits"].shape[-1]) if "logits" in self._tensors else None
+
+    @property
     def last_layer(self) -> keras.Layer:
         """The layer that makes the logits."""
         return self._dense
