@@ -254,3 +254,31 @@ def test_the_command_for_results_of_the_loop(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr("sys.argv", ["correlation", str(tmp_path)])
     assert correlation.main() == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def _pools(folder, reps, accuracies, labels=(20, 40)):
+    for rep in reps:
+        run = folder / "random" / f"rep{rep:03d}"
+        run.mkdir(parents=True)
+        rows = [f"{step},{n},{a + rep / 100}" for step, (n, a) in enumerate(zip(labels, accuracies, strict=True))]
+        (run / "rounds.csv").write_text("round,labels,test_accuracy\n" + "\n".join(rows) + "\n")
+
+
+def test_pools_of_folders_are_means_of_the_repetitions_that_all_have(tmp_path):
+    # Repetition 9 of one folder alone would lift its mean; over repetitions 1 and 2 the points lie on a line.
+    for number in range(5):
+        _pools(tmp_path / str(number), [1, 2, 9] if number == 2 else [1, 2], [0.1 * number, 0.2 * number])
+    (row,) = correlation.from_results(*(tmp_path / str(number) for number in range(5)))
+    assert (row["labels"], row["n"]) == (40, 5)
+    assert row["pearson_r"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("reps", "labels", "message"),
+    [([3], (20, 40), "no repetition of random in common"), ([1], (20, 50), "different numbers of labels")],
+)
+def test_folders_that_cannot_be_compared_are_refused(tmp_path, reps, labels, message):
+    _pools(tmp_path / "a", [1, 2], [0.1, 0.2])
+    _pools(tmp_path / "b", reps, [0.1, 0.2], labels)
+    with pytest.raises(InputError, match=message):
+        correlation.from_results(tmp_path / "a", tmp_path / "b")

@@ -1,9 +1,13 @@
+import json
+
 import numpy as np
 import pytest
 
 from tfal import report
 from tfal.errors import InputError
-from tfal.report import Curve, read_curves, table
+from tfal.report import table
+from tfal.results import Curve, read_curves
+from tfal.strategies import STRATEGIES
 
 
 def _write(experiment, strategy, rep, accuracies, labels=(20, 40, 60)):
@@ -24,8 +28,7 @@ def experiment(tmp_path):
 
 def test_mean_std_and_area_by_hand(experiment):
     curve = read_curves(experiment)["ldms"]
-    np.testing.assert_allclose(curve.mean, [0.55, 0.7, 0.85])
-    np.testing.assert_allclose(curve.std, [0.05 * 2**0.5, 0, 0.05 * 2**0.5], atol=1e-12)
+    np.testing.assert_allclose(curve.accuracy, [[0.5, 0.7, 0.9], [0.6, 0.7, 0.8]])
     np.testing.assert_allclose(curve.area(20, 60), [0.7, 0.7])  # (0.5 + 0.7) / 4 + (0.7 + 0.9) / 4
 
 
@@ -60,7 +63,9 @@ def test_strategies_without_a_common_budget_have_no_area(experiment):
 
 
 def test_report_writes_the_picture_and_says_where(experiment, capsys):
-    path = report.report(experiment)
+    figure = report.report(experiment)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["Test accuracy [%]"]
+    path = experiment / "curves.png"
     assert path.read_bytes().startswith(b"\x89PNG")
     assert str(path) in capsys.readouterr().out.splitlines()[-1]
 
@@ -77,3 +82,58 @@ def test_repetitions_with_other_budgets_are_refused(experiment):
     _write(experiment, "ldms", 3, [0.1, 0.2], labels=(20, 50))
     with pytest.raises(InputError, match="different numbers of labels"):
         read_curves(experiment)
+
+
+def test_a_wide_table_goes_on_below(experiment):
+    for name in ("badge", "coreset", "entropy", "margin"):
+        _write(experiment, name, 1, [0.1, 0.2, 0.3])
+    lines = table(read_curves(experiment), width=60).splitlines()
+    assert max(map(len, lines[:-1])) <= 60
+    heads = [line for line in lines if line.startswith("labels")]
+    assert [head.replace(" (1 rep.)", "").replace(" (2 rep.)", "").split()[1:] for head in heads] == [
+        ["badge", "coreset", "entropy"],
+        ["ldms", "margin", "random"],
+    ]
+    assert [line.split()[0] for line in lines[:5]] == ["labels", "20", "40", "60", "area"]
+    assert table(read_curves(experiment), width=10).count("labels ") == 6  # one strategy a block at the least
+
+
+def test_results_of_a_strategy_that_is_not_installed_are_reported(experiment, capsys):
+    _write(experiment, "their_own", 1, [0.5, 0.6, 0.7])
+    memory = experiment / "their_own" / "rep001" / "memory"
+    memory.mkdir()
+    np.savez(memory / "round001.npz", a=np.zeros(2))
+    report.report(experiment)
+    assert "their_own (1 rep.)" in capsys.readouterr().out
+
+
+def test_runs_that_differ_in_more_than_the_strategy_are_said(experiment, capsys):
+    for strategy, rep, epochs in (("ldms", 1, 50), ("ldms", 2, 50), ("random", 1, 5)):
+        recipe = {"recipe": {"strategy": strategy, "n_epoch": epochs, "seed": 0}}
+        (experiment / strategy / f"rep{rep:03d}" / "recipe.json").write_text(json.dumps(recipe))
+    report.report(experiment)
+    assert "different options: nEpoch 50, 5." in capsys.readouterr().out
+
+
+def test_folders_of_one_name_are_told_apart(experiment, tmp_path, capsys):
+    _write(tmp_path / "again" / "mnist_SCNN", "ldms", 1, [0.5, 0.7, 0.9])
+    assert report.main([str(experiment), str(tmp_path / "again" / "mnist_SCNN")]) == 0
+    heads = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Test accuracy")]
+    assert [head.split(": ")[1] for head in heads] == [f"{tmp_path.name}/mnist_SCNN", "again/mnist_SCNN"]
+
+
+def test_columns_that_are_missing_are_one_line(experiment, capsys):
+    (experiment / "ldms" / "rep001" / "rounds.csv").write_text("round,labels\n0,20\n")
+    assert report.main([str(experiment)]) == 2
+    assert "no test_accuracy" in capsys.readouterr().err
+
+
+def test_all_strategies_fit_into_one_picture(tmp_path):
+    for name in STRATEGIES:
+        _write(tmp_path / "digits_SCNN", name, 1, [0.5, 0.6, 0.7])
+    figure = report.report(tmp_path / "digits_SCNN")
+    (legend,) = figure.legends
+    box, whole = legend.get_window_extent(), figure.bbox
+    assert 0 <= box.x0 < box.x1 <= whole.x1
+    assert box.y1 < figure.axes[0].get_window_extent().y0
+    assert len(legend.get_lines()) == len(STRATEGIES)

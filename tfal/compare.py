@@ -1,109 +1,205 @@
-"""Paired differences between runs: `python -m tfal.compare results/digits-from-random_SCNN results/digits-from-*_SCNN`.
+"""Differences between runs: `python -m tfal.compare results/digits-from-random_SCNN results/digits-from-*_SCNN`.
 
-Repetition r of every run has the same split, so runs are compared repetition by repetition (Munjal et al., CVPR 2022;
-Luth et al., NeurIPS 2023): the mean of the differences, with the 95 % interval of Student's t. Fewer than 5 pairs get
-none. Intervals are not corrected for the number of rows: of twenty, one is expected to leave out 0 by chance.
+Repetition r of every run has the same split, so runs are compared repetition by repetition, over those that both have
+(Munjal et al., CVPR 2022; Luth et al., NeurIPS 2023): the mean of the differences, with the 95 % interval of
+Student's t. Where data, seed or split differ, nothing is paired: then the table says so, and gives the difference of
+the means with Welch's interval. Fewer than 5 repetitions get no interval. Intervals are not corrected for the number of
+rows: of twenty, one is expected to leave out 0 by chance.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.report import Curve, read_curves
+from tfal.options import flag
+from tfal.results import Curve, Run, curve_of, differing, read_runs, told_apart
 
 LEAST_PAIRS = 5
 LEVEL = 0.95
 
+# Options that a repetition's split follows from; "data" is the fingerprint of the images.
+SPLIT = (
+    "data",
+    "seed",
+    "splits",
+    "n_init",
+    "n_valid",
+    "long_tail",
+    "n_class_known",
+    "known_classes",
+    "trial",
+    "ood_rate",
+    "ood_dataset",
+)
+_OF_BUDGETS = ("data", "seed", "resume_indices")  # of a low-budget study, which has no first labels
+
 
 @dataclass(frozen=True)
 class Difference:
-    """Paired differences in accuracy. low, high: ends of the 95 % interval, NaN for fewer than 5 pairs."""
+    """A difference in accuracy. low, high: ends of its 95 % interval, NaN for fewer than 5 repetitions."""
 
     mean: float
-    low: float
-    high: float
-    n: int
+    low: float = float("nan")
+    high: float = float("nan")
 
     def __str__(self) -> str:
         interval = f"[{100 * self.low:+6.2f}, {100 * self.high:+6.2f}]" if np.isfinite(self.low) else "insufficient"
         return f"{100 * self.mean:+6.2f} {interval}"
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """One strategy against its reference.
+
+    folder, strategy: whose. labels: the first and the last number of labels that both have. found: the differences
+    there and in the area under the curve between them. repetitions: how many, in words. unpaired: why the repetitions
+    are no pairs; "" where they are.
+    """
+
+    folder: str
+    strategy: str
+    labels: tuple[float, float]
+    found: tuple[Difference, Difference, Difference]
+    repetitions: str
+    unpaired: str = ""
+
+
 def paired(values: np.ndarray, reference: np.ndarray) -> Difference:
     """values - reference, (R,) each, row r of both from the same repetition."""
     found = np.asarray(values, float) - np.asarray(reference, float)
-    low = high = float("nan")
-    if len(found) >= LEAST_PAIRS:
-        from scipy.stats import t
+    if len(found) < LEAST_PAIRS:
+        return Difference(float(found.mean()))
+    from scipy.stats import t
 
-        half = float(t.ppf((1 + LEVEL) / 2, len(found) - 1) * found.std(ddof=1) / np.sqrt(len(found)))
-        low, high = float(found.mean()) - half, float(found.mean()) + half
-    return Difference(float(found.mean()), low, high, len(found))
+    half = float(t.ppf((1 + LEVEL) / 2, len(found) - 1) * found.std(ddof=1) / np.sqrt(len(found)))
+    return Difference(float(found.mean()), float(found.mean()) - half, float(found.mean()) + half)
 
 
-def differences(curve: Curve, reference: Curve) -> dict[str, Difference]:
-    """At the first and the last number of labels that both have, and of the area under the curve between them.
+def unpaired(values: np.ndarray, reference: np.ndarray) -> Difference:
+    """Mean of values (R,) minus mean of reference (Q,), repetitions that have nothing to do with each other."""
+    values, reference = np.asarray(values, float), np.asarray(reference, float)
+    mean = float(values.mean() - reference.mean())
+    if min(len(values), len(reference)) < LEAST_PAIRS:
+        return Difference(mean)
+    if np.ptp(values) == np.ptp(reference) == 0:
+        return Difference(mean, mean, mean)
+    from scipy.stats import ttest_ind
 
-    Raises InputError when they have no number of labels in common.
+    interval = ttest_ind(values, reference, equal_var=False).confidence_interval(LEVEL)
+    return Difference(mean, float(interval.low), float(interval.high))
+
+
+def why_unpaired(runs: Mapping[int, Run], reference: Mapping[int, Run]) -> str:
+    """Why repetition r of one is not to be paired with repetition r of the other; "" where it is.
+
+    Raises InputError where they are of different data sets, whose accuracies have no difference.
     """
-    n = min(len(curve.accuracy), len(reference.accuracy))
-    shared = sorted(set(curve.labels.tolist()) & set(reference.labels.tolist()))
+    known = [run for run in (*reference.values(), *runs.values()) if run.recipe is not None]
+    sets = differing(known, ["dataset"])
+    if sets:
+        there, here = sets["dataset"][:2]
+        raise InputError(
+            f"runs that are compared must be of one data set. Received: {there!r} and {here!r}. Leave one of them out."
+        )
+    shared = sorted(runs.keys() & reference.keys())
+    if not shared:
+        return "no repetition in common"
+    if any(run.recipe is None or "data" not in run.recipe for run in (*runs.values(), *reference.values())):
+        return "no recipe.json that tells data and seed"
+    for rep in shared:
+        pair = (reference[rep], runs[rep])
+        budgets = all(run.recipe and run.recipe.get("splits") for run in pair)
+        found = differing(pair, _OF_BUDGETS if budgets else SPLIT)
+        if found:
+            return "; ".join(
+                f"{flag(name)[2:]} {values[0]!r} there, {values[1]!r} here" for name, values in found.items()
+            )
+    return ""
+
+
+def compared(folder: str, strategy: str, runs: Mapping[int, Run], reference: Mapping[int, Run]) -> Comparison:
+    """The runs of one strategy against those of its reference.
+
+    Raises InputError when they are of different data sets, or have no number of labels in common.
+    """
+    why = why_unpaired(runs, reference)
+    if not why:
+        shared = runs.keys() & reference.keys()
+        runs, reference = ({rep: side[rep] for rep in shared} for side in (runs, reference))
+    curve, other = curve_of(runs, f"{strategy} in {folder}"), curve_of(reference, "the reference")
+    labels = _shared_budgets(curve, other, f"{strategy} in {folder}")
+    difference = unpaired if why else paired
+    found = (
+        difference(curve.at(labels[0]), other.at(labels[0])),
+        difference(curve.at(labels[1]), other.at(labels[1])),
+        difference(curve.area(*labels), other.area(*labels)),
+    )
+    repetitions = f"unpaired, {len(runs)} and {len(reference)}" if why else str(len(runs))
+    return Comparison(folder, strategy, labels, found, repetitions, why)
+
+
+def _shared_budgets(curve: Curve, other: Curve, name: str) -> tuple[float, float]:
+    shared = sorted(set(curve.labels.tolist()) & set(other.labels.tolist()))
     if not shared:
         raise InputError(
-            "runs that are compared must have numbers of labels in common. Received: none. Run them alike."
+            f"runs that are compared must have numbers of labels in common. Received: none for {name}. Run them alike."
         )
-
-    def at(labels: float) -> Difference:
-        one, other = (c.accuracy[:n, np.flatnonzero(c.labels == labels)[0]] for c in (curve, reference))
-        return paired(one, other)
-
-    area = paired(*(c.area(shared[0], shared[-1])[:n] for c in (curve, reference)))
-    return {f"{labels:.0f} labels": at(labels) for labels in (shared[0], shared[-1])} | {"area": area}
+    return shared[0], shared[-1]
 
 
-def rows(reference: Path, others: Sequence[Path]) -> Iterable[tuple[str, str, dict[str, Difference]]]:
-    """Folder, strategy and differences to the same strategy in `reference`; without `others`: to random, there."""
-    start = read_curves(reference)
+def comparisons(reference: Path, others: Sequence[Path]) -> Iterator[Comparison]:
+    """Every strategy of `others` against the same in `reference`; without `others`, those there against random."""
+    start = read_runs(reference)
     if not others:
         if "random" not in start:
             raise InputError(
                 f"{reference} holds no results of random. Received: {', '.join(start)}. Run it, or name another."
             )
-        for name in start:
-            if name != "random":
-                yield reference.name, name, differences(start[name], start["random"])
-    for folder in others:
-        if folder.resolve() == reference.resolve():
+        (name,) = told_apart([reference])
+        for strategy in start:
+            if strategy != "random":
+                yield compared(name, strategy, start[strategy], start["random"])
+    names = told_apart([reference, *others])[1:]
+    seen = {reference.resolve()}
+    for folder, name in zip(others, names, strict=True):
+        if folder.resolve() in seen:
             continue
-        curves = read_curves(folder)
-        for name in sorted(curves.keys() & start.keys()):
-            yield folder.name, name, differences(curves[name], start[name])
+        seen.add(folder.resolve())
+        runs = read_runs(folder)
+        for strategy in sorted(runs.keys() & start.keys()):
+            yield compared(name, strategy, runs[strategy], start[strategy])
 
 
 def table(reference: Path, others: Sequence[Path]) -> str:
     """A Markdown table of all differences, in percentage points."""
-    found = list(rows(reference, others))
+    found = list(comparisons(reference, others))
     if not found:
         raise InputError(f"nothing to compare with {reference}. Name other folders with the same strategies.")
-    to = f"the same strategy in {reference.name}" if others else "random"
-    alike = len({tuple(by_kind) for _, _, by_kind in found}) == 1  # the budgets, which then stand in the head alone
-    heads = list(found[0][2]) if alike else ["first", "last", "area"]
+    to = f"the same strategy in {told_apart([reference, *others])[0]}" if others else "random"
+    alike = len({each.labels for each in found}) == 1  # the budgets, which then stand in the head alone
+    heads = [*(f"{labels:.0f} labels" for labels in found[0].labels), "area"] if alike else ["first", "last", "area"]
     lines = [
         f"Difference to {to} in test accuracy [percentage points], mean [95 % interval] over paired repetitions",
         "",
         f"| run | strategy | pairs | {' | '.join(heads)} |",
         f"| --- | --- | --- |{' --- |' * len(heads)}",
     ]
-    for folder, name, by_kind in found:
-        cells = [str(value) if alike else f"{value} ({kind})" for kind, value in by_kind.items()]
-        lines.append(f"| {folder} | {name} | {by_kind['area'].n} | {' | '.join(cells)} |")
+    for each in found:
+        first, last = (f"{labels:.0f}" for labels in each.labels)
+        where = ("", "", "") if alike else (f" (at {first})", f" (at {last})", f" ({first} to {last})")
+        cells = [f"{value}{place}" for value, place in zip(each.found, where, strict=True)]
+        lines.append(f"| {each.folder} | {each.strategy} | {each.repetitions} | {' | '.join(cells)} |")
+    reasons = dict.fromkeys(f"{each.folder}, {each.strategy}: {each.unpaired}" for each in found if each.unpaired)
+    if reasons:
+        lines += ["", "Unpaired rows give the difference of the means, with Welch's interval:"]
+        lines += [f"- {reason}" for reason in reasons]
     return "\n".join(lines)
 
 

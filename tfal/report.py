@@ -2,122 +2,51 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.files import write_atomically
-from tfal.runfolder import read_memory, read_rows
+from tfal.figures import Style, panels, save, styles
+from tfal.options import flag
+from tfal.results import MORE, Curve, Run, curve_of, differing, read_runs, told_apart
+from tfal.runfolder import read_memory
 from tfal.strategies import STRATEGIES
 
-_COLORS = [f"C{number}" for number in range(10)]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_WIDTH = 120  # of a table where nothing says how wide the terminal is [characters]
+_PANEL = (6.4, 4.2)  # of a picture [inches]
 
 
-# What a table is made of where rounds.csv has it: title, and whether the picture has a panel of it.
-MORE = {
-    "purity": ("Purity: share of known classes among the labels bought last (first line: the initial ones)", True),
-    "known_recall": ("Known-class recall: share of the pool's samples of known classes that are labeled", False),
-    "balanced_accuracy": ("Balanced test accuracy: mean over the classes of the share that is found", True),
-    "coverage": ("Class coverage: share of the classes that are among the labels", False),
-    "linear_top1": ("Linear probe on frozen features, top-1", True),
-    "linear_top5": ("Linear probe on frozen features, top-5", False),
-    "knn_top1": ("Nearest neighbors of frozen features, top-1", True),
-    "finetune_top1": ("Fine-tuning of the encoder, top-1", True),
-    "scratch_top1": ("Training from scratch, top-1", True),
-}
+def table(curves: Mapping[str, Curve], width: int | None = None) -> str:
+    """Labels against mean and standard deviation of the test accuracy in percent, and the area below, as text.
 
-
-@dataclass(frozen=True)
-class Curve:
-    """The repetitions of one strategy, as far as all of them got.
-
-    labels: (T,) number of labels. accuracy: (R, T) test accuracy, a fraction, one row a repetition. others: (R, T)
-    fractions by the names of MORE, as far as the runs have them.
+    width: characters of a line, beyond which strategies go on in a table below; that of the terminal when not given.
     """
-
-    labels: np.ndarray
-    accuracy: np.ndarray
-    others: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-    @property
-    def mean(self) -> np.ndarray:
-        """(T,) mean over the repetitions."""
-        return self.accuracy.mean(axis=0)
-
-    @property
-    def std(self) -> np.ndarray:
-        """(T,) sample standard deviation over the repetitions (R - 1 in the denominator); 0 for one repetition."""
-        return self.accuracy.std(axis=0, ddof=1) if len(self.accuracy) > 1 else np.zeros(len(self.labels))
-
-    def area(self, first: float, last: float) -> np.ndarray:
-        """(R,) area under the budget curve between two of its numbers of labels, in [0, 1].
-
-        Trapezoids over the labels, divided by their range; the accuracy itself when the range is one number.
-        """
-        inside = (self.labels >= first) & (self.labels <= last)
-        labels, accuracy = self.labels[inside], self.accuracy[:, inside]
-        if len(labels) == 1:
-            return accuracy[:, 0]
-        return np.trapezoid(accuracy, labels, axis=1) / (labels[-1] - labels[0])
-
-
-def read_curves(experiment: Path) -> dict[str, Curve]:
-    """The curves of all strategies with results below `experiment`, by name.
-
-    Raises InputError when there is none, or when repetitions of one strategy have different budgets.
-    """
-    curves = {}
-    for folder in sorted({path.parent.parent for path in experiment.glob("*/rep*/rounds.csv")}):
-        runs = [read_rows(path) for path in sorted(folder.glob("rep*/rounds.csv"))]
-        runs = [rows for rows in runs if rows]
-        if runs:
-            curves[folder.name] = _curve(runs, folder)
-    if not curves:
-        raise InputError(
-            f"no results in {str(experiment)!r}. Expected: a folder such as results/mnist_SCNN, "
-            "with <strategy>/rep001/rounds.csv in it."
-        )
-    return curves
-
-
-def _curve(runs: Sequence[Sequence[Mapping[str, float]]], folder: Path) -> Curve:
-    common = min(len(rows) for rows in runs)
-    labels = np.array([[row["labels"] for row in rows[:common]] for rows in runs])
-    if np.any(labels != labels[0]):
-        raise InputError(f"the repetitions in {folder} have different numbers of labels. Report them apart.")
-
-    def column(name: str) -> np.ndarray:
-        return np.array([[row.get(name, np.nan) for row in rows[:common]] for rows in runs])
-
-    return Curve(labels[0], column("test_accuracy"), {name: column(name) for name in MORE if name in runs[0][0]})
-
-
-def table(curves: Mapping[str, Curve]) -> str:
-    """Labels against mean and standard deviation of the test accuracy in percent, and the area below, as text."""
-    lines, widths = _lines(curves, {name: curve.accuracy for name, curve in curves.items()})
     shared = _shared_labels(curves)
+    areas = {name: _mean_std(curve.area(shared[0], shared[-1])) for name, curve in curves.items()} if shared else {}
+    lines = _lines(curves, {name: curve.accuracy for name, curve in curves.items()}, width, areas)
     if not shared:
         return "\n".join([*lines, "area: the strategies have no number of labels in common"])
-    areas = [_mean_std(curve.area(shared[0], shared[-1])) for curve in curves.values()]
-    lines.append("  ".join(["area".rjust(6)] + [a.rjust(w) for a, w in zip(areas, widths, strict=True)]))
     where = f"{shared[0]:.0f} to {shared[-1]:.0f} labels"
     lines.append(f"area: area under the budget curve, {where}, trapezoids, as a share of the full range [%]")
     return "\n".join(lines)
 
 
-def more_tables(curves: Mapping[str, Curve]) -> str:
+def more_tables(curves: Mapping[str, Curve], width: int | None = None) -> str:
     """The same of everything else that the runs measured, for the strategies that have it; "" when none has."""
     parts = []
     for name, (title, _) in MORE.items():
         found = _having(curves, name)
         if found:
-            lines, _ = _lines(found, {strategy: curve.others[name] for strategy, curve in found.items()})
+            lines = _lines(found, {strategy: curve.others[name] for strategy, curve in found.items()}, width)
             head, colon, meaning = title.partition(":")
             parts.append("\n".join([f"{head} [%]{colon}{meaning}", *lines]))
     return "\n\n".join(parts)
@@ -130,18 +59,25 @@ def _having(curves: Mapping[str, Curve], name: str) -> dict[str, Curve]:
     return {} if same else found
 
 
-def _lines(curves: Mapping[str, Curve], values: Mapping[str, Any]) -> tuple[list[str], list[int]]:
-    """A head and one line for each number of labels, of values (R, T) by strategy; and the widths of the columns."""
-    names = list(curves)
-    heads = [f"{_shown(name)} ({len(curves[name].accuracy)} rep.)" for name in names]
-    widths = [max(len(head), 14) for head in heads]
-    lines = ["  ".join(["labels".rjust(6)] + [h.rjust(w) for h, w in zip(heads, widths, strict=True)])]
-    for labels in sorted({int(value) for curve in curves.values() for value in curve.labels}):
-        cells = [
-            _cell(curves[name].labels, values[name], labels).rjust(w) for name, w in zip(names, widths, strict=True)
-        ]
-        lines.append("  ".join([str(labels).rjust(6), *cells]))
-    return lines, widths
+def _lines(
+    curves: Mapping[str, Curve], values: Mapping[str, Any], width: int | None, areas: Mapping[str, str] | None = None
+) -> list[str]:
+    """A head and one line for each number of labels, of values (R, T) by strategy, and one of areas if there are any.
+
+    As many strategies stand side by side as the width holds; the others follow below an empty line.
+    """
+    rows = sorted({int(value) for curve in curves.values() for value in curve.labels})
+    width = width or shutil.get_terminal_size((_WIDTH, 24)).columns
+    blocks: list[list[str]] = []
+    for name, curve in curves.items():
+        head = f"{_shown(name)} ({len(curve.accuracy)} rep.)"
+        cells = [head, *(_cell(curve.labels, values[name], labels) for labels in rows)]
+        cells += [areas[name]] if areas else []
+        column = ["  " + cell.rjust(max(len(head), 14)) for cell in cells]
+        if not blocks or len(blocks[-1][0]) + len(column[0]) > width:
+            blocks.append([name.rjust(6) for name in ("labels", *map(str, rows), *(["area"] if areas else []))])
+        blocks[-1] = [line + cell for line, cell in zip(blocks[-1], column, strict=True)]
+    return [line for number, block in enumerate(blocks) for line in [*[""] * (number > 0), *block]]
 
 
 def _shown(strategy: str) -> str:
@@ -165,94 +101,119 @@ def _mean_std(values: np.ndarray) -> str:
     return f"{100 * values.mean():6.2f} ±{spread}"
 
 
-def plot(curves: Mapping[str, Curve], title: str, path: Path) -> None:
-    """Writes the mean curves with bands of one standard deviation as PNG; for open-set pools, purity too."""
-    plt = _pyplot()
-    panels = [("test accuracy", {name: curve.accuracy for name, curve in curves.items()})]
-    for name, (head, shown) in MORE.items():
-        found = _having(curves, name) if shown else {}
+def plot(curves: Mapping[str, Curve], title: str, path: Path) -> Figure:
+    """The mean curves with bands of one standard deviation, written as PNG; for open-set pools, purity too."""
+    shown = [("Test accuracy", {name: curve.accuracy for name, curve in curves.items()})]
+    for name, (head, has_panel) in MORE.items():
+        found = _having(curves, name) if has_panel else {}
         if found:
-            panels.append((head.partition(":")[0], {strategy: curve.others[name] for strategy, curve in found.items()}))
-    size = (6.4 * len(panels), 4.2)
-    figure, grid = plt.subplots(1, len(panels), figsize=size, dpi=150, layout="constrained", squeeze=False)
-    alpha = 0.15 if len(curves) <= 4 else 0.05  # many bands would hide each other
-    colors = dict(zip(curves, _COLORS * len(curves), strict=False))
-    for axes, (name, values) in zip(grid[0], panels, strict=True):
+            shown.append((head, {strategy: curve.others[name] for strategy, curve in found.items()}))
+    looks, alpha = (
+        styles(curves, list(STRATEGIES)),
+        0.15 if len(curves) <= 4 else 0.05,
+    )  # many bands would hide each other
+    names = [f"{_shown(name)} (n = {len(curve.accuracy)})" for name, curve in curves.items()]
+    columns = max(1, min(len(names), int(_PANEL[0] * len(shown) / (0.7 + 0.052 * max(map(len, names))))))
+    legend = 0.35 + 0.16 * -(-len(names) // columns)
+    figure, grid = panels(1, len(shown), (_PANEL[0] * len(shown), _PANEL[1] + legend))
+    for axes, (name, values) in zip(grid[0], shown, strict=True):
         for strategy, rows in values.items():
-            _band(
-                axes,
-                curves[strategy].labels,
-                100 * rows,
-                f"{_shown(strategy)} (n = {len(rows)})",
-                colors[strategy],
-                alpha,
-            )
-        axes.set(xlabel="labels", ylabel="[%]")
-        axes.set_title(name, fontsize=10)
-        axes.grid(alpha=0.3)
-    handles, names = grid[0, 0].get_legend_handles_labels()
-    columns = min(len(names), 4 * len(panels))
-    head = "mean ± std over repetitions"
-    figure.legend(handles, names, loc="outside lower center", ncols=columns, title=head, fontsize=8, title_fontsize=8)
+            _band(axes, curves[strategy].labels, 100 * rows, looks[strategy], alpha)
+        head, _, meaning = name.partition(": ")
+        axes.set(xlabel="labeled samples", ylabel="\n".join(textwrap.wrap(f"{meaning or head} [%]", 50)))
+        axes.set_title(head, fontsize=10)
+    _legend(figure, dict(zip(names, looks.values(), strict=True)), columns)
     figure.suptitle(title)
-    write_atomically(path, lambda file: figure.savefig(file, format="png"))
-    plt.close(figure)
+    save(figure, path)
+    return figure
 
 
-def _band(axes: Any, x: np.ndarray, values: np.ndarray, label: str, color: str, alpha: float) -> None:
+def _band(axes: Any, x: np.ndarray, values: np.ndarray, look: Style, alpha: float) -> None:
     mean, std = values.mean(axis=0), values.std(axis=0, ddof=1) if len(values) > 1 else 0 * x
-    axes.plot(x, mean, marker="o", markersize=3, label=label, color=color)
-    axes.fill_between(x, mean - std, mean + std, alpha=alpha, color=color, linewidth=0)
+    axes.plot(x, mean, markersize=4, linewidth=1.2, **look._asdict())
+    axes.fill_between(x, mean - std, mean + std, alpha=alpha, color=look.color, linewidth=0)
 
 
-def _pyplot() -> Any:
-    import matplotlib as mpl
+def _legend(figure: Figure, looks: Mapping[str, Style], columns: int) -> None:
+    """One legend below all panels, of every strategy, whichever panels it is in."""
+    from matplotlib.lines import Line2D
 
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    return plt
+    line: dict[str, Any] = {"markersize": 4, "linewidth": 1.2}
+    handles = [Line2D([], [], label=name, **line, **look._asdict()) for name, look in looks.items()]
+    head = "mean ± std over n repetitions"
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=columns,
+        title=head,
+        fontsize=8,
+        title_fontsize=8,
+        handlelength=3,
+    )
 
 
 def draw_memories(experiment: Path) -> list[Path]:
-    """Pictures of what strategies learned over the rounds, one for each repetition; where they are."""
-    plt, paths = _pyplot(), []
+    """Pictures of what strategies learned over the rounds, one for each repetition; where they are.
+
+    Strategies that are not installed here have none.
+    """
+    paths = []
     for folder in sorted({path.parent.parent for path in experiment.glob("*/rep*/memory/round*.npz")}):
-        name = folder.parent.name
+        strategy = STRATEGIES.get(folder.parent.name)
+        if strategy is None:
+            continue
         memories = [read_memory(path) for path in sorted((folder / "memory").glob("round*.npz"))]
-        figure = STRATEGIES[name].draw(memories, f"{experiment.name.replace('_', ', ')}: {name}, {folder.name}")
+        figure = strategy.draw(memories, f"{_titled(experiment)}: {folder.parent.name}, {folder.name}")
         if figure is not None:
             paths.append(folder / "memory.png")
-            write_atomically(paths[-1], partial(figure.savefig, format="png"))
-            plt.close(figure)
+            save(figure, paths[-1])
     return paths
 
 
-def report(experiment: Path) -> Path:
-    """Prints the table of all strategies in `experiment`, writes curves.png there, and says where; returns its path."""
-    curves = read_curves(experiment)
-    print(f"\nTest accuracy [%], mean ± standard deviation over repetitions: {experiment.name}")
-    print(table(curves))
-    more = more_tables(curves)
-    if more:
-        print(f"\n{more}")
+def _titled(experiment: Path) -> str:
+    return experiment.resolve().name.replace("_", ", ")
+
+
+def different_options(runs: Mapping[str, Mapping[int, Run]]) -> str:
+    """What the runs of one experiment do not share, of the options that all of them recorded, in one line; or ""."""
+    every = [run for by_rep in runs.values() for run in by_rep.values() if run.recipe is not None]
+    recorded = set.intersection(*(set(run.recipe or ()) for run in every)) if every else set()
+    found = differing(every, sorted(recorded - {"strategy", "n_step"}))
+    parts = [f"{flag(name)[2:]} {', '.join(map(repr, values))}" for name, values in found.items()]
+    return f"These runs were made with different options: {'; '.join(parts)}." if parts else ""
+
+
+def report(experiment: Path, name: str | None = None) -> Figure:
+    """Prints the tables of all strategies in `experiment`, writes curves.png there, and says where.
+
+    name: what to call it, the folder's own name when not given. Returns the figure, which a notebook shows.
+    Raises InputError when there are no results, or when they are damaged.
+    """
+    experiment = Path(experiment)
+    runs = read_runs(experiment)
+    curves = {strategy: curve_of(by_rep, strategy) for strategy, by_rep in runs.items()}
+    print(f"\nTest accuracy [%], mean ± standard deviation over repetitions: {name or experiment.resolve().name}")
+    for part in (table(curves), different_options(runs), more_tables(curves)):
+        if part:
+            print(f"{part}\n")
     path = experiment / "curves.png"
-    plot(curves, experiment.name.replace("_", ", "), path)
+    figure = plot(curves, _titled(experiment), path)
     for picture in draw_memories(experiment):
-        print(f"\nWhat the strategy learned: {picture}")
-    print(f"\nCurves: {path}   Files: {experiment}{'/'}")
-    return path
+        print(f"What the strategy learned: {picture}")
+    print(f"Curves: {path}   Files: {experiment}{'/'}")
+    return figure
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """The command line: folders to report."""
-    folders = sys.argv[1:]
+    folders = list(sys.argv[1:] if arguments is None else arguments)
     if not folders or folders[0] in ("-h", "--help"):
         print("usage: python -m tfal.report RESULTS_FOLDER [...]   e.g. results/mnist_SCNN", file=sys.stderr)
         return 0 if folders else 2
     try:
-        for folder in folders:
-            report(Path(folder))
+        paths = [Path(folder) for folder in folders]
+        for path, name in zip(paths, told_apart(paths), strict=True):
+            report(path, name)
     except InputError as error:
         print(f"report: error: {error}", file=sys.stderr)
         return 2

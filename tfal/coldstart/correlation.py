@@ -20,7 +20,7 @@ from scipy import stats
 
 from tfal.errors import InputError
 from tfal.kernels import check
-from tfal.report import Curve, read_curves
+from tfal.results import Curve, Run, curve_of, read_runs
 
 LEAST = 5  # pools: with fewer, a correlation says nothing
 
@@ -111,30 +111,41 @@ def from_results(*folders: Path) -> list[dict[str, Any]]:
     Args:
         folders: experiments, `<results>/<dataset>_<network>` each. From one folder the points are its repetitions, each
             of which has an initial pool of its own; from several, each folder is one kind of initial pool and one
-            point, the mean of its repetitions.
+            point, the mean of the repetitions that all folders have.
 
     Returns:
         A row for each strategy that all folders have, and each round from 1 that all of them reached: strategy, round,
         labels, and the fields of Correlation.
 
     Raises:
-        InputError: a folder without results, or no strategy in common.
+        InputError: a folder without results, no strategy or repetition in common, different numbers of labels.
     """
     if not folders:
         raise InputError("folders: expected at least one folder of results, received none. Name results/mnist_SCNN.")
-    curves = [read_curves(Path(folder)) for folder in folders]
-    names = sorted(set.intersection(*(set(found) for found in curves)))
+    found = [read_runs(Path(folder)) for folder in folders]
+    names = sorted(set.intersection(*(set(runs) for runs in found)))
     if not names:
         raise InputError("the folders have no strategy in common. Run one strategy from all initial pools.")
-    return [row for name in names for row in _rows(name, [found[name] for found in curves])]
+    return [row for name in names for row in _rows(name, [_shared(name, runs[name], found) for runs in found])]
+
+
+def _shared(name: str, runs: Mapping[int, Run], found: Sequence[Mapping[str, Mapping[int, Run]]]) -> Curve:
+    """The curve of the repetitions that all folders have, so that a point differs from another by its pool alone."""
+    reps = set.intersection(*(set(others[name]) for others in found))
+    if not reps:
+        raise InputError(f"the folders have no repetition of {name} in common. Run the same ones in all of them.")
+    return curve_of({rep: runs[rep] for rep in reps}, name)
 
 
 def _rows(name: str, curves: Sequence[Curve]) -> list[dict[str, Any]]:
     n_rounds = min(len(curve.labels) for curve in curves)
-    values = [curve.accuracy if len(curves) == 1 else curve.mean[None] for curve in curves]
+    labels = np.array([curve.labels[:n_rounds] for curve in curves])
+    if np.any(labels != labels[0]):
+        raise InputError(f"the folders have different numbers of labels for {name}. Compare pools of one budget.")
+    values = [curve.accuracy if len(curves) == 1 else curve.accuracy.mean(axis=0)[None] for curve in curves]
     points = np.concatenate([rows[:, :n_rounds] for rows in values])
     return [
-        {"strategy": name, "round": step, "labels": int(curves[0].labels[step])}
+        {"strategy": name, "round": step, "labels": int(labels[0, step])}
         | correlate(points[:, 0], points[:, step])._asdict()
         for step in range(1, n_rounds)
     ]

@@ -14,6 +14,7 @@ from tfal.coldstart.correlation import correlate
 from tfal.coldstart.criteria import CRITERIA
 from tfal.coldstart.run import pool_score
 from tfal.coldstart.study import RANDOM, Plan, Row, Work
+from tfal.figures import styles
 
 
 def draw(plan: Plan, bench: Bench) -> list[Path]:
@@ -32,7 +33,8 @@ class _Gallery:
     def draw(self) -> list[Path]:
         chosen = {name: {b: self._values(name, b) for b in self._plan.budgets} for name in self._plan.criteria}
         random = {b: self._values(RANDOM, b) for b in self._plan.budgets}
-        pictures.accuracy_curves(self._path("accuracy"), random, _by_shown_name(chosen), self._head)
+        looks = styles(map(_shown, chosen), list(map(_shown, CRITERIA)))
+        pictures.accuracy_curves(self._path("accuracy"), random, _by_shown_name(chosen), looks, self._head)
         for name in self._plan.criteria:
             for budget in self._plan.budgets:
                 self._scatter(name, budget)

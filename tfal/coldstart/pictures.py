@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 
 from tfal.coldstart.correlation import Correlation
-from tfal.files import write_atomically
+from tfal.figures import Style, panels, save
 
 MOST_POINTS = 25_000  # of a data map or an embedding
 MOST_TSNE = 5_000
 _GREY, _CHOSEN, _UNIFORM = "0.55", "C3", "C0"
-_MARKERS = "osD^vP*Xph<>dH8"
 
 
 def scatter(
@@ -51,11 +50,16 @@ def scatter(
 
 
 def accuracy_curves(
-    path: Path, random: Mapping[int, np.ndarray], chosen: Mapping[str, Mapping[int, np.ndarray]], title: str
+    path: Path,
+    random: Mapping[int, np.ndarray],
+    chosen: Mapping[str, Mapping[int, np.ndarray]],
+    looks: Mapping[str, Style],
+    title: str,
 ) -> None:
     """Accuracy against number of images: random pools as points, chosen pools as mean and standard deviation.
 
     random: accuracies of the random pools by budget, fractions. chosen: by criterion and budget, of its trainings.
+    looks: of each criterion.
     """
     figure, (axes,) = _panels(1, (7.2, 4.8))
     shown = {budget: 100 * values for budget, values in sorted(random.items())}
@@ -73,9 +77,7 @@ def accuracy_curves(
             np.array(budgets) * shift,
             [v.mean() for v in found],
             [v.std(ddof=1) if len(v) > 1 else 0 for v in found],
-            color=f"C{number % 10}",
-            marker=_MARKERS[number % len(_MARKERS)],
-            linestyle=("-", "--")[number // 10 % 2],
+            **looks[name]._asdict(),
             markersize=4,
             linewidth=0.8,
             capsize=2,
@@ -189,22 +191,12 @@ def _some(n: int) -> np.ndarray:
 
 
 def _panels(n: int, size: tuple[float, float], **options: Any) -> tuple[Any, Any]:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, grid = plt.subplots(1, n, figsize=size, dpi=150, layout="constrained", squeeze=False, **options)
-    for axes in grid[0]:
-        axes.grid(alpha=0.3)
-        axes.set_axisbelow(True)
+    figure, grid = panels(1, n, size, **options)
     return figure, grid[0]
 
 
 def _finish(figure: Any, path: Path, title: str, legend: bool) -> None:
     """Title, one legend below all panels, and the file."""
-    from matplotlib import pyplot as plt
-
     figure.suptitle(title, fontsize=11)
     if legend:
         entries: dict[str, Any] = {}
@@ -214,5 +206,4 @@ def _finish(figure: Any, path: Path, title: str, legend: bool) -> None:
         wide = 0.45 + 0.065 * max(map(len, entries))  # of an entry [inches]
         columns = max(1, min(len(entries), int(figure.get_figwidth() / wide)))
         figure.legend(entries.values(), entries, loc="outside lower center", ncols=columns, fontsize=8)
-    write_atomically(path, lambda file: figure.savefig(file, format="png"))
-    plt.close(figure)
+    save(figure, path)

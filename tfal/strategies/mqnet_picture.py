@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tfal.figures import panels
 from tfal.strategies.meta_model import MetaModel
 
 COLUMNS = 3
@@ -14,12 +15,10 @@ COLUMNS = 3
 
 def contours(memories: Sequence[Mapping[str, np.ndarray]], title: str) -> Any:
     """A matplotlib figure, one panel a round: contours of the score that was learned from a query, and that query."""
-    from matplotlib import pyplot as plt
-
     columns = min(COLUMNS, len(memories))
     rows = -(-len(memories) // columns)
     size = (3.1 * columns + 0.4, 2.8 * rows + 0.9)
-    figure, grid = plt.subplots(rows, columns, figsize=size, dpi=130, layout="constrained", squeeze=False)
+    figure, grid = panels(rows, columns, size)
     for axes in grid.ravel()[len(memories) :]:
         axes.set_axis_off()
     for number, (memory, axes) in enumerate(zip(memories, grid.ravel(), strict=False), start=1):

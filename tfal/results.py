@@ -1,0 +1,176 @@
+"""Results read back: the repetitions of each strategy by number, what they were made with, and curves of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfal.errors import InputError
+from tfal.recipe import Recipe
+from tfal.runfolder import Row, read_rows
+
+# What a table is made of where rounds.csv has it: title, and whether the picture has a panel of it.
+MORE = {
+    "purity": ("Purity: share of known classes among the labels bought last (first line: the initial ones)", True),
+    "known_recall": ("Known-class recall: share of the pool's samples of known classes that are labeled", False),
+    "balanced_accuracy": ("Balanced test accuracy: mean over the classes of the share that is found", True),
+    "coverage": ("Class coverage: share of the classes that are among the labels", False),
+    "linear_top1": ("Linear probe on frozen features, top-1", True),
+    "linear_top5": ("Linear probe on frozen features, top-5", False),
+    "knn_top1": ("Nearest neighbors of frozen features, top-1", True),
+    "finetune_top1": ("Fine-tuning of the encoder, top-1", True),
+    "scratch_top1": ("Training from scratch, top-1", True),
+}
+_DEFAULTS = {option.name: option.default for option in dataclasses.fields(Recipe)}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One repetition as its files have it.
+
+    rows: the committed rounds. recipe: the options that it was made with, with those of another repetition of its
+    strategy where its own recipe.json is not there; None where no repetition has one.
+    """
+
+    rows: Sequence[Row]
+    recipe: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The repetitions of one strategy, as far as all of them got.
+
+    labels: (T,) number of labels. accuracy: (R, T) test accuracy, a fraction, one row a repetition. others: (R, T)
+    fractions by the names of MORE, as far as the runs have them.
+    """
+
+    labels: np.ndarray
+    accuracy: np.ndarray
+    others: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def area(self, first: float, last: float) -> np.ndarray:
+        """(R,) area under the budget curve between two of its numbers of labels, in [0, 1].
+
+        Trapezoids over the labels, divided by their range; the accuracy itself when the range is one number.
+        """
+        inside = (self.labels >= first) & (self.labels <= last)
+        labels, accuracy = self.labels[inside], self.accuracy[:, inside]
+        if len(labels) == 1:
+            return accuracy[:, 0]
+        return np.trapezoid(accuracy, labels, axis=1) / (labels[-1] - labels[0])
+
+    def at(self, labels: float) -> np.ndarray:
+        """(R,) accuracies at one of its numbers of labels."""
+        return self.accuracy[:, np.flatnonzero(self.labels == labels)[0]]
+
+
+def read_runs(experiment: Path) -> dict[str, dict[int, Run]]:
+    """The repetitions of all strategies with results below `experiment`: strategy -> number of the repetition -> run.
+
+    Raises InputError when there is none, when a folder there is called like a repetition and has no number of its own,
+    or when a file is damaged.
+    """
+    found: dict[str, dict[int, Run]] = {}
+    for path in sorted(experiment.glob("*/rep*/rounds.csv")):
+        strategy, rep = path.parent.parent.name, _number(path.parent)
+        runs = found.setdefault(strategy, {})
+        if rep in runs:
+            raise InputError(f"{path.parent.parent} holds repetition {rep} twice. Move one of its folders elsewhere.")
+        rows = read_rows(path)
+        if rows:
+            runs[rep] = Run(_checked(rows, path), _recipe(path.parent))
+    found = {strategy: _with_recipes(runs) for strategy, runs in found.items() if runs}
+    if not found:
+        raise InputError(
+            f"no results in {str(experiment)!r}. Expected: a folder such as results/mnist_SCNN, "
+            "with <strategy>/rep001/rounds.csv in it."
+        )
+    return found
+
+
+def _number(folder: Path) -> int:
+    match = re.fullmatch(r"rep(\d+)", folder.name)
+    if match is None:
+        raise InputError(
+            f"{folder} must be called rep and a number, as rep001, to be a repetition. "
+            "Rename it, or move it elsewhere when it is a copy."
+        )
+    return int(match[1])
+
+
+def _checked(rows: list[Row], path: Path) -> list[Row]:
+    missing = [name for name in ("labels", "test_accuracy") if any(name not in row for row in rows)]
+    if missing:
+        raise InputError(f"{path} must have the columns round, labels and test_accuracy. Received: no {missing[0]}.")
+    return rows
+
+
+def _recipe(folder: Path) -> dict[str, Any] | None:
+    path = folder / "recipe.json"
+    if not path.exists():
+        return None
+    try:
+        return dict(json.loads(path.read_text())["recipe"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error}). Mend it, or move {folder} elsewhere.") from None
+
+
+def _with_recipes(runs: Mapping[int, Run]) -> dict[int, Run]:
+    known = next((run.recipe for run in runs.values() if run.recipe is not None), None)
+    return {rep: Run(run.rows, known if run.recipe is None else run.recipe) for rep, run in sorted(runs.items())}
+
+
+def value(run: Run, name: str) -> Any:
+    """The option `name` of a run: its default where the run is older than the option, None where nothing is known."""
+    return None if run.recipe is None else run.recipe.get(name, _DEFAULTS.get(name))
+
+
+def curve_of(runs: Mapping[int, Run], name: str) -> Curve:
+    """The curve of some repetitions of the strategy `name`, in the order of their numbers.
+
+    Raises InputError when they have different budgets.
+    """
+    common = min(len(run.rows) for run in runs.values())
+    rows = [run.rows[:common] for _, run in sorted(runs.items())]
+    labels = np.array([[row["labels"] for row in each] for each in rows])
+    if np.any(labels != labels[0]):
+        raise InputError(f"the repetitions of {name} have different numbers of labels. Report them apart.")
+
+    def column(name: str) -> np.ndarray:
+        return np.array([[row.get(name, np.nan) for row in each] for each in rows])
+
+    others = {name: column(name) for name in MORE if any(name in row for each in rows for row in each)}
+    return Curve(labels[0], column("test_accuracy"), others)
+
+
+def read_curves(experiment: Path) -> dict[str, Curve]:
+    """The curves of all strategies with results below `experiment`, by name; InputError as `read_runs`, `curve_of`."""
+    return {name: curve_of(runs, name) for name, runs in read_runs(experiment).items()}
+
+
+def differing(runs: Collection[Run], names: Collection[str]) -> dict[str, list[Any]]:
+    """The options among `names` that the runs do not share, with their values in the order of the runs, each once."""
+    found: dict[str, list[Any]] = {}
+    for name in names:
+        values = found[name] = []
+        for run in runs:
+            if value(run, name) not in values:
+                values.append(value(run, name))
+    return {name: values for name, values in found.items() if len(values) > 1}
+
+
+def told_apart(folders: Sequence[Path]) -> list[str]:
+    """A name for each folder: the last parts of its path, as many as it takes to tell all of them apart."""
+    parts = [folder.resolve().parts for folder in folders]
+    different = len(set(parts))
+    for n in range(1, max(map(len, parts)) + 1):
+        if len({each[-n:] for each in parts}) == different:
+            break
+    return [str(Path(*each[-n:])) for each in parts]
