@@ -141,8 +141,8 @@ def test_ranking_takes_the_first_candidates(tmp_path, dtype):
 @pytest.mark.parametrize(
     ("ids", "parts"),
     [
-        ([[1, 2]], ["integers of shape (m,)", "(1, 2)"]),
-        ([1.0, 2.0], ["integers of shape (m,)", "float64"]),
+        ([[1, 2]], ["whole numbers of shape (n,)", "(1, 2)"]),
+        ([1.0, 2.0], ["whole numbers of shape (n,)", "float64"]),
         ([1, 2, 2, 2], ["distinct ids", "2 repeated"]),
         ([3, -1], ["distinct ids", "negative id -1"]),
     ],
@@ -156,7 +156,7 @@ def test_ranking_refuses_a_wrong_file_before_it_runs(tmp_path, ids, parts):
 def test_ranking_refuses_what_is_no_array(tmp_path, content):
     (tmp_path / "ranking.npy").write_bytes(content)
     options = SimpleNamespace(ranking=str(tmp_path / "ranking.npy"))
-    check_refusal(["ranking.npy", "no .npy file of ids"], make_strategy, "ranking", options)
+    check_refusal(["ranking.npy", "no .npy file", "--ranking"], make_strategy, "ranking", options)
 
 
 def test_ranking_refuses_other_files(tmp_path):
@@ -164,10 +164,10 @@ def test_ranking_refuses_other_files(tmp_path):
     check_refusal(
         ["gone.npy", "missing"], make_strategy, "ranking", SimpleNamespace(ranking=str(tmp_path / "gone.npy"))
     )
-    check_refusal(["missing"], make_strategy, "ranking", SimpleNamespace(ranking=str(tmp_path)))
+    check_refusal(["it is a folder"], make_strategy, "ranking", SimpleNamespace(ranking=str(tmp_path)))
     np.savez(tmp_path / "several.npz", a=np.arange(3))
     options = SimpleNamespace(ranking=str(tmp_path / "several.npz"))
-    check_refusal(["integers of shape (m,)", "NpzFile"], make_strategy, "ranking", options)
+    check_refusal(["no .npy file", "zip archive"], make_strategy, "ranking", options)
 
 
 def test_ranking_refuses_what_does_not_fit_the_pool(tmp_path):

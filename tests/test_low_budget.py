@@ -131,7 +131,7 @@ def test_images_that_cannot_be_read_are_never_chosen(study, digits):
         ({"evaluate": "linear,svm"}, "unknown evaluation 'svm'"),
         ({"evaluate": "knn,knn"}, "name each evaluation once"),
         ({"strategy": "mqnet"}, "reads loss_predictor and csi, which frozen features have not"),
-        ({"resume_indices": "nowhere.npy"}, "is missing or no .npy file"),
+        ({"resume_indices": "nowhere.npy"}, r"nowhere\.npy is missing"),
         ({"encoder": "nowhere.keras"}, "nowhere.keras"),
     ],
 )
@@ -156,7 +156,7 @@ def test_a_damaged_index_file_is_named(study, digits):
     next(run(recipe, SCNN, data=digits))
     path = _folder(recipe, "random") / "random_digits_30.npy"
     path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(InputError, match=r"random_digits_30\.npy is missing or no \.npy file"):
+    with pytest.raises(InputError, match=r"random_digits_30\.npy is damaged or no \.npy file"):
         list(run(recipe, SCNN, data=digits))
 
 

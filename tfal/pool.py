@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from tfal.array_files import ArrayFileError, read_arrays
 from tfal.errors import InputError
 from tfal.files import write_atomically
 
@@ -141,19 +141,11 @@ class Pool:
     def load(cls, path: Path) -> Pool:
         """Reads what `save` wrote. Raises InputError for a file that is damaged or something else."""
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                pool = cls(arrays["state"], arrays["label"], arrays["round"])
+            arrays = read_arrays(path, names=("state", "label", "round"))
+            pool = cls(**arrays)
             problem = pool.check()
-        except (
-            OSError,
-            EOFError,
-            KeyError,
-            ValueError,
-            TypeError,
-            AttributeError,
-            zipfile.BadZipFile,
-        ) as error:
-            problem = f"{type(error).__name__}: {error}".splitlines()[0]
+        except ArrayFileError as error:
+            problem = error.reason
         if problem:
             raise InputError(
                 f"{path} is damaged or was not written by tfal ({problem}). "

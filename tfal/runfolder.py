@@ -13,7 +13,6 @@ import dataclasses
 import io
 import json
 import platform
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from tfal.array_files import read_arrays
 from tfal.errors import InputError
 from tfal.files import write_atomically, write_text
 from tfal.options import flag
@@ -181,11 +181,7 @@ class RunFolder:
 
 def read_memory(path: Path) -> dict[str, np.ndarray]:
     """The arrays of one file of a strategy's memory. Raises InputError when it is damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is damaged ({error}). Remove its folder or give another --resultsDir.") from None
+    return read_arrays(path, "Remove its folder or give another --resultsDir.")
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-import zipfile
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from tfal.array_files import read_arrays
 from tfal.coldstart import oracle
 from tfal.coldstart.criteria import Oracle, SelfSupervised
 from tfal.coldstart.dynamics import ContrastiveDynamics
@@ -105,8 +105,8 @@ def one_vs_rest_auc(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _load_oracle(path: Path) -> Oracle:
+    mend = "Remove it to train anew."
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return oracle.from_arrays(dict(arrays))
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is damaged ({type(error).__name__}: {error}). Remove it to train anew.") from None
+        return oracle.from_arrays(read_arrays(path, mend))
+    except KeyError as error:
+        raise InputError(f"{path} is damaged (it holds no {error}). {mend}") from None

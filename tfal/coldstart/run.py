@@ -40,7 +40,7 @@ def write_rankings(plan: Plan, bench: Bench) -> None:
             if found.scores is not None:
                 scores = np.full(len(plan.data.y_train), np.nan)  # NaN: images that cannot be read
                 scores[plan.members] = found.scores
-                _save(plan.ranking_file(name).with_name(f"{name}_scores.npy"), scores)
+                _save(plan.scores_file(name), scores)
             ids = plan.members[found.rows]
             about = {"criterion": name, "oracle": CRITERIA[name].oracle, "n": len(ids), "seed": plan.recipe.seed}
             write_ids(plan.ranking_file(name), ids, about)
@@ -67,8 +67,8 @@ def pool_score(plan: Plan, bench: Bench, criterion: str, work: Work) -> float:
     ids = plan.pool(work)
     if CRITERIA[criterion].pairs:
         return pair_distance_sum(pool_vectors(_read(criterion, bench))[np.searchsorted(plan.members, ids)])
-    path = plan.ranking_file(criterion).with_name(f"{criterion}_scores.npy")
-    return pool_sum(np.load(path), ids) if path.exists() else float("nan")
+    scores = plan.scores(criterion)
+    return float("nan") if scores is None else pool_sum(scores, ids)
 
 
 def _read(criterion: str, bench: Bench) -> Oracle | SelfSupervised:

@@ -20,13 +20,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from filelock import FileLock, Timeout
 
+from tfal.array_files import read_array
 from tfal.coldstart.criteria import CRITERIA, resolve
 from tfal.coldstart.data_maps import TEMPERATURES
 from tfal.data import Dataset, fingerprint
 from tfal.errors import InputError
 from tfal.files import check_writable, write_text
 from tfal.kernels import check
-from tfal.low_budget.index_files import read_ids
+from tfal.low_budget.index_files import read_pool_ids
 from tfal.recipe import Recipe
 from tfal.streams import Streams
 
@@ -90,8 +91,10 @@ class Plan:
         self.folder = Path(study.recipe.results_dir) / "coldstart" / f"{data.name}_{study.recipe.network}"
         check_writable(self.folder)
         self._check_study()
+        self.rows()
         for name in self.criteria:
             self.ranking(name)
+            self.scores(name)
 
     @cached_property
     def members(self) -> np.ndarray:
@@ -121,7 +124,24 @@ class Plan:
     def ranking(self, criterion: str) -> np.ndarray | None:
         """All ids, best first, int64; None where the file is not there yet."""
         path = self.ranking_file(criterion)
-        return read_ids(path, self.members, len(self.members)) if path.exists() else None
+        return read_pool_ids(path, self.members, len(self.members)) if path.exists() else None
+
+    def scores_file(self, criterion: str) -> Path:
+        """Where its scores are, by id."""
+        return self.folder / "rankings" / f"{criterion}_scores.npy"
+
+    def scores(self, criterion: str) -> np.ndarray | None:
+        """A score for every image, float64 (N,), NaN where it cannot be read; None where there is no file."""
+        path, mend = self.scores_file(criterion), "Remove the folder of rankings to rank anew."
+        if not path.exists():
+            return None
+        scores, n = read_array(path, mend), len(self.data.y_train)
+        if scores.shape != (n,) or scores.dtype.kind != "f" or not np.isfinite(scores[self.members]).all():
+            raise InputError(
+                f"{path} must hold a finite number for each of {n} images. Received: {scores.dtype} of shape "
+                f"{scores.shape}. {mend}"
+            )
+        return scores.astype(np.float64)
 
     def pool(self, work: Work) -> np.ndarray:
         """Ids of a pool, (budget,): the first of the ranking, or drawn without replacement, as they come.

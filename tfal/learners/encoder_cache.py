@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
+from tfal.array_files import ArrayFileError, read_arrays
 from tfal.errors import InputError
 from tfal.files import write_atomically
 
@@ -70,11 +70,13 @@ class EncoderFile:
         if not self.path.exists():
             return None
         try:
-            with np.load(self.path, allow_pickle=False) as arrays:
-                identity = str(arrays["identity"])
-                weights, optimizer = (_numbered(arrays, kind) for kind in ("weight", "optimizer"))
-                snapshot = Snapshot(int(arrays["epoch"]), float(arrays["loss"]), weights, optimizer)
-        except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+            arrays = read_arrays(self.path)
+            identity = str(arrays["identity"])
+            weights, optimizer = (_numbered(arrays, kind) for kind in ("weight", "optimizer"))
+            snapshot = Snapshot(int(arrays["epoch"]), float(arrays["loss"]), weights, optimizer)
+        except ArrayFileError as error:
+            raise self.unusable(error.reason) from None
+        except (KeyError, ValueError, TypeError) as error:
             raise self.unusable(f"{type(error).__name__}: {error}".splitlines()[0]) from None
         if identity != self._identity:
             raise self.unusable("it holds another encoder")
@@ -96,5 +98,5 @@ class EncoderFile:
         )
 
 
-def _numbered(arrays: Any, kind: str) -> list[np.ndarray]:
-    return [arrays[name] for name in sorted(arrays.files) if name.startswith(f"{kind}_")]
+def _numbered(arrays: dict[str, np.ndarray], kind: str) -> list[np.ndarray]:
+    return [arrays[name] for name in sorted(arrays) if name.startswith(f"{kind}_")]

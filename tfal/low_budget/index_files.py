@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tfal.array_files import read_ids
 from tfal.errors import InputError
 from tfal.files import write_atomically, write_text
 
@@ -30,17 +31,12 @@ def read_about(path: Path) -> dict[str, Any]:
         raise InputError(f"{path.with_suffix('.json')} is missing or damaged ({error}). Remove its folder.") from None
 
 
-def read_ids(path: Path, known: np.ndarray, n: int | None = None) -> np.ndarray:
+def read_pool_ids(path: Path, known: np.ndarray, n: int | None = None) -> np.ndarray:
     """Distinct ids of the pool, int64, `n` of them where that is given. Raises InputError for anything else."""
-    try:
-        ids = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path} is missing or no .npy file of ids ({str(error).splitlines()[0]}).") from None
-    if ids.ndim != 1 or ids.dtype.kind not in "iu" or len(np.unique(ids)) < len(ids):
-        raise InputError(f"{path} must hold distinct ids, shape (n,). Received: {ids.dtype} of shape {ids.shape}.")
+    ids = read_ids(path, "Give ids of the pool, saved with numpy.save." if n is None else "Remove its folder.")
     foreign = ids[~np.isin(ids, known)]
     if len(foreign):
         raise InputError(f"{path} must hold ids of the pool. Received: {foreign[:5].tolist()}, which are not in it.")
     if n is not None and len(ids) != n:
         raise InputError(f"{path} must hold {n} ids. Received: {len(ids)}. Remove its folder.")
-    return ids.astype(np.int64)
+    return ids

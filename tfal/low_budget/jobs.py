@@ -12,7 +12,7 @@ import numpy as np
 from tfal.data import Dataset, fingerprint
 from tfal.errors import InputError
 from tfal.files import check_writable
-from tfal.low_budget.index_files import read_ids
+from tfal.low_budget.index_files import read_pool_ids
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.runfolder import Row, RunFolder
@@ -66,7 +66,7 @@ def budgets_left(jobs: Sequence[Job]) -> int:
 
 
 def _start_ids(path: str | None, known: np.ndarray) -> np.ndarray:
-    return np.zeros(0, np.int64) if path is None else read_ids(Path(path), known)
+    return np.zeros(0, np.int64) if path is None else read_pool_ids(Path(path), known)
 
 
 def _budgets(text: str) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfal.data import Dataset, load_for
-from tfal.low_budget.index_files import read_ids, write_ids
+from tfal.low_budget.index_files import read_pool_ids, write_ids
 from tfal.low_budget.jobs import Job, plan
 from tfal.recipe import Recipe
 from tfal.runfolder import Row
@@ -89,7 +89,7 @@ def selected(job: Job, bench: Bench) -> dict[int, np.ndarray]:
     for step, budget in enumerate(job.budgets):
         path = job.index_file(budget)
         if path.exists():
-            chosen = read_ids(path, bench.members, budget)
+            chosen = read_pool_ids(path, bench.members, budget)
         else:
             began = time.perf_counter()
             chosen = _query(job, step, budget, chosen, bench)

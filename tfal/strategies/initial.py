@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tfal import kernels
+from tfal.array_files import read_ids
 from tfal.errors import InputError, resolve_name
 from tfal.kernels.uncertainty import checked_logits
 from tfal.kernels.xp import array_module, to_numpy
@@ -163,29 +164,13 @@ def ranked_ids(path: str | None, size: int | None = None) -> np.ndarray:
     """The distinct ids in a file, below `size` where that is given. Raises InputError for anything else."""
     if path is None:
         raise InputError("this strategy needs an .npy file of ids, best first. Name it with --ranking.")
-    try:
-        ids = np.load(Path(path), allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(
-            f"{path} is missing or no .npy file of ids ({str(error).splitlines()[0]}). "
-            "Give the path of one with --ranking."
-        ) from None
-    if not isinstance(ids, np.ndarray) or ids.ndim != 1 or ids.dtype.kind not in "iu":
-        shape, dtype = getattr(ids, "shape", None), getattr(ids, "dtype", type(ids).__name__)
-        raise InputError(
-            f"{path} must hold integers of shape (m,). Received: {dtype} of shape {shape}. "
-            "Save ids with numpy.save, best first."
-        )
-    repeated = len(ids) - len(np.unique(ids))
-    if repeated or (len(ids) and ids.min() < 0):
-        problem = f"{repeated} repeated" if repeated else f"the negative id {ids.min()}"
-        raise InputError(f"{path} must hold distinct ids of at least 0. Received: {problem}. Rank anew.")
+    ids = read_ids(Path(path), "Save ids with numpy.save, best first, and give the file with --ranking.")
     if size is not None and len(ids) and ids.max() >= size:
         raise InputError(
             f"{path} must hold ids from 0 to {size - 1}. Received: {ids.max()}. "
             "Rank the training set that is used here."
         )
-    return ids.astype(np.int64)
+    return ids
 
 
 def places(view: PoolView, path: str | None) -> np.ndarray:
