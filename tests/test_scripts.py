@@ -9,7 +9,13 @@ from PIL import Image
 
 from tests.conftest import ROOT, SHARED_DATA
 
-TINY = ("--network MLP --nRep 1 --nStep 1 --nEpoch 1 --nInit 20 --nValid 20 --nPool 60 --nQuery 5 --nSample 50").split()
+TINY = "--network MLP --nRep 1 --nStep 1 --nEpoch 1 --nInit 20 --nValid 20 --nPool 60 --nQuery 5".split()
+LDMS = ["--nSample", "50"]
+
+
+def _data(script, folder):
+    """Digits need no folder."""
+    return [] if script == "run_digits.py" else ["--dataDir", str(folder)]
 
 
 def _script(name, *flags, env=None):
@@ -31,7 +37,7 @@ def made(tmp_path):
 
 
 def test_run_digits(tmp_path):
-    done = _script("run_digits.py", *TINY, "--resultsDir", str(tmp_path))
+    done = _script("run_digits.py", *TINY, *LDMS, "--resultsDir", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "digits_MLP" / "curves.png").exists()
     assert {"ldms", "random"} <= {path.name for path in (tmp_path / "digits_MLP").iterdir()}
@@ -41,7 +47,7 @@ def test_run_digits(tmp_path):
 
 @pytest.mark.parametrize(("script", "folder"), [("run_mnist.py", "mnist_MLP"), ("run_cifar10.py", "cifar10_MLP")])
 def test_scripts_on_keras_arrays(made, script, folder):
-    flags = [*TINY, "--dataDir", str(made), "--resultsDir", str(made / "results"), "--strategy", "ldms,badge"]
+    flags = [*TINY, *LDMS, "--dataDir", str(made), "--resultsDir", str(made / "results"), "--strategy", "ldms,badge"]
     done = _script(script, *flags)
     assert done.returncode == 0, done.stderr
     assert len((made / "results" / folder / "test_accs_001.txt").read_text().splitlines()) == 2
@@ -51,7 +57,7 @@ def test_scripts_on_keras_arrays(made, script, folder):
 
 def test_initial_pools_from_the_command_line(made):
     flags = [*TINY, "--network", "SCNN", "--resultsDir", str(made / "results")]
-    done = _script("run_digits.py", "--preset", "initpools", *flags, "--initial", "vae_loss", "--nEpochVae", "1")
+    done = _script("run_digits.py", "--preset", "initpools", *flags, *LDMS, "--initial", "vae_loss", "--nEpochVae", "1")
     assert done.returncode == 0, done.stderr
     folder = made / "results" / "digits-from-vae_loss_SCNN"
     assert {"random", "margin", "ldms", "bald"} <= {path.name for path in folder.iterdir()}
@@ -75,6 +81,7 @@ def test_run_tabular(tmp_path, label):
     (tmp_path / "my table.csv").write_text("\n".join(["width,height,kind", *rows]))
     flags = [
         *TINY,
+        *LDMS,
         "--csv",
         str(tmp_path / "my table.csv"),
         "--label",
@@ -106,8 +113,8 @@ def test_a_long_tail(tmp_path):
 
 
 TINY_OPEN = (
-    "--preset openset --nRep 1 --nStep 1 --nEpoch 1 --nStepEpoch 1 --nInit 40 --nPool 60 --nQuery 5 --nSample 50 "
-    "--nEpochCsi 1 --nEpochCcal 1 --nBatchEncoder 64 --metaEpoch 1 --network SCNN"
+    "--preset openset --nRep 1 --nStep 1 --nEpoch 1 --nStepEpoch 1 --nInit 40 --nPool 60 --nQuery 5 "
+    "--nEpochCsi 1 --nBatchEncoder 64 --metaEpoch 1 --network SCNN"
 ).split()
 
 
@@ -121,7 +128,7 @@ TINY_OPEN = (
     ],
 )
 def test_open_set_presets(made, script, folder):
-    done = _script(script, *TINY_OPEN, "--dataDir", str(made), "--resultsDir", str(made / "results"))
+    done = _script(script, *TINY_OPEN, *_data(script, made), "--resultsDir", str(made / "results"))
     assert done.returncode == 0, done.stderr
     assert "Purity [%]" in done.stdout
     assert (made / "results" / folder / "mqnet" / "rep001" / "memory.png").exists()
@@ -135,10 +142,10 @@ LOW_BUDGET = (
 
 @pytest.mark.parametrize("script", ["run_digits.py", "run_mnist.py", "run_cifar10.py", "run_cifar100.py"])
 def test_low_budget_presets(made, script):
-    done = _script(script, *LOW_BUDGET, "--dataDir", str(made), "--resultsDir", str(made / "results"))
+    done = _script(script, *LOW_BUDGET, *_data(script, made), "--resultsDir", str(made / "results"))
     assert done.returncode == 0, done.stderr
     assert "Nearest neighbors of frozen features, top-1 [%]" in done.stdout
-    again = _script(script, *LOW_BUDGET, "--dataDir", str(made), "--resultsDir", str(made / "results"))
+    again = _script(script, *LOW_BUDGET, *_data(script, made), "--resultsDir", str(made / "results"))
     assert "All labeled sets are judged already" in again.stdout
 
 
@@ -176,7 +183,7 @@ def test_uci_letter(tmp_path):
 @pytest.mark.skipif(not SHARED_DATA.exists(), reason="the real data sets are not on this machine")
 @pytest.mark.parametrize(("script", "folder"), [("run_mnist.py", "mnist"), ("run_cifar10.py", ".")])
 def test_scripts_on_the_real_data(tmp_path, script, folder):
-    done = _script(script, *TINY, "--dataDir", str(SHARED_DATA / folder), "--resultsDir", str(tmp_path))
+    done = _script(script, *TINY, *LDMS, "--dataDir", str(SHARED_DATA / folder), "--resultsDir", str(tmp_path))
     assert done.returncode == 0, done.stderr
 
 

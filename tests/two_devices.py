@@ -236,7 +236,7 @@ def test_a_frozen_encoder_from_a_file_reads_on_both(digits, tmp_path):
 
 
 def test_the_command_line_says_how_many(tmp_path, capfd):
-    tiny = "--network MLP --nRep 1 --nStep 0 --nEpoch 1 --nInit 20 --nValid 0 --nPool 60 --nQuery 5 --nSample 50"
+    tiny = "--network MLP --nRep 1 --nStep 0 --nEpoch 1 --nInit 20 --nValid 0 --nPool 60 --nQuery 5"
     flags = [*tiny.split(), "--strategy", "random", "--devices", "all", "--resultsDir", str(tmp_path)]
     assert main("test", {"digits": Recipe(dataset="digits")}, BUILDERS, "test", flags) == 0
     assert "on 2 CPU devices." in capfd.readouterr().out

@@ -17,6 +17,7 @@ from tfal.options import flag
 from tfal.progress import Progress
 from tfal.recipe import Recipe
 from tfal.strategies import STRATEGIES
+from tfal.usage import refuse_unused, usage
 
 if TYPE_CHECKING:
     from tfal.learners.classifier import Builder
@@ -43,8 +44,8 @@ def main(
         exit code: 0 done, 1 training went wrong, 2 something given cannot be used, 130 interrupted.
     """
     try:
-        recipe = parse(description, presets, networks, source, argv)
-        return _run_and_report(recipe, networks[recipe.network])
+        recipe, typed = _parsed(description, presets, networks, source, argv)
+        return _run_and_report(recipe, typed, networks[recipe.network])
     except InputError as error:
         return _fail(str(error), 2)
     except TrainingError as error:
@@ -60,7 +61,21 @@ def parse(
     source: str,
     argv: Sequence[str] | None = None,
 ) -> Recipe:
-    """The recipe that a command line means: a preset, and what the flags change in it."""
+    """The recipe that a command line means: a preset, and what the flags change in it.
+
+    Raises InputError for flags that cannot be used, and for those that nothing would look at.
+    """
+    return _parsed(description, presets, networks, source, argv)[0]
+
+
+def _parsed(
+    description: str,
+    presets: Mapping[str, Recipe],
+    networks: Mapping[str, Builder],
+    source: str,
+    argv: Sequence[str] | None,
+) -> tuple[Recipe, list[str]]:
+    """The recipe, and the names of the options that were typed."""
     parser = _parser(description, presets, networks, source)
     known, unknown = parser.parse_known_args(argv)
     if unknown:
@@ -68,7 +83,9 @@ def parse(
     options = vars(known)
     preset = presets[resolve_name("preset", options.pop("preset", next(iter(presets))), presets)]
     recipe = dataclasses.replace(preset, **options)
-    return dataclasses.replace(recipe, network=resolve_name("network", recipe.network, networks))
+    recipe = dataclasses.replace(recipe, network=resolve_name("network", recipe.network, networks))
+    refuse_unused(options, usage(recipe))
+    return recipe, list(options)
 
 
 class Parser(argparse.ArgumentParser):
@@ -120,11 +137,12 @@ def _refuse_unknown(parser: argparse.ArgumentParser, given: str) -> NoReturn:
     raise InputError(f"unknown argument {given!r}.{hint} See --help for all of them.")
 
 
-def _run_and_report(recipe: Recipe, build: Builder) -> int:
+def _run_and_report(recipe: Recipe, typed: Sequence[str], build: Builder) -> int:
     from tfal import report
     from tfal.data import load_for
 
     data = load_for(recipe)
+    refuse_unused(typed, usage(recipe, data))
     recipe = dataclasses.replace(recipe, dataset=data.name)
     run = _run_low_budget if recipe.splits else _run_loop
     report.report(run(recipe, build, data))

@@ -20,17 +20,19 @@ def option(
     below: float | None = None,
     choices: tuple[str, ...] = (),
     identity: bool = True,
+    uses: str = "",
 ) -> Any:
     """A field.
 
     group: heading in --help. protocol: its default comes from the publication that a script reproduces. least, above,
     below: its smallest value, what it must be more than, and less than; numbers are finite in any case. choices: its
-    values, when they are few. identity: a run folder belongs to one value of it.
+    values, when they are few. identity: a run folder belongs to one value of it. uses: what looks at it, see
+    tfal.usage; "": everything does.
     """
     limits = {"least": least, "above": above, "below": below, "choices": choices}
     return dataclasses.field(
         default=default,
-        metadata={"help": text, "group": group, "protocol": protocol, **limits} | {"identity": identity},
+        metadata={"help": text, "group": group, "protocol": protocol, **limits} | {"identity": identity, "uses": uses},
     )
 
 

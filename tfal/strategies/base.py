@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -52,6 +52,11 @@ class Strategy:
     def needs_labels(self) -> bool:
         """Whether it can only choose once something is labeled, as its learners are trained on that."""
         return not LABELED_LEARNERS.isdisjoint(self.learners)
+
+    @property
+    def options_used(self) -> frozenset[str]:
+        """The names of the fields that change something, given the others."""
+        return frozenset(option.name for option in fields(self))  # type: ignore[arg-type]
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         """n distinct ids out of view.candidates; the same view and rng give the same picks."""

@@ -119,6 +119,12 @@ class ClusterRanking(KMeansClusters):
         clusters = CLUSTERS_OF[self.rank_clusters]
         return (clusters,) if self.rank_score == "ranking" else (LOSS_OF[self.rank_score], clusters)
 
+    @property
+    def options_used(self) -> frozenset[str]:
+        """Without the file of other scores, and without the options of k-means where others make the clusters."""
+        idle = {"ranking"} if self.rank_score != "ranking" else set()
+        return super().options_used - idle - ({"n_redo", "n_iter"} if self.rank_clusters != "kmeans" else set())
+
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         if self.rank_score == "ranking":
             scores = places(view, self.ranking)

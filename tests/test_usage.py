@@ -1,0 +1,204 @@
+"""Every option in every mode: it changes something there, or it is refused by its name."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import run_cifar10
+import run_cifar100
+import run_digits
+import run_imagenet
+import run_medmnist
+import run_mnist
+import run_tabular
+from models import BUILDERS
+from tfal.cli import main, parse
+from tfal.errors import InputError
+from tfal.options import flag
+from tfal.recipe import Recipe
+from tfal.strategies import STRATEGIES
+from tfal.usage import FIELDS, TAGS, refuse_unused, usage, users
+
+SCRIPTS = [run_cifar10, run_cifar100, run_digits, run_imagenet, run_medmnist, run_mnist, run_tabular]
+# What stands for everything: names, places, seeds, and what says which mode it is.
+ALWAYS = {
+    *(
+        "network",
+        "strategy",
+        "seed",
+        "n_rep",
+        "backend",
+        "devices",
+        "results_dir",
+        "splits",
+        "csv",
+        "label",
+        "csv_test",
+    ),
+}
+ROUNDS = {
+    *("n_init", "n_valid", "n_pool", "n_query", "n_step", "initial", "long_tail", "n_batch", "n_epoch", "n_step_epoch"),
+    *("optimizer", "learning_rate", "weight_decay", "schedule", "normalize", "warm_start", "augment"),
+    *("n_class_known", "known_classes", "ood_dataset"),  # which make an open set of it
+}
+IMAGES = {"dataset", "data_dir", "image_size", "corrupt"}
+SIMCLR = {"n_epoch_simclr", "n_batch_encoder", "n_warmup", "lr_encoder", "coder_input"}
+SCAN = {"n_epoch_scan", "n_neighbor_scan", "n_batch_scan", "lr_scan", "n_cluster"}
+META = {"mqnet_mode", "meta_stats", "meta_epoch", "meta_batch", "meta_wd", "rank_ties", "steps"}
+JUDGED = {"evaluate", "resume_indices", "encoder", *SIMCLR, "augment"}  # which SimCLR looks at, too
+
+# mode: a recipe, and all that changes something in it, by hand.
+MODES = {
+    "rounds": ({"strategy": "margin"}, ROUNDS | IMAGES),
+    "rounds of ldms": ({}, ROUNDS | IMAGES | {"n_sample"}),
+    "the digits have no folder": ({"dataset": "digits", "strategy": "random"}, ROUNDS | IMAGES - {"data_dir"}),
+    "a table": ({"csv": "a.csv", "label": "x", "strategy": "bald"}, ROUNDS | {"n_pass"}),
+    "sgd": (
+        {"strategy": "random", "optimizer": "sgd", "momentum": 0.9, "n_step_epoch": 3},
+        ROUNDS | IMAGES | {"momentum", "nesterov", "steps"},
+    ),
+    "sgd without momentum": (
+        {"strategy": "random", "optimizer": "sgd"},
+        ROUNDS | IMAGES | {"momentum"},
+    ),
+    "rmsprop": ({"strategy": "random", "optimizer": "rmsprop"}, (ROUNDS | IMAGES) - {"weight_decay"}),
+    "an open set": (
+        {"strategy": "random", "n_class_known": 4},
+        ROUNDS | IMAGES | {"trial", "ood_rate", "missing_classes"},
+    ),
+    "an open set by list, mqnet": (
+        {"strategy": "mqnet", "known_classes": "1,2", "ood_rate": 0.5},
+        ROUNDS
+        | IMAGES
+        | {"ood_rate", "missing_classes", *META, "n_epoch_loss", "classifier_bias"}
+        | (SIMCLR - {"n_epoch_simclr"})
+        | {"n_epoch_csi"},
+    ),
+    "mqnet by confidence": (
+        {"strategy": "mqnet", "mqnet_mode": "conf"},
+        ROUNDS | IMAGES | META | (SIMCLR - {"n_epoch_simclr"}) | {"n_epoch_csi"},
+    ),
+    "ccal": (
+        {"strategy": "ccal,similar"},
+        ROUNDS | IMAGES | (SIMCLR - {"n_epoch_simclr"}) | {"n_epoch_ccal", "ccal_views", "submodular"},
+    ),
+    "first labels": ({"strategy": "random", "initial": "random"}, ROUNDS | IMAGES | {"missing_classes"}),
+    "first labels of a clustering": (
+        {"strategy": "ensemble_entropy", "initial": "self_label"},
+        ROUNDS | IMAGES | {"missing_classes", "n_member", "n_epoch_self_label", *SCAN, *SIMCLR},
+    ),
+    "first labels of features": (
+        {"strategy": "random", "initial": "typiclust"},
+        ROUNDS | IMAGES | {"missing_classes", "encoder", "n_redo", "n_iter", *SIMCLR},
+    ),
+    "first labels of other features": (
+        {"strategy": "consistency", "initial": "probcover", "encoder": "keras:ResNet50"},
+        ROUNDS | IMAGES | {"missing_classes", "encoder", "n_view"},
+    ),
+    "first labels by two losses": (
+        {"strategy": "vaal", "initial": "cluster_ranking", "rank_score": "vae_loss", "rank_clusters": "scan"},
+        ROUNDS
+        | IMAGES
+        | {"missing_classes", "rank_score", "rank_clusters", *SCAN, *SIMCLR}
+        | {"n_epoch_vae", "n_batch_vae", "lr_vae", "vae_latent"}
+        | {"n_epoch_vaal", "n_batch_vaal", "lr_vaal", "vaal_latent", "vaal_kl"},
+    ),
+    "a long tail": ({"strategy": "random", "long_tail": 0.1}, ROUNDS | IMAGES | {"missing_classes"}),
+    "low budgets": ({"strategy": "random", "splits": "10,20", "evaluate": "knn"}, IMAGES | JUDGED | {"n_neighbor"}),
+    "low budgets, linear": (
+        {"strategy": "kmeans", "splits": "10,20", "evaluate": "linear"},
+        IMAGES | JUDGED | {"lr_linear", "n_epoch_linear", "n_redo", "n_iter"},
+    ),
+    "low budgets, a head that is asked": (
+        {"strategy": "margin", "splits": "10,20", "evaluate": "knn", "encoder": "a.keras"},
+        IMAGES | {"evaluate", "resume_indices", "encoder", "n_neighbor", "lr_linear", "n_epoch_linear"},
+    ),
+    "low budgets, trained": (
+        {"strategy": "random", "splits": "10,20", "evaluate": "finetune,scratch", "encoder": "a.keras"},
+        IMAGES
+        | {"evaluate", "resume_indices", "encoder", "augment", "n_batch"}
+        | {"n_epoch_linear", "lr_linear", "lr_finetune", "lr_scratch"},
+    ),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_changes_something_in_a_mode(mode):
+    options, expected = MODES[mode]
+    assert usage(Recipe(**options)).names == expected | ALWAYS
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_flag_that_is_typed_in_vain_is_refused_by_name(mode):
+    options, expected = MODES[mode]
+    preset = Recipe(**options)
+    for name, option in FIELDS.items():
+        argv = [flag(name), str(_another(option, getattr(preset, name)))]
+        if name in expected | ALWAYS:
+            continue
+        with pytest.raises(InputError) as error:
+            parse("test", {"preset": preset}, BUILDERS, "test", argv)
+        assert flag(name) in str(error.value), name
+        assert "\n" not in str(error.value)
+
+
+def test_every_option_is_used_somewhere():
+    assert set(FIELDS) == ALWAYS | set().union(*(expected for _, expected in MODES.values())) | {"ranking"}
+
+
+def _another(option, value):
+    """A value that the option may have, and not the one that it has."""
+    if option.metadata["choices"]:
+        return next(choice for choice in option.metadata["choices"] if choice != value)
+    kind = option.type.partition(" ")[0]
+    if kind in ("int", "float"):
+        return 3 if kind == "int" else 0.25
+    return "1,2" if option.name in ("known_classes", "splits") else value
+
+
+@pytest.mark.parametrize("option", FIELDS.values(), ids=FIELDS)
+def test_every_tag_means_something(option):
+    """A tag is in TAGS, a learner of a strategy, or "own", where a strategy has such a field."""
+    for tag in option.metadata["uses"].replace("|", " ").split():
+        if tag == "own":
+            assert any(option.name in {f.name for f in dataclasses.fields(s)} for s in STRATEGIES.values())
+        elif tag not in TAGS:
+            learners = {
+                name
+                for s in ("mqnet", "ccal", "ll", "vaal", "kmeans", "vae_loss", "simclr_loss", "scan")
+                for name in STRATEGIES[s]().learners
+            }
+            assert tag in learners | {"ensemble", "self_label"}, tag
+    if option.metadata["uses"]:
+        assert users(option)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.__name__)
+def test_presets_stay_valid(script):
+    table = ["--csv", "a.csv", "--label", "x"] if script is run_tabular else []
+    for name in script.PRESETS:
+        assert parse("test", script.PRESETS, BUILDERS, script.SOURCE, ["--preset", name, *table])
+
+
+def test_what_is_not_used_where_images_are_arrays(digits, small, capsys):
+    recipe = dataclasses.replace(small, strategy="random")
+    assert {"image_size", "corrupt"} <= usage(recipe).names
+    assert not {"image_size", "corrupt"} & usage(recipe, digits).names
+    assert "image_size" in usage(dataclasses.replace(recipe, image_size=8), digits).names  # may have been resized
+    with pytest.raises(InputError, match="--corrupt goes with images that are read from files"):
+        refuse_unused(["corrupt"], usage(recipe, digits))
+    argv = ["--corrupt", "skip", "--resultsDir", str(small.results_dir)]
+    assert main("test", {"digits": recipe}, BUILDERS, "test", argv) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_file_of_ids_is_used_where_it_is_read(tmp_path):
+    np.save(tmp_path / "ids.npy", np.arange(5))
+    path = str(tmp_path / "ids.npy")
+    assert {"ranking"} <= usage(Recipe(initial="ranking", ranking=path)).names
+    scores = Recipe(strategy="random", initial="cluster_ranking", ranking=path, rank_score="ranking")
+    assert {"ranking", "n_redo", "n_cluster"} <= usage(scores).names
+    assert not {"ranking", "n_epoch_vae"} & usage(dataclasses.replace(scores, rank_score="simclr_loss")).names
+    with pytest.raises(InputError, match="Name it with --ranking"):
+        parse("test", {"preset": Recipe()}, BUILDERS, "test", ["--initial", "ranking"])

@@ -1,0 +1,146 @@
+"""Options of single learners, strategies and evaluations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from tfal.options import option
+
+_published = partial(option, protocol=True)
+_encoder = partial(_published, group="encoders: csi for mqnet, two for ccal")
+_low_budget = partial(_published, group="low budgets")
+_unsupervised = partial(_published, group="vae, scan and vaal: learners without labels")
+_strategy = partial(option, group="options of single strategies")
+
+
+@dataclass(frozen=True)
+class MethodOptions:
+    """The second part of a Recipe."""
+
+    n_epoch_csi: int = _encoder(1000, "pretraining epochs, csi", least=1, uses="csi")
+    n_epoch_ccal: int = _encoder(700, "pretraining epochs, ccal", least=1, uses="ccal_semantic")
+    n_batch_encoder: int = _encoder(
+        32, "pretraining batch before views and rotations [images]", least=2, uses="csi | ccal_semantic | simclr"
+    )
+    n_warmup: int = _encoder(
+        10, "epochs in which the learning rate rises to its tenfold", least=0, uses="csi | ccal_semantic | simclr"
+    )
+    lr_encoder: float = _encoder(0.1, "learning rate before the warm-up", above=0, uses="csi | ccal_semantic | simclr")
+    coder_input: str = _encoder(
+        "unit",
+        "values that encoders see: unit range, or as in MQ-Net's code",
+        choices=("unit", "code"),
+        uses="csi | ccal_semantic | simclr",
+    )
+
+    encoder: str = _low_budget(
+        "simclr",
+        "where frozen features come from: simclr (trained here), a .keras file, or keras:NAME for ImageNet weights",
+        uses="encoder",
+    )
+    n_epoch_simclr: int = _low_budget(200, "pretraining epochs, simclr", least=1, uses="simclr")
+    splits: str | None = _low_budget(None, "budgets [images], an ascending comma list; not set: nInit, + nQuery, ...")
+    evaluate: str = _low_budget("linear,knn", "a comma list of linear, knn, finetune, scratch", uses="splits")
+    resume_indices: str | None = _low_budget(None, "an .npy file of ids to start from", uses="splits")
+    n_neighbor: int = _low_budget(1, "neighbors that vote, knn", least=1, uses="knn")
+    n_redo: int = _low_budget(5, "k-means restarts, of which the best counts", least=1, uses="own")
+    n_iter: int = _low_budget(20, "k-means iterations", least=1, uses="own")
+    lr_linear: float = _low_budget(
+        0.01, "learning rate of linear heads; a tenth at 50 and at 75 percent", above=0, uses="linear | finetune | head"
+    )
+    n_epoch_linear: int = _low_budget(
+        100,
+        "epochs of linear heads, of fine-tuning and from scratch",
+        least=1,
+        uses="linear | finetune | scratch | head",
+    )
+    lr_finetune: float = _low_budget(1e-4, "learning rate of the network, finetune", above=0, uses="finetune")
+    lr_scratch: float = _low_budget(
+        0.1, "learning rate, scratch; a tenth at 30, 60 and 90 percent", above=0, uses="scratch"
+    )
+
+    n_epoch_vae: int = _unsupervised(200, "pretraining epochs, vae", least=1, uses="vae")
+    n_batch_vae: int = _unsupervised(200, "batch, vae [images]", least=1, uses="vae")
+    lr_vae: float = _unsupervised(1e-3, "learning rate of Adam, vae", above=0, uses="vae")
+    vae_latent: int = _unsupervised(128, "dimensions of the latent space, vae", least=1, uses="vae")
+    n_epoch_scan: int = _unsupervised(50, "epochs of the clustering, scan", least=1, uses="scan")
+    n_epoch_self_label: int = _unsupervised(
+        200, "epochs of the self-label stage, self_label", least=1, uses="self_label"
+    )
+    n_batch_scan: int = _unsupervised(128, "batch, scan [images]", least=2, uses="scan")
+    lr_scan: float = _unsupervised(1e-4, "learning rate of Adam, scan", above=0, uses="scan")
+    n_neighbor_scan: int = _unsupervised(20, "nearest neighbors of an image, scan", least=1, uses="scan")
+    n_epoch_vaal: int = _unsupervised(100, "epochs of vae and discriminator in each round, vaal", least=1, uses="vaal")
+    n_batch_vaal: int = _unsupervised(64, "batch from each pool, vaal [images]", least=1, uses="vaal")
+    lr_vaal: float = _unsupervised(5e-4, "learning rate of Adam, vaal", above=0, uses="vaal")
+    vaal_latent: int = _unsupervised(32, "dimensions of the latent space, vaal", least=1, uses="vaal")
+    vaal_kl: str = _unsupervised(
+        "mean",
+        "vaal: divergence as a mean like the error, or summed as in the code",
+        choices=("mean", "sum"),
+        uses="vaal",
+    )
+
+    n_cluster: int = _strategy(
+        0,
+        "scan, self_label, kmeans_clusters, cluster_ranking: clusters; 0: as many as classes",
+        least=0,
+        uses="scan",
+    )
+    ranking: str | None = _strategy(None, "ranking: an .npy file of ids, best first", uses="own")
+    rank_score: str = _strategy(
+        "simclr_loss",
+        "cluster_ranking: score, or ranking: the order in the file of --ranking",
+        choices=("simclr_loss", "vae_loss", "ranking"),
+        uses="own",
+    )
+    rank_clusters: str = _strategy(
+        "kmeans", "cluster_ranking: clusters", choices=("kmeans", "scan", "self_label"), uses="own"
+    )
+    n_pass: int = _strategy(25, "dbal, bald, batchbald: passes with dropout", protocol=True, least=2, uses="own")
+    n_member: int = _strategy(3, "variation_ratio, ensemble_entropy: networks", protocol=True, least=2, uses="ensemble")
+    n_view: int = _strategy(10, "consistency: augmented views of an image", protocol=True, least=2, uses="own")
+    n_sample: int = _strategy(
+        2000, "ldms: Monte-Carlo inputs for the disagree metric [images]", protocol=True, least=1, uses="own"
+    )
+    n_epoch_loss: int = _strategy(
+        120,
+        "ll, mqnet: epochs in which the predicted loss trains the whole network",
+        protocol=True,
+        least=0,
+        uses="loss_predictor",
+    )
+    rank_ties: str = _strategy(
+        "mask",
+        "ll, mqnet: equal losses make no pair, or as in the code",
+        choices=("mask", "code"),
+        uses="loss_predictor",
+    )
+    classifier_bias: str = _strategy(
+        "on", "ll, mqnet: code leaves the head's bias out", choices=("on", "code"), uses="loss_predictor"
+    )
+    mqnet_mode: str = _strategy(
+        "ll",
+        "mqnet: informativeness from confidence or predicted loss",
+        choices=("conf", "ll"),
+        uses="own",
+    )
+    meta_stats: str = _strategy(
+        "from_u",
+        "mqnet: statistics that standardise the meta-model's inputs",
+        choices=("from_u", "code"),
+        uses="own",
+    )
+    meta_epoch: int = _strategy(
+        100, "mqnet: epochs of the meta-model, 100 steps each, see steps", protocol=True, least=1, uses="own"
+    )
+    meta_batch: int = _strategy(64, "mqnet: batch of the meta-model; 32 in the code", least=2, uses="own")
+    meta_wd: float = _strategy(5e-4, "mqnet: weight decay of the meta-model; 0 in the code", least=0, uses="own")
+    submodular: str = _strategy("logdetcmi", "similar: set function", choices=("logdetcmi", "flcmi"), uses="own")
+    ccal_views: str = _strategy(
+        "mild",
+        "ccal: mean over 10 crops of 54 percent, or heavy: one random view",
+        choices=("mild", "heavy"),
+        uses="ccal_semantic",
+    )

@@ -1,0 +1,143 @@
+"""Options of a run, whatever it is made of: data, budget, training of the classifier, unknown classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from tfal.names import BALANCED
+from tfal.options import option
+
+_published = partial(option, protocol=True)
+_pool = partial(_published, group="pool and budget")
+_training = partial(_published, group="training of the classifier")
+_open = partial(option, group="open set")
+_table = partial(option, None, group="tables")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The first part of a Recipe."""
+
+    dataset: str = _published(
+        "mnist",
+        "data set: digits, mnist, cifar10, cifar20, cifar100, svhn, tiny_imagenet, food101, imagenet, imagenet_lt, or "
+        "what --dataDir holds",
+        uses="images",
+    )
+    network: str = _published("SCNN", "network")
+    strategy: str = option("ldms", "query strategy, or a comma list that runs one after the other")
+    seed: int = option(0, "seed of all random numbers; repetition r uses (seed, r)", least=0)
+    n_rep: int = _published(5, "repetitions, each with its own split", least=1, identity=False)
+    backend: str = option("auto", "where the kernels compute: auto, numpy or cupy", identity=False)
+    devices: str = option(
+        "one",
+        "where networks train and read: one GPU, or all of this machine, each with a part of every batch, which is "
+        "all that batch normalization sees there",
+        choices=("one", "all"),
+    )
+    data_dir: str | None = option(
+        None,
+        "folder with the data (else $TFAL_DATA_DIR, else tensorflow-datasets)",
+        identity=False,
+        uses="folder",
+    )
+    image_size: int = option(224, "side of images that are read from files [pixels]", least=1, uses="files")
+    corrupt: str = option(
+        "refuse",
+        "image files that cannot be read: refuse, or find and skip them first",
+        choices=("refuse", "skip"),
+        uses="files",
+    )
+    results_dir: str = _published("results", "folder for the result files", identity=False)
+
+    csv: str | None = _table("a csv file of numbers with one column of classes, in place of --dataset", identity=False)
+    label: str | None = _table("column of the classes: its name in the first line, or its place from 0; -1: the last")
+    csv_test: str | None = _table("csv file of the test rows; not set: a fifth of each class of --csv", identity=False)
+
+    n_init: int = _pool(20, "initial labels [images], class balanced; open set: at random", least=1, uses="rounds")
+    n_valid: int = _pool(
+        5000, "validation set [images], class balanced; 0: the last epoch counts", least=0, uses="rounds"
+    )
+    n_pool: int = _pool(
+        2000, "candidates drawn from the unlabeled samples in each round [images]", least=1, uses="rounds"
+    )
+    n_query: int = _pool(20, "labels bought in each round [images]", least=1, uses="rounds")
+    n_step: int = _pool(50, "query rounds; nStep + 1 networks are trained", least=0, uses="rounds")
+    initial: str = _pool(
+        BALANCED,
+        "initial labels: class_balanced (open set: at random), or any strategy that needs no classifier, such as "
+        "random, kmeans, typiclust, simclr_loss, vae_loss, scan, ranking",
+        uses="rounds",
+    )
+    missing_classes: str = _pool(
+        "allow",
+        "classes without a label at the start: allow, or refuse",
+        choices=("allow", "refuse"),
+        uses="rounds first | rounds tail | rounds open",
+    )
+    long_tail: float = _pool(
+        0.0,
+        "size of the smallest class over that of the largest, exponential in between; 0: as it is",
+        least=0,
+        below=1,
+        uses="rounds",
+    )
+
+    n_batch: int = _training(32, "training batch [images]", least=1, uses="training | finetune | scratch")
+    n_epoch: int = _training(
+        50, "training epochs in each round; the best by validation counts", least=1, uses="training"
+    )
+    n_step_epoch: int = _training(
+        0, "training steps of an epoch; 0: one pass over the labeled samples", least=0, uses="training"
+    )
+    steps: str = _training(
+        "exactly",
+        "at_least: whole passes until nStepEpoch is reached; of mqnet's meta-model until 100",
+        choices=("exactly", "at_least"),
+        uses="training steps",
+    )
+    optimizer: str = _training("adam", "Keras optimizer by name", uses="training")
+    learning_rate: float = _training(1e-3, "learning rate at the start", above=0, uses="training")
+    momentum: float = _training(0.0, "momentum, of sgd only", least=0, below=1, uses="training sgd")
+    weight_decay: float = _training(
+        0.0,
+        "added to the gradient of every weight, times the weight; sgd and adam",
+        least=0,
+        uses="training sgd | training adam",
+    )
+    nesterov: str = _training(
+        "off", "Nesterov momentum, of sgd only", choices=("off", "on"), uses="training sgd momentum"
+    )
+    schedule: str = _training(
+        "constant",
+        "multistep: a tenth at 50 and at 75 percent of the epochs; cosine: to 0 at the end",
+        choices=("constant", "multistep", "cosine"),
+        uses="training",
+    )
+    warm_start: str = _training(
+        "off", "on: a round goes on from the weights of the one before", choices=("off", "on"), uses="rounds"
+    )
+    augment: str = _training(
+        "none",
+        "training augmentation: none, crop, flip_crop (of image files: random resized crops) or randaugment",
+        uses="training | finetune | scratch | csi | ccal_semantic | simclr",
+    )
+    normalize: str = _training(
+        "none",
+        "channels: subtract the training images' mean of each channel, divide by its deviation",
+        choices=("none", "channels"),
+        uses="training",
+    )
+
+    n_class_known: int = _open(0, "known classes; 0: all of them, a closed set", least=0, uses="rounds")
+    known_classes: str | None = _open(
+        None, "the known classes by number, a comma list, in place of --trial's", uses="rounds"
+    )
+    trial: int | None = _open(
+        None, "list of known classes, from 0; not set: repetition r uses list r - 1", least=0, uses="counted"
+    )
+    ood_rate: float = _open(0.0, "share of unknown classes in pool and initial labels", least=0, below=1, uses="open")
+    ood_dataset: str | None = _open(
+        None, "second data set, all of it unknown classes, in place of the other classes", uses="rounds"
+    )
