@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from tests.conftest import SHARED_DATA
-from tfal.data import DATASETS, Dataset, fingerprint, load, with_unknown
-from tfal.data.dataset import ENVIRONMENT, from_arrays
+from tfal.data import DATASETS, Dataset, fingerprint, from_arrays, load, with_unknown
+from tfal.data.dataset import ENVIRONMENT
 from tfal.data.listing import from_tree
 from tfal.data.super_classes import CIFAR100_NAMES, cifar20_table
 from tfal.errors import InputError
@@ -128,11 +128,38 @@ def changed(key, row, value):
         (changed("y_test", 0, 3), ["y_test", "0..2", "Received: 0..3"]),
         ({"y_train": ARRAYS["y_train"] + 1}, ["Received: 1 without one", "from 0"]),
         ({"class_names": ("a", "b")}, ["y_train", "0..1"]),
+        ({"class_names": "abc"}, ["class_names must be a tuple of names", "'abc'"]),
+        ({"x_train": [np.zeros((4, 4)), np.zeros((5, 4))]}, ["x_train must be one array", "several sizes"]),
+        ({"x_train": None}, ["x_train", "Received: ()"]),
+        ({"y_train": None}, ["y_train", "Received: ()"]),
     ],
 )
 def test_unusable_arrays_are_refused(changes, parts):
     message = refusal(arrays, **changes)
     assert [part for part in parts if part not in message] == []
+
+
+@pytest.mark.parametrize("name", ["../mine", "", "a b", None, 3, ("a",)])
+def test_a_name_is_one_that_a_folder_can_have(name):
+    for call in (load, lambda name: from_arrays(name, **ARRAYS)):
+        assert "name must be letters, digits" in refusal(call, name)
+
+
+def test_class_names_may_be_a_list():
+    assert fingerprint(arrays(class_names=["a", "b", "c"])) == fingerprint(arrays(class_names=("a", "b", "c")))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"data_dir": 3}, "data_dir must be the path of a folder. Received: a int"),
+        ({"size": 0}, "size must be a whole number >= 1 [pixels]. Received: 0"),
+        ({"size": 224.0}, "Received: 224.0"),
+        ({"size": (32, 32)}, "Received: (32, 32)"),
+    ],
+)
+def test_arguments_of_load_are_checked(options, message):
+    assert message in refusal(load, "mine", **options)
 
 
 def test_known_names_must_have_their_shape_and_classes():

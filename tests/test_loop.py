@@ -8,6 +8,7 @@ import pytest
 
 from models import BUILDERS
 from tfal import loop
+from tfal.data import from_arrays
 from tfal.errors import InputError, TrainingError
 from tfal.loop import plan, run
 from tfal.pool import Pool
@@ -41,6 +42,38 @@ def test_rounds_files_and_rows_agree(small, digits):
     assert np.array_equal(pool.label[pool.labeled], digits.y_train[pool.labeled])
     for r in rounds[:2]:
         assert set(np.flatnonzero(pool.round == r.row["round"] + 1)) == set(r.picks.ids)
+
+
+def test_results_stand_under_the_name_of_the_data(small, digits):
+    few = from_arrays("mine", digits.x_train[:400], digits.y_train[:400], digits.x_test[:90], digits.y_test[:90])
+    list(run(dataclasses.replace(small, n_step=0, dataset="mnist"), MLP, data=few))
+    assert [path.name for path in Path(small.results_dir).iterdir()] == ["mine_MLP"]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda d: (d.x_train, d.y_train), r"a tfal.data.Dataset. Received: a tuple. tfal.data.from_arrays\(name, "),
+        (lambda d: d.x_train, "Received: a ndarray"),
+        (lambda d: "digits", "Received: a str"),
+        (lambda d: dataclasses.replace(d, x_train=d.x_train / 255), "uint8 images and int64 labels.* others in train"),
+        (lambda d: dataclasses.replace(d, x_test=d.x_test[..., 0]), "others in test"),
+        (lambda d: dataclasses.replace(d, y_train=d.y_train[:, None]), "others in train"),
+        (lambda d: dataclasses.replace(d, y_test=d.y_test - 1), "others in test"),
+        (lambda d: dataclasses.replace(d, y_test=d.y_test[1:]), "others in test"),
+        (lambda d: dataclasses.replace(d, name="../mine"), "mine"),
+    ],
+)
+def test_data_of_another_kind_are_refused_at_the_call(small, digits, make, message):
+    with pytest.raises(InputError, match=message) as error:
+        run(small, MLP, data=make(digits))
+    assert "\n" not in str(error.value)
+    assert not Path(small.results_dir).exists()
+
+
+def test_a_recipe_of_another_kind_is_refused_at_the_call(digits):
+    with pytest.raises(InputError, match=r"recipe must be a tfal.Recipe. Received: a dict"):
+        run({"dataset": "digits"}, MLP, data=digits)
 
 
 def test_only_ldms_writes_to_the_original_path(small, digits):

@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tfal import coldstart, compare, data, kernels, report, strategies
+    from tfal.adopt import query
+    from tfal.data import load
+    from tfal.errors import InputError, TrainingError
+    from tfal.loop import run
+    from tfal.recipe import Recipe
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "Recipe", "TrainingError", "load", "query", "run"]
+__all__ = [
+    "InputError",
+    "Recipe",
+    "TrainingError",
+    "coldstart",
+    "compare",
+    "data",
+    "kernels",
+    "load",
+    "query",
+    "report",
+    "run",
+    "strategies",
+]
 
 _HOME = {
     "InputError": "tfal.errors",
@@ -19,6 +40,12 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'tfal' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    if name in __all__:
+        return importlib.import_module(f"tfal.{name}")
+    raise AttributeError(f"module 'tfal' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tfal.data import Dataset, fingerprint, load_for
+from tfal.data import Dataset, data_for, fingerprint
 from tfal.errors import TrainingError
 from tfal.files import check_writable
 from tfal.initial import initial_strategy, label_initial, with_clusters
@@ -88,18 +88,24 @@ def run(
 ) -> Iterator[Round]:
     """Runs every repetition of every strategy of `recipe`, from where its result files end; yields each new round.
 
+    What is given is checked at once; networks are trained as rounds are asked for.
+
     Args:
         recipe: what to run.
-        build: (input shape, number of classes) -> a keras.Model that ends in logits; see models/.
-        data: the data set; loaded by name from recipe.data_dir when not given.
+        build: (input shape, number of classes) -> a new keras.Model that ends in logits; see models/.
+        data: the data set, as tfal.load or tfal.data.from_arrays give it; loaded by name from recipe.data_dir when not
+            given. Results stand under its name, whatever recipe.dataset says.
         on_epoch: called after each training epoch with the learner's name, the epoch from 1, and their number.
 
     Raises:
         InputError: something cannot be used; raised before anything is written.
         TrainingError: the loss became NaN or infinite. What was committed stays.
     """
-    data = load_for(recipe) if data is None else data
-    jobs = plan(recipe, data)
+    recipe, data = data_for(recipe, data)
+    return _rounds(plan(recipe, data), build, data, on_epoch)
+
+
+def _rounds(jobs: list[Job], build: Builder, data: Dataset, on_epoch: OnEpoch | None) -> Iterator[Round]:
     for job in jobs:
         if not job.rounds_left:  # a stop may have come between the last row and these files
             job.folder.write_accuracies(job.rows, job.strategy.original_path)
@@ -120,12 +126,14 @@ class _Bench:
         from tfal.data.image_files import open_images
         from tfal.learners import LEARNERS
         from tfal.learners.backend import choose_backend
+        from tfal.learners.built import checked_builder
         from tfal.learners.reader import LearnerReader
         from tfal.learners.remembered import Remembered
         from tfal.learners.runtime import distribution, prepare_tensorflow, read_batch_size
 
         prepare_tensorflow()
         recipe = jobs[0].recipe
+        build = checked_builder(build, recipe.network)
         self.data, self.on_epoch = data, on_epoch
         self.images, self.test_images = open_images(data.x_train, data.corrupt), open_images(data.x_test)
         self.read_batch = read_batch_size(data.input_shape, distribution(recipe.devices).num_replicas_in_sync)

@@ -18,6 +18,7 @@ from tfal.data.image_files import open_images
 from tfal.errors import InputError
 from tfal.evaluate import class_coverage
 from tfal.files import write_atomically
+from tfal.learners.built import checked_builder
 from tfal.learners.classifier import Builder, Classifier, OnEpoch
 from tfal.learners.runtime import prepare_tensorflow, read_batch_size
 from tfal.low_budget.feature_store import FeatureStore
@@ -30,7 +31,7 @@ class Bench:
 
     def __init__(self, plan: Plan, build: Builder, on_epoch: OnEpoch | None) -> None:
         prepare_tensorflow()
-        self.plan, self._build, self._on_epoch = plan, build, on_epoch
+        self.plan, self._build, self._on_epoch = plan, checked_builder(build, plan.recipe.network), on_epoch
         self._images = open_images(plan.data.x_train, plan.data.corrupt)
         self._test_images = open_images(plan.data.x_test)
         self._read_batch = read_batch_size(plan.data.input_shape)

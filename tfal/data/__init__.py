@@ -1,6 +1,6 @@
 """Data sets: loading them by name, and tf.data pipelines over their images."""
 
-from tfal.data.dataset import DATASETS, Dataset, fingerprint, load, with_unknown
-from tfal.data.loading import load_for
+from tfal.data.dataset import DATASETS, Dataset, fingerprint, from_arrays, load, with_unknown
+from tfal.data.loading import data_for, load_for
 
-__all__ = ["DATASETS", "Dataset", "fingerprint", "load", "load_for", "with_unknown"]
+__all__ = ["DATASETS", "Dataset", "data_for", "fingerprint", "from_arrays", "load", "load_for", "with_unknown"]

@@ -14,6 +14,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -108,8 +109,11 @@ def load(name: str, data_dir: str | None = None, size: int = SIZE) -> Dataset:
 
     Raises InputError, one line, when the data cannot be had or used.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise InputError(f"a data set's name must be letters, digits, '_', '.' and '-'. Received: {name!r}.")
+    _check_name(name)
+    if data_dir is not None and not isinstance(data_dir, (str, os.PathLike)):
+        raise InputError(f"data_dir must be the path of a folder. Received: a {type(data_dir).__name__}.")
+    if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
+        raise InputError(f"size must be a whole number >= 1 [pixels]. Received: {size!r}.")
     with contextlib.suppress(InputError):  # "MNIST" and "CIFAR-10" too; any other name is a lab's own
         name = resolve_name("dataset", name, DATASETS)
     if name in DATASETS and DATASETS[name].merges:
@@ -134,12 +138,27 @@ def from_arrays(
     y_test: np.ndarray,
     class_names: tuple[str, ...] | None = None,
 ) -> Dataset:
-    """A Dataset of a lab's own arrays, checked and converted as `load` does.
+    """A Dataset of a lab's own arrays, checked and converted as `load` does, for `tfal.run(..., data=...)`.
 
-    Images (N, H, W, C) or (N, H, W), uint8 or whole numbers in 0..255; labels (N,) or (N, 1), integers in
-    0..C-1.
+    Args:
+        name: of letters, digits, "_", "." and "-"; results stand under it.
+        x_train, x_test: images (N, H, W, C) or (N, H, W), uint8 or whole numbers in 0..255.
+        y_train, y_test: labels (N,) or (N, 1), integers in 0..C-1; every class has a training image.
+        class_names: C names.
+
+    Raises InputError, one line, for arrays that are something else.
     """
-    return _checked(name, Found("the given arrays", x_train, y_train, x_test, y_test, class_names))
+    _check_name(name)
+    if isinstance(class_names, str):
+        raise InputError(f"class_names must be a tuple of names. Received: {class_names!r}.")
+    names = None if class_names is None else tuple(map(str, class_names))
+    arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
+    for part, array in arrays.items():
+        try:
+            arrays[part] = np.asarray(array)
+        except (ValueError, TypeError):
+            raise InputError(f"{part} must be one array. Received: parts of several sizes. Resize them.") from None
+    return _checked(name, Found("the given arrays", **arrays, class_names=names))
 
 
 def with_unknown(data: Dataset, other: Dataset) -> Dataset:
@@ -160,6 +179,11 @@ def with_unknown(data: Dataset, other: Dataset) -> Dataset:
         class_names=data.class_names or tuple(map(str, range(data.n_classes))),
         corrupt=np.append(data.corrupt, len(data.y_train) + other.corrupt),
     )
+
+
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise InputError(f"a data set's name must be letters, digits, '_', '.' and '-'. Received: {name!r}.")
 
 
 def _merged(name: str, data: Dataset) -> Dataset:

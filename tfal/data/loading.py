@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
 from tfal.data.dataset import Dataset, load, with_unknown
 from tfal.data.listing import Listing
 from tfal.data.tabular import load_table
+from tfal.errors import InputError
 from tfal.recipe import Recipe
+
+
+def data_for(recipe: Recipe, data: Any = None) -> tuple[Recipe, Dataset]:
+    """The data of a run, `data` or that of the recipe when it is None, and the recipe with the name that they have.
+
+    Raises InputError for anything else, and for a Dataset that was not made as `load` and `from_arrays` make it.
+    """
+    if not isinstance(recipe, Recipe):
+        raise InputError(f"recipe must be a tfal.Recipe. Received: a {type(recipe).__name__}. Give Recipe(**options).")
+    if data is None:
+        data = load_for(recipe)
+    make = "tfal.data.from_arrays(name, x_train, y_train, x_test, y_test) makes one of arrays"
+    if not isinstance(data, Dataset):
+        raise InputError(f"data must be a tfal.data.Dataset. Received: a {type(data).__name__}. {make}.")
+    for part, images, labels in (("train", data.x_train, data.y_train), ("test", data.x_test, data.y_test)):
+        if not (_are_images(images) and _are_labels(labels, len(images))):
+            raise InputError(
+                f"data must hold uint8 images and int64 labels from 0. Received: others in {part}. {make}."
+            )
+    return dataclasses.replace(recipe, dataset=data.name), data
 
 
 def load_for(recipe: Recipe) -> Dataset:
@@ -38,3 +60,14 @@ def skip_corrupt(data: Dataset, *, show_progress: bool = True) -> Dataset:
         x_test=data.x_test.without(found),
         y_test=np.delete(data.y_test, found),
     )
+
+
+def _are_images(images: Any) -> bool:
+    if isinstance(images, Listing):
+        return True
+    is_table = isinstance(images, np.ndarray) and images.dtype == np.float32 and images.shape[1:3] == (1, 1)
+    return is_table or (isinstance(images, np.ndarray) and images.dtype == np.uint8 and images.ndim == 4)
+
+
+def _are_labels(labels: Any, n: int) -> bool:
+    return isinstance(labels, np.ndarray) and labels.dtype == np.int64 and labels.shape == (n,) and labels.min() >= 0

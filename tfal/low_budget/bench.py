@@ -13,6 +13,7 @@ from tfal.data.image_files import open_images
 from tfal.evaluate import Scores, class_coverage, knn_scores
 from tfal.learners import LEARNERS
 from tfal.learners.backend import Backend, choose_backend
+from tfal.learners.built import checked_builder
 from tfal.learners.classifier import Builder, OnEpoch
 from tfal.learners.runtime import distribution, prepare_tensorflow, read_batch_size
 from tfal.low_budget.feature_store import FeatureStore
@@ -39,6 +40,7 @@ class Bench:
 
     def __init__(self, recipe: Recipe, build: Builder, data: Dataset, on_epoch: OnEpoch | None) -> None:
         prepare_tensorflow()
+        build = checked_builder(build, recipe.network)
         self.recipe, self.build, self.data, self.n_classes = recipe, build, data, data.n_classes
         self.labels, self.members = data.y_train, data.readable
         self.images = open_images(data.x_train, data.corrupt)

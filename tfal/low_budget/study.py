@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfal.data import Dataset, load_for
+from tfal.data import Dataset, data_for
 from tfal.low_budget.index_files import read_pool_ids, write_ids
 from tfal.low_budget.jobs import Job, plan
 from tfal.recipe import Recipe
@@ -60,7 +60,7 @@ def run(
         InputError: something cannot be used; raised before anything is written.
         TrainingError: a training went wrong. What was written stays.
     """
-    data = load_for(recipe) if data is None else data
+    recipe, data = data_for(recipe, data)
     jobs = [job for job in plan(recipe, data) if len(job.rows) < len(job.budgets)]
     if jobs:
         from tfal.data.image_files import named_errors
