@@ -131,6 +131,7 @@ def test_images_that_cannot_be_read_are_never_chosen(study, digits):
         ({"evaluate": "linear,svm"}, "unknown evaluation 'svm'"),
         ({"evaluate": "knn,knn"}, "name each evaluation once"),
         ({"strategy": "mqnet"}, "reads loss_predictor and csi, which frozen features have not"),
+        ({"strategy": "random,bald"}, "'bald' reads mc_logits, which frozen features have not"),
         ({"resume_indices": "nowhere.npy"}, r"nowhere\.npy is missing"),
         ({"encoder": "nowhere.keras"}, "nowhere.keras"),
     ],

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 
 import pytest
 
@@ -9,6 +10,7 @@ import run_mnist
 from models import BUILDERS
 from tfal.cli import main, parse
 from tfal.errors import InputError
+from tfal.misfits import misfits, over_budget
 from tfal.recipe import Recipe
 
 
@@ -96,18 +98,23 @@ def test_what_cannot_be_used_is_refused_in_one_line(argv, message, capsys, tmp_p
 )
 def test_more_than_the_data_can_give_is_refused(changes, message):
     recipe = Recipe(n_init=20, n_valid=100, n_pool=500, n_query=20, n_step=5, n_sample=500)
-    _check(recipe, 1000)
-    with pytest.raises(InputError, match=message):
-        _check(dataclasses.replace(recipe, **changes), 1000)
+    assert _misfits(recipe, 1000) == []
+    assert re.search(message, " ".join(_misfits(dataclasses.replace(recipe, **changes), 1000)))
 
 
 def test_the_last_round_may_ask_for_more_than_is_left():
-    _check(Recipe(n_init=20, n_valid=0, n_pool=100, n_query=50, n_step=2, n_sample=10), 100)
+    assert not _misfits(Recipe(n_init=20, n_valid=0, n_pool=100, n_query=50, n_step=2, n_sample=10), 100)
 
 
-def _check(recipe, n_train):
-    recipe.check_against(n_train, 10)
-    recipe.check_budget(n_train)
+def test_an_option_of_a_strategy_fits_where_that_strategy_runs():
+    recipe = Recipe(n_init=20, n_valid=10, n_pool=60, n_query=5, n_step=2, n_sample=2000, strategy="random,margin")
+    assert _misfits(recipe, 60) == []
+    (found,) = _misfits(dataclasses.replace(recipe, strategy="random,ldms"), 60)
+    assert "--nSample must be at most the 60 training samples" in found
+
+
+def _misfits(recipe, n_train):
+    return misfits(recipe, n_train, 10) + over_budget(recipe, n_train)
 
 
 @pytest.mark.parametrize("value", ["20", 20.0, None, True])

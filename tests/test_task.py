@@ -5,6 +5,7 @@ import pytest
 
 from tfal.data import with_unknown
 from tfal.errors import InputError
+from tfal.options import flag
 from tfal.recipe import Recipe
 from tfal.task import make_task
 
@@ -134,3 +135,56 @@ def test_a_long_tail_may_miss_classes_at_the_start(small, digits):
         make_task(dataclasses.replace(recipe, missing_classes="refuse"), 1, digits)
     with pytest.raises(InputError, match="--longTail is of closed sets"):
         make_task(dataclasses.replace(recipe, n_class_known=4), 1, digits)
+
+
+def test_all_misfits_are_said_at_once_with_values_that_fit(digits):
+    few = dataclasses.replace(digits, x_train=digits.x_train[:60], y_train=np.arange(60) % 10)
+    with pytest.raises(InputError) as error:
+        make_task(Recipe(dataset="digits"), 1, few)
+    text = str(error.value)
+    for part in ("--nPool must be", "--nSample must be", "class 0 has only 6 training samples", "These fit: "):
+        assert part in text
+    assert "\n" not in text
+    assert make_task(_advised(Recipe(dataset="digits"), text), 1, few).start.check() is None
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_advice_fits(digits, seed):
+    """Whatever is asked of whatever data: what the message says passes, and says nothing more."""
+    rng = np.random.default_rng(seed)
+    n_classes, n = int(rng.integers(2, 11)), int(rng.integers(40, 300))
+    labels = np.append(np.arange(n_classes).repeat(2), rng.integers(n_classes, size=n - 2 * n_classes))
+    data = dataclasses.replace(
+        digits, name="mine", x_train=digits.x_train[:n], y_train=labels, class_names=tuple("abcdefghij"[:n_classes])
+    )
+    sizes = ("n_init", "n_valid", "n_pool", "n_query", "n_step", "n_sample")
+    recipe = Recipe(
+        dataset="mine",
+        strategy=str(rng.choice(["ldms", "random"])),
+        initial=str(rng.choice(["class_balanced", "random"])),
+        **{name: int(2 ** rng.uniform(0, 10)) for name in sizes},
+    )
+    refused = _refused(recipe, data)
+    assert refused is None or _refused(_advised(recipe, refused), data) is None
+
+
+def _refused(recipe, data):
+    try:
+        make_task(recipe, 1, data)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def _advised(recipe, text):
+    words = text.partition("These fit: ")[2].rstrip(".").split()
+    names = {flag(field.name): field.name for field in dataclasses.fields(Recipe)}
+    return dataclasses.replace(recipe, **{names[f]: int(v) for f, v in zip(words[::2], words[1::2], strict=True)})
+
+
+def test_classes_that_are_missing_from_an_open_pool_are_refused_too(open_recipe, digits):
+    recipe = dataclasses.replace(open_recipe, n_init=4)
+    labels = digits.y_train[make_task(recipe, 1, digits).start.labeled]
+    assert len(np.unique(labels)) < 4
+    with pytest.raises(InputError, match=r"miss \d of 4 classes"):
+        make_task(dataclasses.replace(recipe, missing_classes="refuse"), 1, digits)

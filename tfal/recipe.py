@@ -91,33 +91,6 @@ class Recipe(MethodOptions, RunOptions):
         trial = "" if self.trial is None else f"-trial{self.trial}"
         return f"{known}-ood{100 * self.ood_rate:g}{trial}"
 
-    def check_against(self, n_train: int, n_classes: int) -> None:
-        """Raises InputError when the options ask for more than n_train samples of n_classes classes can give."""
-        if self.n_init < n_classes and self.initial == BALANCED and not (self.is_open or self.long_tail):
-            raise InputError(f"--nInit must be at least the number of classes, {n_classes}. Received: {self.n_init}.")
-        for name in ("n_pool", "n_sample"):
-            if getattr(self, name) > n_train:
-                raise InputError(
-                    f"{flag(name)} must be at most the {n_train} training samples of {self.dataset}. "
-                    f"Received: {getattr(self, name)}."
-                )
-        if self.n_query > self.n_pool:
-            raise InputError(
-                f"--nQuery must be at most --nPool, {self.n_pool}, as the labels are chosen there. "
-                f"Received: {self.n_query}."
-            )
-
-    def check_budget(self, n_pool_members: int) -> None:
-        """Raises InputError when the budget is more than a pool of this size can give."""
-        before_last = self.n_init + self.n_valid + self.n_query * max(self.n_step - 1, 0)
-        if before_last >= n_pool_members:
-            where = "samples in the pool of" if self.is_open else "training samples of"
-            raise InputError(
-                f"--nInit + --nValid + --nQuery * (--nStep - 1) must be less than the {n_pool_members} {where} "
-                f"{self.dataset}. Received: {self.n_init} + {self.n_valid} + {self.n_query} * "
-                f"{max(self.n_step - 1, 0)} = {before_last}. Lower one of them."
-            )
-
     def identity(self) -> dict[str, Any]:
         """The options that the results depend on; a run folder belongs to one such set."""
         return {o.name: getattr(self, o.name) for o in dataclasses.fields(self) if o.metadata["identity"]}

@@ -10,6 +10,7 @@ from tfal import splits
 from tfal.data import Dataset
 from tfal.data.class_lists import known_classes
 from tfal.errors import InputError
+from tfal.misfits import advice, misfits, over_budget
 from tfal.names import BALANCED
 from tfal.pool import Pool
 from tfal.recipe import Recipe
@@ -34,11 +35,18 @@ class Task:
 def make_task(recipe: Recipe, rep: int, data: Dataset) -> Task:
     """The task of repetition `rep` (from 1), the same for all strategies.
 
-    Raises InputError when the recipe asks for what the data cannot give.
+    Raises InputError, all at once and with values that fit, when the recipe asks for what the data cannot give.
     """
-    recipe.check_against(len(data.y_train), data.n_classes)
-    task = _open_task(recipe, rep, data) if recipe.is_open else _closed_task(recipe, rep, data)
-    recipe.check_budget(len(task.start.members))
+    problems, task = misfits(recipe, len(data.y_train), data.n_classes), None
+    try:
+        task = _open_task(recipe, rep, data) if recipe.is_open else _closed_task(recipe, rep, data)
+    except InputError as error:
+        problems.append(str(error))
+    else:
+        problems += over_budget(recipe, len(task.start.members))
+    if task is None or problems:
+        counts = np.bincount(data.y_train[data.readable], minlength=data.n_classes)
+        raise InputError(" ".join(problems) + advice(recipe, len(data.y_train), len(data.readable), counts.tolist()))
     return task
 
 
@@ -78,6 +86,8 @@ def _open_task(recipe: Recipe, rep: int, data: Dataset) -> Task:
     pool = Pool.unlabeled_pool(len(data.y_train))
     pool.exclude(np.append(data.corrupt, readable[split.dropped]))
     initial = split.initial if recipe.initial == BALANCED else split.initial[:0]
+    if len(initial):
+        check_classes(recipe, rep, split.labels[initial], len(known))
     pool.label_samples(readable[initial], split.labels[initial], 0, len(known))
     pool.set_validation(readable[split.validation], split.labels[split.validation])
     labels = np.full(len(data.y_train), len(known))

@@ -83,9 +83,10 @@ def _budgets(text: str) -> tuple[int, ...]:
 
 def _check_strategy(name: str, strategy: Strategy) -> None:
     other = [learner for learner in strategy.learners if learner not in ("encoder", "classifier")]
-    if other:
+    missing = [*other, *strategy.special]
+    if missing:
         raise InputError(
-            f"strategy {name!r} reads {' and '.join(other)}, which frozen features have not. Run it without --splits."
+            f"strategy {name!r} reads {' and '.join(missing)}, which frozen features have not. Run it without --splits."
         )
 
 
