@@ -15,7 +15,7 @@ from tfal.coldstart.cli import main, parse
 from tfal.coldstart.data_maps import TEMPERATURES
 from tfal.coldstart.dynamics import ContrastiveDynamics, positive_probabilities
 from tfal.coldstart.run import run
-from tfal.coldstart.study import RANDOM, Plan, Study, Work, read_table
+from tfal.coldstart.study import RANDOM, Plan, Study, Work
 from tfal.data.dataset import from_arrays
 from tfal.data.images import Images
 from tfal.errors import InputError
@@ -70,7 +70,7 @@ def test_pools_are_ranked_trained_and_judged(study, data):
         assert 0 <= row["auc"] <= 1
         assert row["oracle"] == 0
     assert len({tuple(plan.pool(Work(12, RANDOM, run))) for run in (1, 2, 3)}) == 3
-    found = read_table(plan.folder / "correlations.csv")
+    found = plan.correlations()
     assert len(found) == 2 * 2 * 2
     assert {row["note"] for row in found} == {"insufficient: fewer than 5 pools"}
 
@@ -92,7 +92,7 @@ def test_more_pools_are_added_to_those_that_are_there(study, data):
     plan = _run(dataclasses.replace(study, criteria="easy", budgets="12", n_random=6), data)
     assert _rows(plan)[:3] == before
     assert len(plan.rows()) == 7
-    correlations = read_table(plan.folder / "correlations.csv")
+    correlations = plan.correlations()
     trained = [row for row in plan.rows() if row["criterion"] == RANDOM]
     scores = np.load(plan.folder / "rankings" / "easy_scores.npy")
     sums = [scores[plan.pool(Work(12, RANDOM, row["run"]))].sum() for row in trained]
@@ -121,7 +121,7 @@ def test_unreadable_images_are_in_no_pool(study, data):
         assert np.array_equal(np.sort(plan.ranking(name)), data.readable)
     scores = np.load(plan.folder / "rankings" / "hard_scores.npy")
     assert np.array_equal(np.flatnonzero(np.isnan(scores)), [0, 7])
-    found = read_table(plan.folder / "correlations.csv")
+    found = plan.correlations()
     assert [np.isfinite(row["pearson_r"]) for row in found] == [True] * 4
 
 

@@ -10,7 +10,7 @@ from models import BUILDERS
 from tfal.errors import InputError
 from tfal.loop import plan, run
 from tfal.pool import Pool
-from tfal.runfolder import read_rows
+from tfal.tables import read_rounds
 
 MLP, SCNN = BUILDERS["MLP"], BUILDERS["SCNN"]
 
@@ -71,7 +71,7 @@ def test_a_run_that_was_stopped_goes_on(cold, digits, tmp_path):
     found.close()
     assert len(list(run(stopped, MLP, data=digits))) == 2
     path = Path(stopped.results_dir) / "digits-from-random_MLP/margin/rep001/rounds.csv"
-    assert [row["test_accuracy"] for row in read_rows(path)] == rows
+    assert [row["test_accuracy"] for row in read_rounds(path)] == rows
 
 
 def test_missing_classes_are_reported_or_refused(cold, digits, tmp_path):

@@ -12,7 +12,7 @@ from tfal import report
 from tfal.errors import InputError
 from tfal.low_budget import plan, run
 from tfal.low_budget import study as study_module
-from tfal.runfolder import read_rows
+from tfal.tables import read_rounds
 
 SCNN = BUILDERS["SCNN"]
 
@@ -49,7 +49,7 @@ def test_every_strategy_is_judged_and_reported(study, digits, capsys):
     done = list(run(recipe, SCNN, data=digits))
     assert len(done) == 2 * len(names.split(","))
     for name in names.split(","):
-        rows = read_rows(_folder(recipe, name) / "rounds.csv")
+        rows = read_rounds(_folder(recipe, name) / "rounds.csv")
         assert [row["labels"] for row in rows] == [10, 30]
         for row in rows:
             ids = _ids(recipe, name, int(row["labels"]))
@@ -62,7 +62,7 @@ def test_every_strategy_is_judged_and_reported(study, digits, capsys):
         assert about["n"] == 30
         assert about["coverage"] == rows[1]["coverage"]
         assert about["recipe"]["seed"] == 0
-    assert read_rows(_folder(recipe, "uniform") / "rounds.csv")[0]["coverage"] == 1
+    assert read_rounds(_folder(recipe, "uniform") / "rounds.csv")[0]["coverage"] == 1
     report.report(Path(recipe.results_dir) / "digits-lowbudget_SCNN")
     shown = capsys.readouterr().out
     assert "Nearest neighbors of frozen features, top-1 [%]" in shown
@@ -91,7 +91,7 @@ def test_stopped_and_run_again_it_ends_as_if_it_had_not_been_stopped(study, digi
     for rep in (1, 2):
         for budget in (10, 30):
             assert np.array_equal(_ids(whole, "multi_kmeans", budget, rep), _ids(parts, "multi_kmeans", budget, rep))
-        rows = [read_rows(_folder(recipe, "multi_kmeans", rep) / "rounds.csv") for recipe in (whole, parts)]
+        rows = [read_rounds(_folder(recipe, "multi_kmeans", rep) / "rounds.csv") for recipe in (whole, parts)]
         for one, other in zip(*rows, strict=True):
             assert one | {"seconds_query": 0} == pytest.approx(other | {"seconds_query": 0}, abs=1e-6, nan_ok=True)
 

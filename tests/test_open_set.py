@@ -11,7 +11,7 @@ from tfal import report
 from tfal.errors import InputError
 from tfal.loop import plan, run
 from tfal.pool import Pool
-from tfal.runfolder import read_rows
+from tfal.tables import read_rounds
 
 STRATEGIES = "random,least_confidence,max_logit,coreset,ll,badge,ccal,similar,mqnet"
 
@@ -50,7 +50,7 @@ def test_every_strategy_runs_and_reports_purity(tiny, digits, capsys):
     experiment = Path(recipe.results_dir) / "digits-4known-ood50_SCNN"
     assert len(rounds) == 3 * len(STRATEGIES.split(","))
     for name in STRATEGIES.split(","):
-        rows = read_rows(experiment / name / "rep001" / "rounds.csv")
+        rows = read_rounds(experiment / name / "rep001" / "rounds.csv")
         pool = Pool.load(experiment / name / "rep001" / "pool.npz")
         task = plan(dataclasses.replace(recipe, strategy=name), digits)[0].task
         assert [row["labels"] for row in rows] == [24, 36, 48]

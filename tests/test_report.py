@@ -125,7 +125,7 @@ def test_folders_of_one_name_are_told_apart(experiment, tmp_path, capsys):
 def test_columns_that_are_missing_are_one_line(experiment, capsys):
     (experiment / "ldms" / "rep001" / "rounds.csv").write_text("round,labels\n0,20\n")
     assert report.main([str(experiment)]) == 2
-    assert "no test_accuracy" in capsys.readouterr().err
+    assert "no column 'test_accuracy'" in capsys.readouterr().err
 
 
 def test_all_strategies_fit_into_one_picture(tmp_path):

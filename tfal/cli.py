@@ -7,12 +7,12 @@ import dataclasses
 import difflib
 import os
 import sys
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tfal.errors import InputError, TrainingError, resolve_name
+from tfal.command import Parser, quiet_start, run_command
+from tfal.errors import InputError, resolve_name
 from tfal.options import flag
 from tfal.progress import Progress
 from tfal.recipe import Recipe
@@ -41,17 +41,14 @@ def main(
         argv: the arguments, sys.argv[1:] when not given.
 
     Returns:
-        exit code: 0 done, 1 training went wrong, 2 something given cannot be used, 130 interrupted.
+        exit code, see run_command.
     """
-    try:
+
+    def work() -> int:
         recipe, typed = _parsed(description, presets, networks, source, argv)
         return _run_and_report(recipe, typed, networks[recipe.network])
-    except InputError as error:
-        return _fail(str(error), 2)
-    except TrainingError as error:
-        return _fail(str(error), 1)
-    except KeyboardInterrupt:
-        return _fail("interrupted. The same command goes on from here.", 130)
+
+    return run_command(Path(sys.argv[0]).name, work)
 
 
 def parse(
@@ -86,13 +83,6 @@ def _parsed(
     recipe = dataclasses.replace(recipe, network=resolve_name("network", recipe.network, networks))
     refuse_unused(options, usage(recipe))
     return recipe, list(options)
-
-
-class Parser(argparse.ArgumentParser):
-    """Raises InputError for a wrong flag or value."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}. See --help.")
 
 
 def _parser(
@@ -183,25 +173,14 @@ def _run_low_budget(recipe: Recipe, build: Builder, data: Any) -> Path:
 def start_tensorflow(recipe: Recipe) -> None:
     """Loads TensorFlow and says what will run where, in place of its start-up notes; they are shown when it fails."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as notes:
-        os.dup2(notes.fileno(), 2)
-        try:
-            import tensorflow as tf
+    with quiet_start():
+        import tensorflow as tf
 
-            from tfal.learners import runtime
+        from tfal.learners import runtime
 
-            runtime.prepare_tensorflow()
-            gpus = len(tf.config.list_physical_devices("GPU"))
-            used = runtime.distribution(recipe.devices).num_replicas_in_sync
-        except BaseException:
-            notes.seek(0)
-            os.write(stderr, notes.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
+        runtime.prepare_tensorflow()
+        gpus = len(tf.config.list_physical_devices("GPU"))
+        used = runtime.distribution(recipe.devices).num_replicas_in_sync
     from tfal.learners.backend import choose_backend
 
     networks = f"TensorFlow {tf.__version__} on {_devices(recipe.devices, gpus, used)}"
@@ -267,8 +246,3 @@ class _Progress(Progress):
                 "training goes on with the labels that are there.",
                 file=sys.stderr,
             )
-
-
-def _fail(message: str, code: int) -> int:
-    print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)
-    return code

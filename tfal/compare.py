@@ -9,7 +9,6 @@ rows: of twenty, one is expected to leave out 0 by chance.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfal.command import Parser, run_command
 from tfal.errors import InputError
 from tfal.options import flag
 from tfal.results import Curve, Run, curve_of, differing, read_runs, told_apart
@@ -205,16 +205,18 @@ def table(reference: Path, others: Sequence[Path]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line: a reference and what is compared with it."""
-    parser = argparse.ArgumentParser(prog="python -m tfal.compare", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("reference", type=Path, help="folder such as results/digits-from-random_SCNN")
-    parser.add_argument("others", type=Path, nargs="*", help="folders with the same strategies; none: against random")
-    given = parser.parse_args(arguments)
-    try:
+
+    def work() -> int:
+        parser = Parser(prog="python -m tfal.compare", description=(__doc__ or "").splitlines()[0])
+        parser.add_argument("reference", type=Path, help="folder such as results/digits-from-random_SCNN")
+        parser.add_argument(
+            "others", type=Path, nargs="*", help="folders with the same strategies; none: against random"
+        )
+        given = parser.parse_args(arguments)
         print(table(given.reference, given.others))
-    except InputError as error:
-        print(f"compare: error: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return 0
+
+    return run_command("compare", work, "The same command begins again.")
 
 
 if __name__ == "__main__":

@@ -22,8 +22,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tfal.command import Parser, run_command
 from tfal.errors import InputError
-from tfal.files import check_writable, write_atomically
+from tfal.files import check_writable, make_folder, write_atomically
 from tfal.torch_names import Found, find_network, flattened, listed
 
 FORMAT = 1
@@ -207,7 +208,7 @@ def convert(checkpoint: Path, out: Path, arch: str | None = None, prefix: str | 
     """Converts a file; returns what was taken from it. Raises InputError before anything is written."""
     if not out.name.endswith(".weights.h5"):
         raise InputError(f"the new file must end in .weights.h5. Received: {str(out)!r}.")
-    check_writable(out.parent)
+    check_writable(out.parent, "the folder", "Give another path.")
     stored = load_checkpoint(checkpoint)
     found = located(stored, arch, prefix)
     tensors = {name: stored[there].detach().float().numpy() for name, there in found.names.items()}
@@ -216,30 +217,30 @@ def convert(checkpoint: Path, out: Path, arch: str | None = None, prefix: str | 
     except ImportError:
         raise InputError("the networks in models/ cannot be found. Run this in the folder that holds them.") from None
     network = to_keras(tensors, found.kind, BUILDERS[ARCHITECTURES[found.kind].network])
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     write_network(network, out)
     return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command; returns the exit code: 0 done, 2 something given cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m tfal.convert_torch", description=(__doc__ or "").splitlines()[0])
+    """The command; returns the exit code."""
+    parser = Parser(prog="python -m tfal.convert_torch", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("checkpoint", type=Path, help="file of PyTorch that holds a ResNet of torchvision's names")
     parser.add_argument("out", type=Path, help="new file, *.weights.h5")
     parser.add_argument("--arch", choices=list(ARCHITECTURES), help="found out where not given")
     parser.add_argument("--prefix", help="what the network's names begin with, where a checkpoint holds several")
-    given = parser.parse_args(argv)
-    try:
+
+    def work() -> int:
+        given = parser.parse_args(argv)
         found = convert(given.checkpoint, given.out, given.arch, given.prefix)
-    except InputError as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 2
-    taken = f"taken: what begins with {found.prefix!r}" if found.prefix else "taken: what has no prefix"
-    print(
-        f"{given.out}: {ARCHITECTURES[found.kind].network}; {taken}; left out: {listed(found.left_out)}. "
-        f"Use it with --encoder {given.out}"
-    )
-    return 0
+        taken = f"taken: what begins with {found.prefix!r}" if found.prefix else "taken: what has no prefix"
+        print(
+            f"{given.out}: {ARCHITECTURES[found.kind].network}; {taken}; left out: {listed(found.left_out)}. "
+            f"Use it with --encoder {given.out}"
+        )
+        return 0
+
+    return run_command(parser.prog, work, "The same command begins again.")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,10 @@ class InputError(ValueError):
     """An option, an array or a file that cannot be used: what, received, expected, how to mend."""
 
 
+class StorageError(InputError):
+    """A file or folder that the system refuses: path, reason, what to do. What was written before stays."""
+
+
 class TrainingError(RuntimeError):
     """Training went wrong in a way that no retry mends, such as a loss that is not a number."""
 

@@ -18,9 +18,10 @@ from tfal.initial import initial_strategy, label_initial, with_clusters
 from tfal.options import flag
 from tfal.pool import LABELED, Pool
 from tfal.recipe import Recipe
-from tfal.runfolder import Row, RunFolder
+from tfal.runfolder import RunFolder
 from tfal.strategies import Picks, Strategy, check_picks, make_strategy
 from tfal.streams import Streams
+from tfal.tables import Row
 from tfal.task import Task, make_task
 from tfal.view import PoolView
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfal.errors import InputError
+from tfal.command import run_command
 from tfal.figures import Style, panels, save, styles
 from tfal.options import flag
 from tfal.results import MORE, Curve, Run, curve_of, differing, read_runs, told_apart
@@ -207,17 +207,17 @@ def report(experiment: Path, name: str | None = None) -> Figure:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line: folders to report."""
     folders = list(sys.argv[1:] if arguments is None else arguments)
-    if not folders or folders[0] in ("-h", "--help"):
-        print("usage: python -m tfal.report RESULTS_FOLDER [...]   e.g. results/mnist_SCNN", file=sys.stderr)
-        return 0 if folders else 2
-    try:
+
+    def work() -> int:
+        if not folders or folders[0] in ("-h", "--help"):
+            print("usage: python -m tfal.report RESULTS_FOLDER [...]   e.g. results/mnist_SCNN", file=sys.stderr)
+            return 0 if folders else 2
         paths = [Path(folder) for folder in folders]
         for path, name in zip(paths, told_apart(paths), strict=True):
             report(path, name)
-    except InputError as error:
-        print(f"report: error: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return 0
+
+    return run_command("report", work, "The same command begins again.")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from tfal.errors import InputError
+from tfal.files import read_json
 from tfal.recipe import Recipe
-from tfal.runfolder import Row, read_rows
+from tfal.tables import Row, read_rounds
 
 # What a table is made of where rounds.csv has it: title, and whether the picture has a panel of it.
 MORE = {
@@ -83,9 +83,9 @@ def read_runs(experiment: Path) -> dict[str, dict[int, Run]]:
         runs = found.setdefault(strategy, {})
         if rep in runs:
             raise InputError(f"{path.parent.parent} holds repetition {rep} twice. Move one of its folders elsewhere.")
-        rows = read_rows(path)
+        rows = read_rounds(path, f"Mend it, or move {path.parent} elsewhere.")
         if rows:
-            runs[rep] = Run(_checked(rows, path), _recipe(path.parent))
+            runs[rep] = Run(rows, _recipe(path.parent))
     found = {strategy: _with_recipes(runs) for strategy, runs in found.items() if runs}
     if not found:
         raise InputError(
@@ -105,21 +105,15 @@ def _number(folder: Path) -> int:
     return int(match[1])
 
 
-def _checked(rows: list[Row], path: Path) -> list[Row]:
-    missing = [name for name in ("labels", "test_accuracy") if any(name not in row for row in rows)]
-    if missing:
-        raise InputError(f"{path} must have the columns round, labels and test_accuracy. Received: no {missing[0]}.")
-    return rows
-
-
 def _recipe(folder: Path) -> dict[str, Any] | None:
     path = folder / "recipe.json"
     if not path.exists():
         return None
-    try:
-        return dict(json.loads(path.read_text())["recipe"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged ({error}). Mend it, or move {folder} elsewhere.") from None
+    mend = f"Mend it, or move {folder} elsewhere."
+    stored = read_json(path, mend).get("recipe")
+    if not isinstance(stored, dict):
+        raise InputError(f"{path} is damaged (it has no recipe). {mend}")
+    return stored
 
 
 def _with_recipes(runs: Mapping[int, Run]) -> dict[int, Run]:

@@ -8,9 +8,7 @@ What a strategy keeps for a round has a file of its own, written first: a round 
 from __future__ import annotations
 
 import contextlib
-import csv
 import dataclasses
-import io
 import json
 import platform
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,16 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from tfal.array_files import read_arrays
 from tfal.errors import InputError
-from tfal.files import write_atomically, write_text
+from tfal.files import locked, make_folder, read_json, remove_leftovers, write_atomically, write_text
 from tfal.options import flag
 from tfal.pool import Pool
 from tfal.recipe import Recipe
+from tfal.tables import Row, read_rounds, write_table
 
-Row = dict[str, float]
 _DEFAULTS = {option.name: option.default for option in dataclasses.fields(Recipe) if option.metadata["identity"]}
 _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
 
@@ -53,7 +50,7 @@ class RunFolder:
         if stored is None:
             return []
         self._check_recipe(stored)
-        return read_rows(self.path / "rounds.csv")
+        return read_rounds(self.path / "rounds.csv")
 
     def _stored_recipe(self) -> dict[str, Any] | None:
         path = self.path / "recipe.json"
@@ -62,10 +59,11 @@ class RunFolder:
             if foreign:
                 raise InputError(f"{self.path} holds {foreign[0]} but no recipe.json. Give another --resultsDir.")
             return None
-        try:
-            return dict(json.loads(path.read_text())["recipe"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path} is damaged ({error}). Remove its folder or give another --resultsDir.") from None
+        mend = "Remove its folder or give another --resultsDir."
+        stored = read_json(path, mend).get("recipe")
+        if not isinstance(stored, dict):
+            raise InputError(f"{path} is damaged (it has no recipe). {mend}")
+        return stored
 
     def _check_recipe(self, stored: dict[str, Any]) -> None:
         stored = {**_DEFAULTS, **stored}  # it may have been made before an option existed
@@ -110,7 +108,7 @@ class RunFolder:
         """What the strategy keeps for `round`; no file where that is nothing."""
         if memory:
             path = self._memory_path(round)
-            path.parent.mkdir(exist_ok=True)
+            make_folder(path.parent)
             write_atomically(path, lambda file: np.savez(file, **dict(memory)))  # type: ignore[arg-type]
 
     def _memory_path(self, round: int) -> Path:
@@ -119,7 +117,7 @@ class RunFolder:
     def write_weights(self, round: int, weights: Sequence[np.ndarray]) -> None:
         """A learner's values after `round`, from which the next one goes on."""
         path = self._weights_path(round)
-        path.parent.mkdir(exist_ok=True)
+        make_folder(path.parent)
         arrays = {f"weight_{place:04d}": value for place, value in enumerate(weights)}
         write_atomically(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
@@ -141,15 +139,13 @@ class RunFolder:
 
         The lock goes with the process, however it ends, so nothing needs to be removed by hand.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / ".lock", timeout=0)
-            with lock:
-                yield
-        except Timeout:
-            raise InputError(
-                f"another process works in {self.path}. Wait for it to end, or give another --resultsDir."
-            ) from None
+        with locked(
+            self.path / ".lock",
+            f"another process works in {self.path}. Wait for it to end, or give another --resultsDir.",
+        ):
+            for folder in (self.path, self.path / "memory", self.path / "weights", self.strategy, self.experiment):
+                remove_leftovers(folder)
+            yield
 
     def start(self) -> None:
         """Writes recipe.json, once: what was run, and with what."""
@@ -168,40 +164,17 @@ class RunFolder:
 
     def write_rows(self, rows: list[Row]) -> None:
         """rounds.csv."""
-        write_text(self.path / "rounds.csv", _as_csv(rows))
+        write_table(self.path / "rounds.csv", rows)
 
     def write_accuracies(self, rows: list[Row], original_path: bool) -> None:
         """test_accs_NNN.txt: a fraction with 5 decimals a line; with original_path also where LDM-S's code put it."""
         text = "".join(f"{row['test_accuracy']:.5f}\n" for row in rows)
         for folder in [self.strategy] + [self.experiment] * original_path:
             path = folder / f"test_accs_{self.rep:03d}.txt"
-            if not path.exists() or path.read_text() != text:
+            if not path.exists() or path.read_bytes() != text.encode():
                 write_text(path, text)
 
 
 def read_memory(path: Path) -> dict[str, np.ndarray]:
     """The arrays of one file of a strategy's memory. Raises InputError when it is damaged."""
     return read_arrays(path, "Remove its folder or give another --resultsDir.")
-
-
-def read_rows(path: Path) -> list[Row]:
-    """The rows of a rounds.csv, numbers as float; [] when it does not exist. Raises InputError when it is damaged."""
-    if not path.exists():
-        return []
-    try:
-        with path.open(newline="") as file:
-            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-        numbers = [row["round"] for row in rows]
-    except (ValueError, TypeError, KeyError, AttributeError, csv.Error) as error:
-        raise InputError(f"{path} is damaged ({error}). Remove its folder or give another --resultsDir.") from None
-    if numbers != list(range(len(rows))):
-        raise InputError(f"{path} does not hold rounds 0, 1, 2, ... Remove its folder or give another --resultsDir.")
-    return rows
-
-
-def _as_csv(rows: list[Row]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

@@ -5,21 +5,23 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from tfal.coldstart.cli import main
+from tfal.command import run_command
+from tfal.errors import InputError
 
 
 def _networks() -> dict[str, Any]:
     try:
         from models import BUILDERS
     except ImportError:
-        print(
-            "python -m tfal.coldstart: error: the networks in models/ cannot be found. Run this in the folder that "
-            "holds them.",
-            file=sys.stderr,
-        )
-        sys.exit(2)
+        raise InputError("the networks in models/ cannot be found. Run this in the folder that holds them.") from None
     return BUILDERS
 
 
+def _work() -> int:
+    from tfal.coldstart.cli import main
+
+    return main(_networks())
+
+
 if __name__ == "__main__":
-    sys.exit(main(_networks()))
+    sys.exit(run_command("python -m tfal.coldstart", _work))

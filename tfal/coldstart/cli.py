@@ -5,18 +5,18 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfal.cli import Parser, add_option, start_tensorflow
+from tfal.cli import add_option, start_tensorflow
 from tfal.coldstart.correlation import table
 from tfal.coldstart.criteria import CRITERIA
 from tfal.coldstart.data_maps import TEMPERATURES
-from tfal.coldstart.study import DEFAULT, OPTIONS, RANDOM, Plan, Row, Study, read_table
-from tfal.errors import InputError, TrainingError, resolve_name
+from tfal.coldstart.study import DEFAULT, OPTIONS, RANDOM, Plan, Row, Study
+from tfal.command import Parser, run_command
+from tfal.errors import resolve_name
 from tfal.progress import Progress
 from tfal.recipe import Recipe
 
@@ -36,17 +36,14 @@ def main(networks: Mapping[str, Builder], argv: Sequence[str] | None = None) -> 
         argv: the arguments, sys.argv[1:] when not given.
 
     Returns:
-        exit code: 0 done, 1 training went wrong, 2 something given cannot be used, 130 interrupted.
+        exit code, see run_command.
     """
-    try:
+
+    def work() -> int:
         study = parse(networks, argv)
         return _run(study, networks[study.recipe.network])
-    except InputError as error:
-        return _fail(str(error), 2)
-    except TrainingError as error:
-        return _fail(str(error), 1)
-    except KeyboardInterrupt:
-        return _fail("interrupted. The same command goes on from here.", 130)
+
+    return run_command(_PROGRAM, work)
 
 
 def parse(networks: Mapping[str, Builder], argv: Sequence[str] | None = None) -> Study:
@@ -100,7 +97,7 @@ def _run(study: Study, build: Builder) -> int:
         paths = draw(plan, bench)
     print(f"\nTest accuracy [%], mean ± standard deviation over pools and trainings: {plan.folder.name}")
     print(summary(plan.rows(), plan.budgets, plan.criteria))
-    found = [row for row in read_table(plan.folder / "correlations.csv") if row["criterion"] in plan.criteria]
+    found = [row for row in plan.correlations() if row["criterion"] in plan.criteria]
     print("\nOver random pools, summed score against test accuracy:")
     print(
         table(
@@ -150,8 +147,3 @@ class _Progress(Progress):
         """One pool is trained."""
         self._bar.set_description(f"{row['criterion']}, {row['budget']} images: {100 * row['accuracy']:.1f} %")
         self._bar.update()
-
-
-def _fail(message: str, code: int) -> int:
-    print(f"{_PROGRAM}: error: {message}", file=sys.stderr)
-    return code

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
+from tfal.command import run_command
 from tfal.errors import InputError
 from tfal.kernels import check
 from tfal.results import Curve, Run, curve_of, read_runs
@@ -165,15 +166,15 @@ def table(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
 def main() -> int:
     """The command line: folders of the loop's results."""
     folders = sys.argv[1:]
-    if not folders or folders[0] in ("-h", "--help"):
-        print("usage: python -m tfal.coldstart.correlation RESULTS_FOLDER [...]", file=sys.stderr)
-        return 0 if folders else 2
-    try:
+
+    def work() -> int:
+        if not folders or folders[0] in ("-h", "--help"):
+            print("usage: python -m tfal.coldstart.correlation RESULTS_FOLDER [...]", file=sys.stderr)
+            return 0 if folders else 2
         print(table(from_results(*map(Path, folders)), ("strategy", "round", "labels")))
-    except InputError as error:
-        print(f"correlation: error: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return 0
+
+    return run_command("correlation", work, "The same command begins again.")
 
 
 if __name__ == "__main__":

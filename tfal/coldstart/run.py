@@ -11,10 +11,11 @@ import numpy as np
 from tfal.coldstart.bench import Bench
 from tfal.coldstart.correlation import correlate, pair_distance_sum, pool_sum
 from tfal.coldstart.criteria import CRITERIA, Oracle, SelfSupervised, pool_vectors
-from tfal.coldstart.study import RANDOM, Plan, Row, Work, make_row, read_table, write_table
+from tfal.coldstart.study import RANDOM, Plan, Row, Work, make_row
 from tfal.files import write_atomically
 from tfal.low_budget.index_files import write_ids
 from tfal.streams import Streams
+from tfal.tables import write_table
 
 MEASURES = ("accuracy", "auc")
 
@@ -29,7 +30,7 @@ def run(plan: Plan, bench: Bench) -> Iterator[Row]:
         yield rows[-1]
     path, found = plan.folder / "correlations.csv", correlations(plan, bench, rows)
     asked = {_key(row) for row in found}
-    write_table(path, [row for row in read_table(path) if _key(row) not in asked] + found)
+    write_table(path, [row for row in plan.correlations() if _key(row) not in asked] + found)
 
 
 def write_rankings(plan: Plan, bench: Bench) -> None:

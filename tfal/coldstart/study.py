@@ -7,29 +7,27 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import dataclasses
-import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from tfal.array_files import read_array
 from tfal.coldstart.criteria import CRITERIA, resolve
 from tfal.coldstart.data_maps import TEMPERATURES
 from tfal.data import Dataset, fingerprint
 from tfal.errors import InputError
-from tfal.files import check_writable, write_text
+from tfal.files import check_writable, locked, make_folder, read_json, remove_leftovers, write_text
 from tfal.kernels import check
 from tfal.low_budget.index_files import read_pool_ids
 from tfal.recipe import Recipe
 from tfal.streams import Streams
+from tfal.tables import read_table
 
 RANDOM = "random"  # in the place of a criterion
 # The options of the recipe that count here. All pools are trained alike: the last epoch counts, as a validation set
@@ -44,6 +42,8 @@ OPTIONS = (
 DEFAULT = Recipe(n_valid=0, n_step_epoch=10, steps="at_least")
 _IDENTITY = [o.name for o in dataclasses.fields(Recipe) if o.name in OPTIONS and o.metadata["identity"]]
 Row = dict[str, Any]
+_COLUMNS, _TEXT = ("budget", "criterion", "run", "accuracy", "auc", "coverage"), ("criterion", "measure", "note")
+_MEND = "Remove it, or give another --resultsDir."
 
 
 class Work(NamedTuple):
@@ -91,7 +91,7 @@ class Plan:
         self.folder = Path(study.recipe.results_dir) / "coldstart" / f"{data.name}_{study.recipe.network}"
         check_writable(self.folder)
         self._check_study()
-        self.rows()
+        self.rows(), self.correlations()
         for name in self.criteria:
             self.ranking(name)
             self.scores(name)
@@ -106,9 +106,17 @@ class Plan:
         """pools.csv."""
         return self.folder / "pools.csv"
 
+    def correlations(self) -> list[Row]:
+        """The rows of correlations.csv so far."""
+        return read_table(self.folder / "correlations.csv", ("budget", "criterion", "measure"), _TEXT, _MEND)
+
     def rows(self) -> list[Row]:
         """The pools trained so far."""
-        return read_table(self.table)
+        rows = read_table(self.table, _COLUMNS, _TEXT, _MEND)
+        odd = [row for row in rows if not all(isinstance(row[name], int) for name in ("budget", "run"))]
+        if odd:
+            raise InputError(f"{self.table} is damaged ({odd[0]['budget']} images, run {odd[0]['run']}). {_MEND}")
+        return rows
 
     def left(self) -> list[Work]:
         """The pools still to be trained, budget by budget."""
@@ -160,16 +168,16 @@ class Plan:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Holds the folder for this process, and writes study.json. Raises InputError when another one works in it."""
-        self.folder.joinpath("rankings").mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(self.folder / ".lock", timeout=0):
-                if not self._identity_file.exists():
-                    write_text(self._identity_file, json.dumps(self._identity, indent=2) + "\n")
-                yield
-        except Timeout:
-            raise InputError(
-                f"another process works in {self.folder}. Wait for it to end, or give another --resultsDir."
-            ) from None
+        with locked(
+            self.folder / ".lock",
+            f"another process works in {self.folder}. Wait for it to end, or give another --resultsDir.",
+        ):
+            make_folder(self.folder / "rankings")
+            for folder in (self.folder, self.folder / "rankings"):
+                remove_leftovers(folder)
+            if not self._identity_file.exists():
+                write_text(self._identity_file, json.dumps(self._identity, indent=2) + "\n")
+            yield
 
     @property
     def _identity_file(self) -> Path:
@@ -186,10 +194,7 @@ class Plan:
             if self.table.exists():
                 raise InputError(f"{self.folder} holds pools.csv but no study.json. Give another --resultsDir.")
             return
-        try:
-            stored = dict(json.loads(self._identity_file.read_text()))
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{self._identity_file} is damaged ({error}). Remove its folder.") from None
+        stored = read_json(self._identity_file, "Remove its folder.")
         differing = [
             f"{name}: {stored.get(name)!r} there, {self._identity.get(name)!r} here"
             for name in sorted(stored.keys() | self._identity.keys())
@@ -225,32 +230,3 @@ def make_row(work: Work, found: Mapping[str, float]) -> Row:
     """A row of pools.csv."""
     oracle = int(work.criterion != RANDOM and CRITERIA[work.criterion].oracle)
     return work._asdict() | {"oracle": oracle} | dict(found)
-
-
-def read_table(path: Path) -> list[Row]:
-    """The rows of a csv: whole numbers as int, others as float, else text; [] where there is no file.
-
-    Raises InputError when it is damaged.
-    """
-    if not path.exists():
-        return []
-    try:
-        with path.open(newline="") as file:
-            return [{name: _parsed(name, value) for name, value in row.items()} for row in csv.DictReader(file)]
-    except (ValueError, TypeError, csv.Error) as error:
-        raise InputError(f"{path} is damaged ({error}). Remove it, or give another --resultsDir.") from None
-
-
-def _parsed(name: str, value: str) -> int | float | str:
-    if name in ("criterion", "measure", "note"):
-        return value
-    return int(value) if name in ("budget", "run", "oracle", "n") else float(value)
-
-
-def write_table(path: Path, rows: Sequence[Row]) -> None:
-    """Replaces a csv, at once or not at all, with all digits."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
 from tfal.array_files import ArrayFileError, read_arrays
 from tfal.errors import InputError
-from tfal.files import write_atomically
+from tfal.files import locked, remove_leftovers, write_atomically
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +47,8 @@ class EncoderFile:
 
         The lock goes with the process, however it ends.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.path.with_name(f".{self.path.stem}.lock")):
-            for unfinished in self.path.parent.glob(f".{self.path.name}.*"):
-                unfinished.unlink()  # of a process that was killed while writing
+        with locked(self.path.with_name(f".{self.path.stem}.lock")):
+            remove_leftovers(self.path.parent)
             yield
 
     def save(self, snapshot: Snapshot) -> None:

@@ -25,9 +25,9 @@ from tfal.low_budget.trainer import Training
 from tfal.low_budget.transfer import finetuner, scratch_trainer
 from tfal.pool import Pool
 from tfal.recipe import Recipe
-from tfal.runfolder import Row
 from tfal.strategies import Strategy
 from tfal.streams import Streams
+from tfal.tables import Row
 
 CHUNK = 8192  # rows that a strategy reads at once
 

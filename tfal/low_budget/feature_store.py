@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from filelock import FileLock
 
 from tfal.errors import InputError
-from tfal.files import check_writable, write_text
+from tfal.files import check_writable, locked, read_json, remove_leftovers, write_text
 
 FORMAT = 1  # to be raised with every change after which a pass gives other rows
 DTYPES = ("float16", "float32")
@@ -112,8 +111,8 @@ class _Files:
             if self.table.exists():
                 raise InputError(f"{self.folder} holds features.npy but no store.json. {_MEND}")
             return None
+        stored = read_json(self._json, _MEND)
         try:
-            stored = json.loads(self._json.read_text())
             depends, state = dict(stored["depends"]), {name: int(stored[name]) for name in ("dim", "done")}
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{self._json} is damaged ({type(error).__name__}: {error}). {_MEND}") from None
@@ -133,10 +132,8 @@ class _Files:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Holds the folder for this process; waits for another one. The lock goes with the process."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / ".lock"):
-            for unfinished in self.folder.glob(f".{self._json.name}.*"):
-                unfinished.unlink()  # of a process that was killed while writing
+        with locked(self.folder / ".lock"):
+            remove_leftovers(self.folder)
             yield
 
     def record(self, state: dict[str, int]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from tfal.array_files import read_ids
 from tfal.errors import InputError
-from tfal.files import write_atomically, write_text
+from tfal.files import read_json, write_atomically, write_text
 
 
 def write_ids(path: Path, ids: np.ndarray, about: Mapping[str, Any]) -> None:
@@ -25,10 +25,7 @@ def write_ids(path: Path, ids: np.ndarray, about: Mapping[str, Any]) -> None:
 
 def read_about(path: Path) -> dict[str, Any]:
     """What the json beside an index file says. Raises InputError when it is damaged."""
-    try:
-        return dict(json.loads(path.with_suffix(".json").read_text()))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path.with_suffix('.json')} is missing or damaged ({error}). Remove its folder.") from None
+    return read_json(path.with_suffix(".json"), "Remove its folder.")
 
 
 def read_pool_ids(path: Path, known: np.ndarray, n: int | None = None) -> np.ndarray:

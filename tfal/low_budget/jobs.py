@@ -15,8 +15,9 @@ from tfal.files import check_writable
 from tfal.low_budget.index_files import read_pool_ids
 from tfal.pool import Pool
 from tfal.recipe import Recipe
-from tfal.runfolder import Row, RunFolder
+from tfal.runfolder import RunFolder
 from tfal.strategies import Strategy, make_strategy
+from tfal.tables import Row
 
 
 @dataclass(frozen=True)

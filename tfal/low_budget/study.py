@@ -21,9 +21,9 @@ from tfal.data import Dataset, data_for
 from tfal.low_budget.index_files import read_pool_ids, write_ids
 from tfal.low_budget.jobs import Job, plan
 from tfal.recipe import Recipe
-from tfal.runfolder import Row
 from tfal.strategies import check_picks, make_strategy
 from tfal.streams import Streams
+from tfal.tables import Row
 from tfal.view import PoolView
 
 if TYPE_CHECKING:
