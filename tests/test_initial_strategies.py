@@ -54,8 +54,8 @@ def test_none_needs_a_classifier(name):
 def test_the_largest_losses_come_first(name, learner):
     losses = np.array([0.5, 3.0, 2.0, 3.0, np.inf, 0.1], np.float32)
     picks = query(name, make_view(6, [4], **{learner: {name: losses}}), 3)
-    assert picks.ids.tolist() == [1, 3, 2]
-    assert picks.scores.tolist() == [3, 3, 2]
+    assert sorted(picks.ids[:2].tolist()) == [1, 3]
+    assert (picks.ids[2], picks.scores.tolist()) == (2, [3, 3, 2])
     losses[2] = np.nan
     with pytest.raises(InputError, match="1 NaN of 5"):
         query(name, make_view(6, [4], **{learner: {name: losses}}), 3)

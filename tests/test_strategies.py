@@ -37,7 +37,7 @@ CONTRACT = {
     "bald": [46, 52, 91, 53, 16, 51],
     "batchbald": [46, 16, 52, 66, 38, 91],
     "consistency": [91, 66, 46, 52, 63, 51],
-    "variation_ratio": [46, 3, 7, 16, 23, 24],
+    "variation_ratio": [46, 38, 23, 51, 52, 83],
     "ensemble_entropy": [3, 51, 52, 53, 46, 76],
     "bait": [76, 7, 38, 51, 66, 16],
     "vaal": [58, 24, 22, 69, 2, 51],
@@ -46,7 +46,7 @@ CONTRACT = {
     "scan": [83, 7, 63, 46, 24, 38],
     "self_label": [83, 7, 63, 46, 24, 38],
     "kmeans_clusters": [21, 17, 89, 33, 53, 18],
-    "cluster_ranking": [98, 68, 62, 13, 44, 16],
+    "cluster_ranking": [98, 68, 62, 13, 72, 16],
     "ranking": [6, 71, 92, 91, 72, 54],
 }
 
@@ -91,7 +91,7 @@ class PixelReader:
                 "mc_logits": passes,
                 "view_logits": passes[:, :4],
                 "member_logits": passes[:, ::2],
-                "labeled_probability": projection[:, 1] / 1024,
+                "labeled_logit": projection[:, 1],
                 "simclr_loss": projection[:, 2],
                 "vae_loss": projection[:, 3],
                 "predicted_loss": projection[:, 0],

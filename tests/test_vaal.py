@@ -15,7 +15,7 @@ from tfal.data.listing import from_tree
 from tfal.errors import InputError, TrainingError
 from tfal.learners import LEARNERS, vaal_networks
 from tfal.learners.runtime import prepare_tensorflow
-from tfal.learners.vaal import OUTPUT, Vaal, autoencoder_loss, cross_entropy, decayed
+from tfal.learners.vaal import Vaal, autoencoder_loss, cross_entropy, decayed
 from tfal.pool import Pool
 from tfal.streams import Streams
 
@@ -46,7 +46,7 @@ def pool_of(n, n_labeled):
 
 
 def probabilities(learner, array):
-    return learner.read(array.astype(np.float32) / 255, [OUTPUT])[OUTPUT].numpy()
+    return learner.read(array.astype(np.float32) / 255, ["labeled_probability"])["labeled_probability"].numpy()
 
 
 @pytest.mark.parametrize(("kl", "divergence"), [("mean", (4 - math.log(2)) / 4), ("sum", 4 - math.log(2))])
@@ -214,7 +214,7 @@ def test_images_in_files(make, narrow, tmp_path):
     images = ImageFiles(from_tree(tmp_path, "train", ("a",), 16))
     learner = make(images, n_batch_vaal=4, n_epoch_vaal=2)
     learner.fit(pool_of(8, 3), Streams(0, 1, 0))
-    found = learner.read(next(iter(images.batches(np.arange(8), 8))), [OUTPUT])[OUTPUT]
+    found = learner.read(next(iter(images.batches(np.arange(8), 8))), ["labeled_probability"])["labeled_probability"]
     assert found.shape == (8,)
     assert np.isfinite(found).all()
 
@@ -228,14 +228,16 @@ def test_a_loss_that_is_no_number_ends_the_training(make, narrow):
 def test_reading_needs_a_training_and_the_name(make, narrow, digits):
     learner, batch = make(digits.x_train[:30], n_batch_vaal=8, n_epoch_vaal=1), np.zeros((2, 8, 8, 1), np.float32)
     with pytest.raises(InputError, match="'vaal' is not trained yet"):
-        learner.read(batch, [OUTPUT])
+        learner.read(batch, ["labeled_probability"])
     learner.fit(pool_of(30, 10), Streams(0, 1, 0))
-    assert learner.read(batch, [OUTPUT])[OUTPUT].shape == (2,)
+    found = learner.read(batch, ["labeled_probability", "labeled_logit"])
+    assert found["labeled_logit"].shape == (2,)
+    np.testing.assert_allclose(found["labeled_probability"], 1 / (1 + np.exp(-found["labeled_logit"])), rtol=1e-5)
     with pytest.raises(InputError, match=r"unknown output of vaal 'logits'.*labeled_probability"):
         learner.read(batch, ["logits"])
     assert learner.fit(pool_of(30, 30), Streams(0, 1, 1)) == {}  # none is unlabeled: nothing to tell apart
     with pytest.raises(InputError, match="'vaal' is not trained yet"):
-        learner.read(batch, [OUTPUT])
+        learner.read(batch, ["labeled_probability"])
     with pytest.raises(InputError, match="at least one labeled sample"):
         learner.fit(pool_of(30, 0), Streams(0, 1, 0))
 

@@ -1,12 +1,24 @@
 """mean_entropy, bald, variation_ratio, predictive_variance: hand-computed values, a loop, zeros, tiles, bad inputs."""
 
+from decimal import Decimal, localcontext
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import entropy as scipy_entropy
 
-from tfal.kernels import bald, entropy, mean_entropy, predictive_variance, tiles, variation_ratio
+from tfal.kernels import (
+    bald,
+    entropy,
+    log_bald,
+    log_mean_entropy,
+    log_predictive_variance,
+    mean_entropy,
+    predictive_variance,
+    tiles,
+    variation_ratio,
+)
 
 from .plain import check_refusal
 
@@ -111,3 +123,36 @@ def test_dtypes_tiles_and_memory_maps_agree(score, monkeypatch, tmp_path):
 )
 def test_errors(score, mc_logits, parts):
     check_refusal(parts, score, mc_logits)
+
+
+def in_decimals(mc_logits):
+    """(log mean entropy, log BALD, log variance) of one sample, with 400 digits."""
+    with localcontext() as context:
+        context.prec = 400
+        powers = [[Decimal(float(z)).exp() for z in row] for row in mc_logits]
+        p = [[power / sum(row) for power in row] for row in powers]
+        mean = [sum(column) / len(p) for column in zip(*p, strict=True)]
+        logs = [share.ln() for share in mean]
+        information = sum(s * (s.ln() - log) for row in p for s, log in zip(row, logs, strict=True)) / len(p)
+        variance = sum((s - m) ** 2 for row in p for s, m in zip(row, mean, strict=True)) / len(p)
+        entropy = -sum(s * log for s, log in zip(mean, logs, strict=True))
+        return [float(score.ln()) for score in (entropy, information, variance)]
+
+
+@pytest.mark.parametrize("confident", [0, 5, 40, 200])
+@pytest.mark.parametrize("scale", [0.1, 1, 5])
+def test_logarithms_equal_those_with_many_digits(scale, confident):
+    mc_logits = case(0, n=3, passes=3, scale=scale)
+    mc_logits[:, :, 1] += confident
+    mc_logits[2, 0, 2] += 2 * confident  # a pass that is sure of another class
+    found = [score(mc_logits) for score in (log_mean_entropy, log_bald, log_predictive_variance)]
+    expected = np.array([in_decimals(sample) for sample in mc_logits]).T
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("gap", [0, 3, 36, 800, 1e6, 1e30])
+def test_passes_that_agree_have_no_information_at_any_gap(gap):
+    agreeing = np.repeat(case(0, n=30, passes=1), 7, axis=1) + np.array([gap, 0, 0, 0])
+    assert np.all(log_bald(agreeing) == -np.inf)
+    assert np.all(log_predictive_variance(agreeing) == -np.inf)
+    assert np.all(np.isfinite(log_mean_entropy(agreeing)))

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfal.kernels import power_top_n, top_n
+from tfal.kernels.top import tie_order, tie_ranks
 
 from .plain import check_law, check_refusal
 
@@ -19,6 +20,30 @@ def test_equals_sorting_by_score_then_row(scores, data):
     rows = top_n(np.array(scores, float), n)
     assert rows.tolist() == expected
     assert rows.dtype == np.int64
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=30), st.data())
+def test_equal_scores_come_in_random_order(scores, data):
+    n, seed = data.draw(st.integers(1, len(scores))), data.draw(st.integers(0, 99))
+    rows = top_n(np.array(scores, np.uint8), n, rng=np.random.default_rng(seed)).tolist()
+    order = tie_order(len(scores), np.random.default_rng(seed)).tolist()
+    assert rows == sorted(order, key=lambda row: -scores[row])[:n]
+
+
+def test_every_one_of_equal_scores_is_as_likely():
+    rng = np.random.default_rng(0)
+    drawn = [top_n(np.array([0.0, 1, 1, 2, 1, 1]), 3, rng=rng) for _ in range(4000)]
+    check_law(drawn, {(3, *pair): 1 / 12 for pair in itertools.permutations([1, 2, 4, 5], 2)})
+
+
+def test_ties_leave_other_draws_as_they_are():
+    rng = np.random.default_rng(5)
+    top_n(np.zeros(50), 10, rng=rng)
+    assert tie_ranks(20, rng)[tie_order(20, np.random.default_rng(5))].tolist() != list(range(20))  # another child
+    assert rng.random() == np.random.default_rng(5).random()
+    ranks = tie_ranks(20, np.random.default_rng(5))
+    assert ranks[tie_order(20, np.random.default_rng(5))].tolist() == list(range(20))
+    assert tie_ranks(3, None).tolist() == tie_order(3, None).tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int8, np.int64, np.uint8, np.uint64])

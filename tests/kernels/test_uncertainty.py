@@ -1,4 +1,6 @@
-"""entropy, margin, least_confidence, max_logit: hand-computed values, huge logits, direction."""
+"""entropy, margin, least_confidence, max_logit, and what they are ranked by: hand-computed values, huge logits."""
+
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
@@ -8,7 +10,16 @@ from hypothesis.extra import numpy as hnp
 from scipy.special import softmax
 from scipy.stats import entropy as scipy_entropy
 
-from tfal.kernels import entropy, least_confidence, margin, max_logit
+from tfal.kernels import (
+    confidence_log_odds,
+    entropy,
+    least_confidence,
+    log_entropy,
+    margin,
+    margin_log_odds,
+    max_logit,
+)
+from tfal.kernels.uncertainty import log_complement
 
 from .plain import check_refusal
 
@@ -107,3 +118,51 @@ def test_dtypes_agree_and_inputs_stay_as_they_are(score):
 )
 def test_errors(score, logits, parts):
     check_refusal(parts, score, logits)
+
+
+def in_decimals(logits):
+    """(log entropy, log((1 - margin) / margin), log((1 - p) / p)) of one sample, with 400 digits."""
+    with localcontext() as context:
+        context.prec = 400
+        powers = sorted((Decimal(float(z)).exp() for z in logits), reverse=True)
+        p = [power / sum(powers) for power in powers]
+        entropy = -sum(share * share.ln() for share in p)
+        margin, rest = p[0] - p[1], sum(p[1:])
+        odds = ((rest + p[1]) / margin).ln() if margin else Decimal("inf")
+        return [float(score) for score in (entropy.ln(), odds, (rest / p[0]).ln())]
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e-3, 1, 30, 100])
+def test_log_scores_equal_those_with_many_digits(scale):
+    logits = np.random.default_rng(0).normal(size=(8, 4)) * scale
+    logits[0] = [scale, scale, -scale, 0]
+    found = [score(logits) for score in (log_entropy, margin_log_odds, confidence_log_odds)]
+    expected = np.array([in_decimals(row) for row in logits]).T
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("score", [log_entropy, margin_log_odds, confidence_log_odds])
+@pytest.mark.parametrize(
+    ("dtype", "top"), [(np.float32, top) for top in (20, 40, 1e3, 1e6, 1e30)] + [(np.float64, 1e6), (np.float64, 1e150)]
+)
+def test_confident_samples_keep_their_order(score, dtype, top):
+    gaps = np.linspace(1.5 * top, top, 40).astype(dtype)
+    for logits in (np.stack([gaps, 0 * gaps, -gaps, gaps / 2], axis=1), np.stack([gaps / 2, -gaps / 2], axis=1)):
+        assert np.all(np.diff(score(logits)) > 0)
+
+
+def test_huge_logits_are_ranked():
+    largest = np.finfo(np.float64).max
+    logits = np.array([(largest, -largest, -largest), (1e300, 0, 0), (1e300, 1e300, 0), (-largest,) * 3])
+    for score in (log_entropy, margin_log_odds, confidence_log_odds):
+        values = score(logits)
+        assert not np.isnan(values).any()
+        assert values.argsort(kind="stable")[:3].tolist() == [0, 1, 2]
+
+
+def test_what_log_odds_say():
+    logits = np.random.default_rng(0).normal(size=(50, 5))
+    np.testing.assert_allclose(1 / (1 + np.exp(margin_log_odds(logits))), margin(logits), rtol=1e-13)
+    np.testing.assert_allclose(1 / (1 + np.exp(confidence_log_odds(logits))), least_confidence(logits), rtol=1e-13)
+    np.testing.assert_allclose(np.exp(log_complement(margin_log_odds(logits))), 1 - margin(logits), rtol=1e-13)
+    assert log_complement(np.array([np.inf, -np.inf, -1000.0])).tolist() == [0, -np.inf, -1000]

@@ -22,7 +22,18 @@ import numpy as np
 
 from tfal.coldstart.data_maps import DataMap, SupervisedMap
 from tfal.errors import InputError, resolve_name
-from tfal.kernels import check, entropy, in_turn, k_center_greedy, kmeans, margin, ranked, typiclust
+from tfal.kernels import (
+    check,
+    entropy,
+    in_turn,
+    k_center_greedy,
+    kmeans,
+    log_entropy,
+    margin,
+    margin_log_odds,
+    ranked,
+    typiclust,
+)
 from tfal.kernels.xp import to_numpy
 
 LEAST_VARIANCE = 1e-6  # mean of a score from several passes, below which they are the same pass
@@ -125,12 +136,14 @@ def _unit(rows: np.ndarray) -> np.ndarray:
     return rows / np.where(lengths > 0, lengths, 1)
 
 
-def _by_scores(score: Callable[[Oracle], Any]) -> Callable[[Oracle, np.random.Generator], Ranking]:
-    """A ranking by one number for each image."""
+def _by_scores(
+    score: Callable[[Oracle], Any], by: Callable[[Oracle], Any] | None = None
+) -> Callable[[Oracle, np.random.Generator], Ranking]:
+    """A ranking by one number for each image, or by another of the same order that does not saturate."""
 
     def rank(read: Oracle, rng: np.random.Generator) -> Ranking:
         scores = np.asarray(to_numpy(score(read)), np.float64)
-        return Ranking(ranked(scores), scores)
+        return Ranking(ranked(to_numpy(by(read)) if by else scores, rng=rng), scores)
 
     return rank
 
@@ -142,14 +155,14 @@ def _in_turns_by(score: Callable[[SelfSupervised], np.ndarray]) -> Callable[...,
         k = min(read.n_clusters, len(read.features))
         clusters = to_numpy(kmeans(read.features, k, rng=rng, n_iter=100, n_init=5).labels)
         scores = np.asarray(score(read), np.float64)
-        rows = ranked(scores)
+        rows = ranked(scores, rng=rng)
         return Ranking(rows[in_turn(clusters[rows], order=rng.permutation(k))], scores)
 
     return rank
 
 
 def _simclr_loss(read: SelfSupervised, rng: np.random.Generator) -> Ranking:
-    return Ranking(ranked(read.loss), read.loss)
+    return Ranking(ranked(read.loss, rng=rng), read.loss)
 
 
 def _coreset(read: SelfSupervised, rng: np.random.Generator) -> Ranking:
@@ -190,8 +203,12 @@ CRITERIA: dict[str, Criterion] = {
     "simclr_loss": Criterion(_simclr_loss),
     "coreset": Criterion(_coreset, pairs=True),
     "typiclust": Criterion(_typiclust),
-    "entropy": Criterion(_by_scores(lambda read: entropy(read.logits)), oracle=True),
-    "margin": Criterion(_by_scores(lambda read: -margin(read.logits)), oracle=True),
+    "entropy": Criterion(
+        _by_scores(lambda read: entropy(read.logits), lambda read: log_entropy(read.logits)), oracle=True
+    ),
+    "margin": Criterion(
+        _by_scores(lambda read: -margin(read.logits), lambda read: margin_log_odds(read.logits)), oracle=True
+    ),
     "bald": Criterion(_by_scores(lambda read: _spread_out("bald", read.bald)), oracle=True),
     "consistency": Criterion(_by_scores(lambda read: _spread_out("consistency", read.consistency)), oracle=True),
     "vaal": Criterion(_by_scores(lambda read: _asked("vaal", read.vaal)), oracle=True),

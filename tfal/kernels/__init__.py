@@ -3,7 +3,15 @@
 from tfal.kernels.badge import badge_seeding
 from tfal.kernels.bait import bait
 from tfal.kernels.batchbald import batchbald
-from tfal.kernels.bayesian import bald, mean_entropy, predictive_variance, variation_ratio
+from tfal.kernels.bayesian import (
+    bald,
+    log_bald,
+    log_mean_entropy,
+    log_predictive_variance,
+    mean_entropy,
+    predictive_variance,
+    variation_ratio,
+)
 from tfal.kernels.ccal import distinctive_scores, round_robin, semantic_scores
 from tfal.kernels.flcmi import flcmi_greedy
 from tfal.kernels.herding import max_herding
@@ -20,7 +28,15 @@ from tfal.kernels.quotas import cluster_ranking, in_turn, quota_picks, ranked
 from tfal.kernels.representatives import farthest_first, representatives
 from tfal.kernels.top import power_top_n, top_n
 from tfal.kernels.typiclust import typiclust
-from tfal.kernels.uncertainty import entropy, least_confidence, margin, max_logit
+from tfal.kernels.uncertainty import (
+    confidence_log_odds,
+    entropy,
+    least_confidence,
+    log_entropy,
+    margin,
+    margin_log_odds,
+    max_logit,
+)
 
 __all__ = [
     "KMeans",
@@ -30,6 +46,7 @@ __all__ = [
     "bald",
     "batchbald",
     "cluster_ranking",
+    "confidence_log_odds",
     "cosine_similarities",
     "distinctive_scores",
     "entropy",
@@ -42,8 +59,13 @@ __all__ = [
     "ldm_seeding",
     "least_confidence",
     "least_disagree_metric",
+    "log_bald",
+    "log_entropy",
+    "log_mean_entropy",
+    "log_predictive_variance",
     "logdetcmi_greedy",
     "margin",
+    "margin_log_odds",
     "max_herding",
     "max_logit",
     "mean_entropy",

@@ -4,7 +4,8 @@ Sources: Gal & Ghahramani, "Dropout as a Bayesian Approximation", ICML 2016; Hou
 for Classification and Preference Learning", 2011, and Gal et al., "Deep Bayesian Active Learning with Image Data", ICML
 2017 (BALD, variation ratios); Gao et al., "Consistency-Based Semi-Supervised Active Learning", ECCV 2020. Public code
 takes logarithms of a softmax in float32, some without care of zeros, whose NaN then rank first. Here probabilities come
-from the logits, in float64, and 0 log 0 is 0. Entropies are in nats; divided by log 2 they are bits.
+from the logits, in float64, and 0 log 0 is 0. Entropies are in nats; divided by log 2 they are bits. To rank
+by, there are logarithms of the scores, which keep the order of samples that all passes are sure of.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import numpy as np
 
 from tfal.kernels import check
 from tfal.kernels.tiles import fill, threads
-from tfal.kernels.uncertainty import log_softmax
+from tfal.kernels.uncertainty import log_entropy_of, log_softmax
 from tfal.kernels.xp import array_module
 
-_ROUNDING = 1e-12  # an information below that is rounding: passes that agree must not be ranked by it
+_ROUNDING = 1e-12  # what passes differ by, as a share of a probability: those that agree must not be ranked by less
+_LEAST_WIDTH = 1e-300  # of a probability that is divided by
 
 
 def mean_entropy(mc_logits: Any) -> Any:
@@ -40,13 +42,34 @@ def mean_entropy(mc_logits: Any) -> Any:
         >>> mean_entropy(np.log([[[0.9, 0.1], [0.1, 0.9]]])).round(4).tolist()
         [0.6931]
     """
-    return _scores(mc_logits, lambda xp, log_p: entropy_of(xp, xp.exp(log_p).mean(axis=1)))
+    return array_module(mc_logits).exp(log_mean_entropy(mc_logits))
+
+
+def log_mean_entropy(mc_logits: Any) -> Any:
+    """Logarithm of `mean_entropy`: LARGER is more uncertain, and the order is kept at any gap of logits.
+
+    Args:
+        mc_logits: see mean_entropy.
+
+    Returns:
+        float64 of shape (n,), in the array module of the input.
+
+    Raises:
+        InputError: see mean_entropy.
+
+    Example:
+        >>> import numpy as np
+        >>> log_mean_entropy(np.array([[[1000.0, 0.0]], [[999.0, 0.0]]])).round(2).tolist()
+        [-993.09, -992.09]
+    """
+    return _scores(mc_logits, lambda xp, log_p: log_entropy_of(xp, _log_mean(xp, log_p)))
 
 
 def bald(mc_logits: Any) -> Any:
     """Mutual information of a sample's class and the pass that predicts it, in nats: LARGER is more informative.
 
-    The entropy of the mean distribution minus the mean of the entropies. What is below 1e-12 counts as 0.
+    The entropy of the mean distribution minus the mean of the entropies. What is below 1e-12 of the probability of all
+    classes but the likeliest is rounding, and counts as 0.
 
     Args:
         mc_logits: see mean_entropy.
@@ -62,7 +85,27 @@ def bald(mc_logits: Any) -> Any:
         >>> bald(np.log([[[0.9, 0.1], [0.1, 0.9]], [[0.9, 0.1], [0.9, 0.1]]])).round(4).tolist()
         [0.3681, 0.0]
     """
-    return _scores(mc_logits, _bald)
+    return array_module(mc_logits).exp(log_bald(mc_logits))
+
+
+def log_bald(mc_logits: Any) -> Any:
+    """Logarithm of `bald`: LARGER is more informative, and the order is kept at any gap of logits.
+
+    Args:
+        mc_logits: see mean_entropy.
+
+    Returns:
+        float64 of shape (n,), -inf where the information is 0, in the array module of the input.
+
+    Raises:
+        InputError: see mean_entropy.
+
+    Example:
+        >>> import numpy as np
+        >>> log_bald(np.array([[[1000.0, 0.0], [900.0, 0.0]], [[1000.0, 0.0], [1000.0, 0.0]]])).round(2).tolist()
+        [-901.06, -inf]
+    """
+    return _scores(mc_logits, _log_bald)
 
 
 def variation_ratio(mc_logits: Any) -> Any:
@@ -102,7 +145,27 @@ def predictive_variance(mc_logits: Any) -> Any:
         >>> predictive_variance(np.log([[[0.7, 0.3], [0.5, 0.5]]])).round(4).tolist()
         [0.02]
     """
-    return _scores(mc_logits, lambda xp, log_p: xp.exp(log_p).var(axis=1).sum(axis=1))
+    return array_module(mc_logits).exp(log_predictive_variance(mc_logits))
+
+
+def log_predictive_variance(mc_logits: Any) -> Any:
+    """Logarithm of `predictive_variance`: LARGER is less consistent, and the order is kept at any gap of logits.
+
+    Args:
+        mc_logits: see mean_entropy.
+
+    Returns:
+        float64 of shape (n,), -inf where the variance is 0, in the array module of the input.
+
+    Raises:
+        InputError: see mean_entropy.
+
+    Example:
+        >>> import numpy as np
+        >>> log_predictive_variance(np.array([[[1000.0, 0.0], [900.0, 0.0]]])).round(2).tolist()
+        [-1800.69]
+    """
+    return _scores(mc_logits, _log_variance)
 
 
 def checked_mc_logits(xp: Any, mc_logits: Any) -> Any:
@@ -132,10 +195,54 @@ def _scores(mc_logits: Any, score: Callable[[Any, Any], Any]) -> Any:
         return fill(xp, n, width, each, lambda tile: score(xp, log_probabilities(xp, mc_logits[tile])))
 
 
-def _bald(xp: Any, log_p: Any) -> Any:
-    p = xp.exp(log_p)
-    information = entropy_of(xp, p.mean(axis=1)) + (p * log_p).sum(axis=2).mean(axis=1)
-    return xp.where(information > _ROUNDING, information, 0)
+def _log_mean(xp: Any, log_p: Any) -> Any:
+    """Logarithm of the mean over the passes, (n, C)."""
+    return _log_sum(xp, log_p, axis=1) - np.log(log_p.shape[1])
+
+
+def _log_sum(xp: Any, values: Any, axis: int) -> Any:
+    """Logarithm of a sum of exponentials."""
+    largest = values.max(axis=axis, keepdims=True)
+    return xp.log(xp.exp(values - largest).sum(axis=axis)) + largest.squeeze(axis)
+
+
+def _without(xp: Any, log_p: Any, top: Any) -> Any:
+    """`log_p` (n, T, C) of all classes but one a sample, whose place is as good as empty."""
+    others = log_p.copy()
+    others[xp.arange(len(others)), :, top] = np.finfo(np.float64).min
+    return others
+
+
+def _log_bald(xp: Any, log_p: Any) -> Any:
+    """The mean of p (log p - log m) over the passes, as a share of Q: m is the mean of p, and Q all but its largest.
+
+    Summed class by class, so that no entropies are subtracted. log p of the likeliest class comes from the others.
+    """
+    log_m = _log_mean(xp, log_p)
+    every, top = xp.arange(len(log_m)), log_m.argmax(axis=1)
+    others = _without(xp, log_p, top)
+    log_q = _log_sum(xp, others, axis=2)  # (n, T): all but the likeliest class, in every pass
+    log_mean_q = _log_mean(xp, log_q)
+    weights = xp.exp(others - log_mean_q[:, None, None])
+    information = (weights * (log_p - log_m[:, None])).sum(axis=2).mean(axis=1)
+    own = -xp.logaddexp(0, log_q - log_p[every, :, top])  # log p of the likeliest class
+    own_mean = -xp.logaddexp(0, log_mean_q - log_m[every, top])
+    width = xp.exp(log_mean_q)
+    seen = width > _LEAST_WIDTH  # below, both logarithms are -q, whose mean is that of -Q
+    change = (xp.exp(own) * (own - own_mean[:, None])).mean(axis=1)
+    information = information + xp.where(seen, change / xp.where(seen, width, 1), 0)
+    found = information > _ROUNDING
+    return xp.where(found, xp.log(xp.where(found, information, 1)) + log_mean_q, -np.inf)
+
+
+def _log_variance(xp: Any, log_p: Any) -> Any:
+    """The probability of the likeliest class varies as that of all others together; these are scaled to at most 1."""
+    others = _without(xp, log_p, _log_mean(xp, log_p).argmax(axis=1))
+    scale = others.max(axis=(1, 2))
+    p = xp.exp(others - scale[:, None, None])
+    variance = p.var(axis=1).sum(axis=1) + p.sum(axis=2).var(axis=1)
+    found = variance > _ROUNDING**2
+    return xp.where(found, xp.log(xp.where(found, variance, 1)) + 2 * scale, -np.inf)
 
 
 def _variation_ratio(xp: Any, log_p: Any) -> Any:

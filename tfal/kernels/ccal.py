@@ -100,16 +100,17 @@ def semantic_scores(candidates: Any, labeled: Any, *, k: float = 100.0, t: float
     return _steep(_min_max(largest_cosines(candidates, labeled), rounding(candidates.shape[1])), k, t)
 
 
-def round_robin(scores: Any, n: int) -> np.ndarray:
+def round_robin(scores: Any, n: int, *, rng: np.random.Generator | None = None) -> np.ndarray:
     """Rows picked by the classes in turn: each takes its best row that is still free, again and again.
 
     Differs from the public code, where every class in order takes ceil(n / C) rows: that over-selects when n is no
     multiple of C, and leaves the last classes with fewer. Here the numbers of rows differ by at most one.
 
     Args:
-        scores: shape (m, C), any real dtype, NumPy or CuPy. LARGER is better; of equal scores the lower row comes
-            first. Infinite scores are ranked. A column of NaN is a class that takes no part; any other NaN is refused.
+        scores: shape (m, C), any real dtype, NumPy or CuPy. LARGER is better. Infinite scores are ranked. A column of
+            NaN is a class that takes no part; any other NaN is refused.
         n: how many rows, from 1 to m.
+        rng: breaks ties, see tfal.kernels.top.tie_order; without it they go to the lower row.
 
     Returns:
         int64 rows of shape (n,), all different, in the order in which they were picked, on the host.
@@ -129,7 +130,7 @@ def round_robin(scores: Any, n: int) -> np.ndarray:
             "Give every candidate one row, and every class one column."
         )
     n = check.whole_number("n", n, most=len(scores))
-    return _round_robin(scores[:, _used_columns(scores)], n)
+    return _round_robin(scores[:, _used_columns(scores)], n, rng)
 
 
 def _raw_scores(candidates: Any, labeled: Any, labels: np.ndarray, n_classes: int) -> Any:
@@ -183,9 +184,9 @@ def _steep(m: Any, k: float, t: float) -> Any:
     return array_module(m).tanh(k * (m - t) / 2)
 
 
-def _round_robin(scores: Any, n: int) -> np.ndarray:
+def _round_robin(scores: Any, n: int, rng: np.random.Generator | None) -> np.ndarray:
     # A class passes over at most the n - 1 rows of the others, so its n best are all that it can need.
-    queues = [iter(top_n(scores[:, column], n).tolist()) for column in range(scores.shape[1])]
+    queues = [iter(top_n(scores[:, column], n, rng=rng).tolist()) for column in range(scores.shape[1])]
     taken: dict[int, None] = {}
     while True:
         for queue in queues:

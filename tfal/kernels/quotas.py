@@ -16,12 +16,13 @@ from tfal.kernels.top import top_n
 from tfal.kernels.xp import array_module, to_numpy
 
 
-def ranked(scores: Any) -> np.ndarray:
-    """All rows, largest score first; of equal scores the lower row comes first.
+def ranked(scores: Any, *, rng: np.random.Generator | None = None) -> np.ndarray:
+    """All rows, largest score first; equal scores in random order, or the lower row first without `rng`.
 
     Args:
         scores: shape (m,), m >= 1, any real dtype, NumPy or CuPy. Infinite scores are ranked. NaN is refused: in an
             ascending sort read backwards it would come first.
+        rng: breaks ties, see tfal.kernels.top.tie_order.
 
     Returns:
         int64 rows of shape (m,), on the host.
@@ -34,7 +35,7 @@ def ranked(scores: Any) -> np.ndarray:
         [1, 3, 0, 2]
     """
     scores = array_module(scores).asarray(scores)
-    return top_n(scores, scores.size)
+    return top_n(scores, scores.size, rng=rng)
 
 
 def in_turn(clusters: Any, *, order: Any = None) -> np.ndarray:
@@ -92,7 +93,7 @@ def quota_picks(clusters: Any, n: int, *, rng: np.random.Generator) -> np.ndarra
     return rows[np.lexsort((rng.permutation(len(present))[inverse], _turns(inverse)))[:n]]
 
 
-def cluster_ranking(scores: Any, clusters: Any, n: int) -> np.ndarray:
+def cluster_ranking(scores: Any, clusters: Any, n: int, *, rng: np.random.Generator | None = None) -> np.ndarray:
     """Pick the rows of largest score in every cluster, as many of each as of the others, as far as it has so many.
 
     Where they cannot all give as many, those whose next row has the larger score give one more.
@@ -101,9 +102,10 @@ def cluster_ranking(scores: Any, clusters: Any, n: int) -> np.ndarray:
         scores: shape (m,), any real dtype, NumPy or CuPy. Infinite scores are ranked, NaN is refused.
         clusters: integers of shape (m,), at least 0, NumPy or CuPy: the cluster of each row.
         n: how many rows, from 1 to m.
+        rng: breaks ties, see tfal.kernels.top.tie_order; without it they go to the lower row.
 
     Returns:
-        Unique int64 rows of shape (n,), largest score first, ties to the lower row, on the host.
+        Unique int64 rows of shape (n,), largest score first, on the host.
 
     Raises:
         InputError: wrong shapes or dtypes, NaN, a negative cluster, n out of range.
@@ -112,7 +114,7 @@ def cluster_ranking(scores: Any, clusters: Any, n: int) -> np.ndarray:
         >>> cluster_ranking([5, 4, 3, 2, 1, 0], [0, 0, 0, 1, 1, 1], 4).tolist()
         [0, 1, 3, 4]
     """
-    rows = ranked(scores)
+    rows = ranked(scores, rng=rng)
     clusters = _checked_clusters(clusters, len(rows))
     n = check.whole_number("n", n, most=len(clusters))
     taken = _turns(clusters[rows]).argsort(kind="stable")[:n]

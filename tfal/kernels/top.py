@@ -11,12 +11,13 @@ from tfal.kernels import check
 from tfal.kernels.xp import array_module, to_numpy
 
 
-def top_n(scores: Any, n: int) -> np.ndarray:
-    """Rows of the `n` largest scores, largest first; of equal scores the lower row comes first.
+def top_n(scores: Any, n: int, *, rng: np.random.Generator | None = None) -> np.ndarray:
+    """Rows of the `n` largest scores, largest first; equal ones in random order, or the lower row first without `rng`.
 
     Args:
         scores: shape (m,), any real dtype, NumPy or CuPy. Infinite scores are ranked, NaN is refused.
         n: how many rows, from 1 to m.
+        rng: breaks ties; None is for callers whose rows are in random order already. See tie_order.
 
     Returns:
         int64 rows of shape (n,), on the host.
@@ -30,7 +31,26 @@ def top_n(scores: Any, n: int) -> np.ndarray:
     """
     scores = array_module(scores).asarray(scores)
     n = _checked(scores, n)
-    return _top_n(scores, n)
+    if rng is None:
+        return _top_n(scores, n)
+    order = tie_order(len(scores), rng)
+    return order[_top_n(scores[array_module(scores).asarray(order)], n)]
+
+
+def tie_order(m: int, rng: np.random.Generator | None) -> np.ndarray:
+    """The rows 0 to m - 1 in the order in which they are taken when nothing tells them apart, int64 (m,).
+
+    Data sets are often sorted by class: ties that went to the lowest row would all go to one class. The order comes
+    from a child of `rng`, so that whatever else is drawn from `rng` stays the same. None: ascending.
+    """
+    return np.arange(m) if rng is None else check.generator(rng).spawn(1)[0].permutation(m)
+
+
+def tie_ranks(m: int, rng: np.random.Generator | None) -> np.ndarray:
+    """The place of each row in a tie_order: of equal rows, that of the lowest rank is taken."""
+    ranks = np.empty(m, np.int64)
+    ranks[tie_order(m, rng)] = np.arange(m)
+    return ranks
 
 
 def _top_n(scores: Any, n: int) -> np.ndarray:

@@ -22,7 +22,7 @@ from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams
 
-OUTPUT = "labeled_probability"
+OUTPUTS = {"labeled_logit": tf.identity, "labeled_probability": tf.sigmoid}  # of the discriminator's logit
 _FACTOR, _N_CUTS = 0.9, 25  # of the learning rate
 
 
@@ -33,8 +33,8 @@ class Vaal:
     VAE's loss: autoencoder_loss of both batches, and the cross-entropy of the discriminator with "labeled" for both.
     The discriminator's, with the VAE in inference mode: its cross-entropy with the truth. Two Adam with one rate.
 
-    `read` knows "labeled_probability" (B,) float32, in inference mode; the unlabeled images with the least of it are
-    worth a label.
+    `read` knows "labeled_probability" and its logit, "labeled_logit", (B,) float32, in inference mode; the unlabeled
+    images with the least of it are worth a label.
 
     Differences from the public code:
         The divergence is a mean over batch and dimensions, as the error is one (recipe.vaal_kl "mean"); summed up, as
@@ -106,12 +106,13 @@ class Vaal:
 
         Raises InputError before `fit`, and for another output.
         """
-        unknown = [name for name in outputs if name != OUTPUT]
+        unknown = [name for name in outputs if name not in OUTPUTS]
         if unknown:
-            raise unknown_name(f"output of {self.name}", unknown[0], [OUTPUT])
+            raise unknown_name(f"output of {self.name}", unknown[0], [*OUTPUTS])
         if not self._trained:
             raise InputError(f"the learner {self.name!r} is not trained yet. Call fit first, with unlabeled samples.")
-        return {OUTPUT: self._compiled_read(tf.cast(batch, tf.float32))} if outputs else {}
+        logits = self._compiled_read(tf.cast(batch, tf.float32)) if outputs else None
+        return {name: OUTPUTS[name](logits) for name in outputs}
 
     def batches(self, pool: Pool, streams: Streams) -> tf.data.Dataset:
         """What the steps of all epochs take: (key (2,) int64, labeled images, unlabeled images)."""
@@ -165,7 +166,7 @@ class Vaal:
 
     def _read(self, batch: tf.Tensor) -> tf.Tensor:
         mu, _ = self._networks.encoder(batch, training=False)
-        return tf.sigmoid(self._networks.discriminator(mu))
+        return self._networks.discriminator(mu)
 
     def _fresh(self, rng: np.random.Generator) -> Any:
         return vaal_networks(self._images.shape, self._recipe.vaal_latent, rng)

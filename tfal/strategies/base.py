@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 import numpy as np
 
+from tfal import kernels
+from tfal.kernels.xp import to_numpy
 from tfal.view import PoolView
 
 LABELED_LEARNERS = frozenset({"classifier", "loss_predictor", "ensemble", "vaal"})  # trained on labeled samples
@@ -73,6 +76,42 @@ class Strategy:
     def draw(cls, memories: Sequence[Mapping[str, np.ndarray]], title: str) -> Any:
         """A matplotlib figure of what `observe` gave back in each round, for strategies that have one; else None."""
         return None
+
+
+def best_picks(
+    view: PoolView,
+    scores: Any,
+    n: int,
+    rng: np.random.Generator,
+    meaning: Callable[[np.ndarray], np.ndarray] = lambda scores: scores,
+) -> Picks:
+    """The n candidates of the largest scores, the largest first; equal scores in random order.
+
+    Args:
+        view: whose candidates were scored.
+        scores: shape (m,), one a candidate, NumPy or CuPy: what ranks them, at best a quantity that does not saturate,
+            such as a logarithm.
+        n: how many.
+        rng: the random stream of the query.
+        meaning: what the answer shows in place of the scores: of those picked, (n,), the score as it is known.
+
+    Warns:
+        UserWarning: see warn_if_alike.
+    """
+    scores = to_numpy(scores)
+    warn_if_alike(scores, n)
+    rows = kernels.top_n(scores, n, rng=rng)
+    return Picks(view.candidates[rows], meaning(scores[rows]))
+
+
+def warn_if_alike(scores: np.ndarray, n: int) -> None:
+    """Warn (UserWarning) when n of the candidates are chosen by scores that are all the same."""
+    if n < len(scores) and scores.min() == scores.max():
+        warnings.warn(
+            "all candidates have the same score, which tells none of them apart. Likely causes: images that are not "
+            "scaled as in training, a diverged network, or a last layer whose weights are all 0.",
+            stacklevel=3,
+        )
 
 
 def check_picks(picks: Picks, candidates: np.ndarray, n: int, strategy: str) -> Picks:

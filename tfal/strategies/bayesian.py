@@ -15,22 +15,22 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tfal import kernels
+from tfal.kernels.top import tie_ranks
 from tfal.kernels.xp import array_module, to_numpy
-from tfal.strategies.base import Picks, Strategy
+from tfal.strategies.base import Picks, Strategy, best_picks, warn_if_alike
 from tfal.view import PoolView
 
 
 class _Largest(Strategy):
-    """The n candidates of highest `score(output)`."""
+    """The n candidates of highest exp(`log_score(output)`)."""
 
-    score: ClassVar[Any]
+    log_score: ClassVar[Any]
     output: ClassVar[str] = "mc_logits"
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
-        score, output = type(self).score, self.output
-        scores = to_numpy(view.map(self.task, [output], lambda out: score(out[output]), view.candidates))
-        rows = kernels.top_n(scores, n)
-        return Picks(view.candidates[rows], scores[rows])
+        score, output = type(self).log_score, self.output
+        scores = view.map(self.task, [output], lambda out: score(out[output]), view.candidates)
+        return best_picks(view, scores, n, rng, np.exp)
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class DBAL(_Largest):
 
     n_pass: int = 25
 
-    score = staticmethod(kernels.mean_entropy)
+    log_score = staticmethod(kernels.log_mean_entropy)
     special = ("mc_logits",)
 
 
@@ -49,7 +49,7 @@ class BALD(_Largest):
 
     n_pass: int = 25
 
-    score = staticmethod(kernels.bald)
+    log_score = staticmethod(kernels.log_bald)
     special = ("mc_logits",)
 
 
@@ -59,27 +59,30 @@ class Consistency(_Largest):
 
     n_view: int = 10
 
-    score = staticmethod(kernels.predictive_variance)
+    log_score = staticmethod(kernels.log_predictive_variance)
     output = "view_logits"
     special = ("view_logits",)
 
 
 @dataclass(frozen=True)
-class VariationRatio(_Largest):
-    """Smallest share of an ensemble that votes for its most frequent class."""
-
-    score = staticmethod(kernels.variation_ratio)
-    output = "member_logits"
+class VariationRatio(Strategy):
+    """Smallest share of an ensemble that votes for its most frequent class; of the many ties, random ones."""
 
     learners = ("ensemble",)
     task = "ensemble"
+
+    def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
+        ratios = view.map(
+            self.task, ["member_logits"], lambda out: kernels.variation_ratio(out["member_logits"]), view.candidates
+        )
+        return best_picks(view, ratios, n, rng)
 
 
 @dataclass(frozen=True)
 class EnsembleEntropy(_Largest):
     """Largest entropy of the mean class distribution of an ensemble."""
 
-    score = staticmethod(kernels.mean_entropy)
+    log_score = staticmethod(kernels.log_mean_entropy)
     output = "member_logits"
 
     learners = ("ensemble",)
@@ -99,25 +102,28 @@ class BatchBALD(Strategy):
     special = ("mc_logits",)
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
-        best = _Best(max(n, self.n_candidate))
-        view.map("classifier", ["mc_logits"], best.look, view.candidates)
+        best = _Best(max(n, self.n_candidate), tie_ranks(len(view.candidates), rng))
+        warn_if_alike(view.map("classifier", ["mc_logits"], best.look, view.candidates), n)
         return Picks(view.candidates[best.rows[kernels.batchbald(best.logits, n, rng=rng)]])
 
 
 class _Best:
-    """The rows of highest BALD among those seen so far, highest first, so that the others need not be kept."""
+    """The rows of highest BALD among those seen so far, highest first, so that the others need not be kept.
 
-    def __init__(self, most: int) -> None:
-        self.most, self.seen = most, 0
+    ranks: (m,), of rows of equal BALD the lowest rank comes first.
+    """
+
+    def __init__(self, most: int, ranks: np.ndarray) -> None:
+        self.most, self.ranks, self.seen = most, ranks, 0
         self.rows, self.scores, self.logits = np.zeros(0, np.int64), np.zeros(0), None
 
     def look(self, out: Mapping[str, Any]) -> np.ndarray:
-        """Scores of a chunk, whose rows follow those seen."""
+        """Log scores of a chunk, whose rows follow those seen."""
         logits = out["mc_logits"]
-        xp, scores = array_module(logits), to_numpy(kernels.bald(logits))
+        xp, scores = array_module(logits), to_numpy(kernels.log_bald(logits))
         rows = np.append(self.rows, self.seen + np.arange(len(scores)))
         every = np.append(self.scores, scores)
-        kept = kernels.top_n(every, min(self.most, len(every)))
+        kept = np.lexsort((self.ranks[rows], -every))[: self.most]
         logits = logits if self.logits is None else xp.concatenate([self.logits, logits])
         self.rows, self.scores, self.logits = rows[kept], every[kept], logits[xp.asarray(kept)]
         self.seen += len(scores)

@@ -35,4 +35,4 @@ class CCAL(Strategy):
         labels = view.labels(view.labeled)
         scores = kernels.distinctive_scores(distinctive[:m], distinctive[m:], labels, int(labels.max()) + 1)
         scores = scores + kernels.semantic_scores(semantic[:m], semantic[m:])[:, None]
-        return Picks(view.candidates[kernels.round_robin(scores, n)])
+        return Picks(view.candidates[kernels.round_robin(scores, n, rng=rng)])

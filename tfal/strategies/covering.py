@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from tfal import kernels
-from tfal.kernels.xp import array_module
-from tfal.strategies.base import Picks, Strategy
+from tfal.kernels.uncertainty import log_complement
+from tfal.kernels.xp import array_module, to_numpy
+from tfal.strategies.base import Picks, Strategy, warn_if_alike
 from tfal.strategies.clusters import with_labeled
 from tfal.view import PoolView
 
@@ -77,7 +78,7 @@ class MaxHerding(Strategy):
 
 @dataclass(frozen=True)
 class UHerding(Strategy):
-    """MaxHerding in which a candidate counts by the classifier's uncertainty, 1 - margin.
+    """MaxHerding in which a candidate counts by the classifier's uncertainty, 1 - margin, relative to the largest.
 
     As published, the kernel becomes narrow as labels get many. Differences: the encoder's features serve in all rounds,
     and the logits are not scaled by a temperature, which the authors fit to held-out labels.
@@ -93,9 +94,10 @@ class UHerding(Strategy):
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         features, labeled = with_labeled(view)
-        margins = view.map("classifier", ["logits"], lambda out: kernels.margin(out["logits"]), view.candidates)
-        xp = array_module(features)
-        weights = xp.concatenate([1 - margins, xp.zeros(len(labeled))])
+        odds = view.map("classifier", ["logits"], lambda out: kernels.margin_log_odds(out["logits"]), view.candidates)
+        xp, log_weights = array_module(features), log_complement(odds)
+        warn_if_alike(to_numpy(log_weights), n)
+        weights = xp.concatenate([xp.exp(log_weights - log_weights.max()), xp.zeros(len(labeled))])
         sigma = least_distance(features[xp.asarray(labeled)]) if self.sigma is None else self.sigma
         options: dict[str, Any] = {"labeled": labeled, "n_anchor": self.n_anchor, "rng": rng}
         return Picks(view.candidates[kernels.max_herding(features, n, sigma=sigma, weights=weights, **options)])

@@ -20,7 +20,7 @@ from tfal.array_files import read_ids
 from tfal.errors import InputError, resolve_name
 from tfal.kernels.uncertainty import checked_logits
 from tfal.kernels.xp import array_module, to_numpy
-from tfal.strategies.base import Picks, Strategy
+from tfal.strategies.base import Picks, Strategy, best_picks, warn_if_alike
 from tfal.strategies.clusters import frozen_features
 from tfal.view import PoolView
 
@@ -34,9 +34,7 @@ class _LargestLoss(Strategy):
     output: ClassVar[str]
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
-        scores = losses(view, self.output)
-        rows = kernels.top_n(scores, n)
-        return Picks(view.candidates[rows], scores[rows])
+        return best_picks(view, losses(view, self.output), n, rng)
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,8 @@ class ClusterRanking(KMeansClusters):
             clusters = kmeans_clusters(view, n, self, rng)
         else:
             clusters = predicted_clusters(view, CLUSTERS_OF[self.rank_clusters])
-        rows = kernels.cluster_ranking(scores, clusters, n)
+        warn_if_alike(scores, n)
+        rows = kernels.cluster_ranking(scores, clusters, n, rng=rng)
         return Picks(view.candidates[rows], scores[rows])
 
 

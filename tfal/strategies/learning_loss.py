@@ -10,9 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfal import kernels
-from tfal.kernels.xp import to_numpy
-from tfal.strategies.base import Picks, Strategy
+from tfal.strategies.base import Picks, Strategy, best_picks
 from tfal.view import PoolView
 
 
@@ -24,6 +22,5 @@ class LearningLoss(Strategy):
     task = "loss_predictor"
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
-        scores = to_numpy(view.read("loss_predictor", ["predicted_loss"], view.candidates)["predicted_loss"])
-        rows = kernels.top_n(scores, n)
-        return Picks(view.candidates[rows], scores[rows])
+        scores = view.read("loss_predictor", ["predicted_loss"], view.candidates)["predicted_loss"]
+        return best_picks(view, scores, n, rng)

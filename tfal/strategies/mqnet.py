@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from tfal import kernels
-from tfal.kernels.uncertainty import log_softmax
+from tfal.kernels.uncertainty import log_complement, log_softmax
 from tfal.kernels.xp import to_numpy
-from tfal.strategies.base import Picks, Strategy
+from tfal.strategies.base import Picks, Strategy, warn_if_alike
 from tfal.strategies.meta_model import MetaModel, Training, train
 from tfal.view import PoolView
 
@@ -60,7 +60,8 @@ class MQNet(Strategy):
         mean, std = raw.mean(axis=0), _nonzero(raw.std(axis=0))
         inputs = np.exp((raw - mean) / std)
         scores = MetaModel.load(view.memory).scores(inputs) if view.memory else inputs.sum(axis=1)
-        rows = kernels.top_n(scores, n)
+        warn_if_alike(scores, n)
+        rows = kernels.top_n(scores, n, rng=rng)
         notes = {"raw": raw[rows], "mean": mean, "std": std}
         if self.meta_stats == "code":
             notes = {"raw": raw[rows], **_statistics_of_the_code(raw[rows], confidence, self.mqnet_mode)}
@@ -86,7 +87,9 @@ class MQNet(Strategy):
         outputs = ["predicted_loss"] * (self.mqnet_mode == "ll")
         outputs += ["logits"] * (self.mqnet_mode == "conf" or self.meta_stats == "code")
         out = view.read(self.task, outputs, view.candidates)
-        confidence = 1 - to_numpy(kernels.least_confidence(out["logits"])) if "logits" in out else np.zeros(0)
+        confidence = np.zeros(0)
+        if "logits" in out:
+            confidence = np.exp(to_numpy(log_complement(kernels.confidence_log_odds(out["logits"]))))
         if self.mqnet_mode == "conf":
             return confidence, confidence
         return to_numpy(out["predicted_loss"]).astype(np.float64), confidence

@@ -11,23 +11,25 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tfal import kernels
+from tfal.kernels.uncertainty import log_complement
 from tfal.kernels.xp import to_numpy
-from tfal.strategies.base import Picks, Strategy
+from tfal.strategies.base import Picks, Strategy, warn_if_alike
 from tfal.view import PoolView
 
 
 class _Power(Strategy):
-    """n candidates drawn one by one with probabilities proportional to score(logits) ** beta."""
+    """n candidates drawn one by one with probabilities proportional to exp(log_score(logits)) ** beta."""
 
-    score: ClassVar[Any]
+    log_score: ClassVar[Any]
     beta: float
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
-        score = type(self).score
+        score = type(self).log_score
         scores = to_numpy(view.map("classifier", ["logits"], lambda out: score(out["logits"]), view.candidates))
-        scores = np.maximum(scores, 0)  # an entropy may round to less
-        rows = kernels.power_top_n(scores, n, beta=self.beta, rng=rng)
-        return Picks(view.candidates[rows], scores[rows])
+        warn_if_alike(scores, n)
+        relative = np.exp(scores - scores.max())  # what is drawn by: no pool is too confident for that
+        rows = kernels.power_top_n(relative, n, beta=self.beta, rng=rng)
+        return Picks(view.candidates[rows], np.exp(scores[rows]))
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class PowerMargin(_Power):
 
     beta: float = 1.0
 
-    score = staticmethod(lambda logits: 1 - kernels.margin(logits))
+    log_score = staticmethod(lambda logits: log_complement(kernels.margin_log_odds(logits)))
 
 
 @dataclass(frozen=True)
@@ -45,4 +47,4 @@ class PowerEntropy(_Power):
 
     beta: float = 1.0
 
-    score = staticmethod(kernels.entropy)
+    log_score = staticmethod(kernels.log_entropy)

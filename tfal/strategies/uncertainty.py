@@ -1,6 +1,8 @@
 """Uncertainty sampling: the n candidates of which the classifier is least sure.
 
-Source: Settles, Active Learning Literature Survey, 2009, section 3.1. Probabilities come from float32 logits.
+Source: Settles, Active Learning Literature Survey, 2009, section 3.1. Samples are ranked by logarithms and log-odds of
+the scores, which keep their order at any gap of float32 logits; equal ones are taken at random. `Picks.scores` are the
+scores as they are known.
 """
 
 from __future__ import annotations
@@ -11,52 +13,55 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tfal import kernels
-from tfal.kernels.xp import to_numpy
-from tfal.strategies.base import Picks, Strategy
+from tfal.kernels.uncertainty import log_complement
+from tfal.strategies.base import Picks, Strategy, best_picks
 from tfal.view import PoolView
 
 
 class _Uncertainty(Strategy):
-    """The n candidates of highest `sign * score(logits)`."""
+    """The n candidates of highest `doubt(logits)`, of which `meaning` makes the score."""
 
-    score: ClassVar[Any]
-    sign: ClassVar[int]
+    doubt: ClassVar[Any]
+    meaning: ClassVar[Any]
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
-        score = type(self).score
-        scores = view.map("classifier", ["logits"], lambda out: score(out["logits"]), view.candidates)
-        scores = to_numpy(scores)
-        rows = kernels.top_n(self.sign * scores, n)
-        return Picks(view.candidates[rows], scores[rows])
+        doubt = type(self).doubt
+        doubts = view.map("classifier", ["logits"], lambda out: doubt(out["logits"]), view.candidates)
+        return best_picks(view, doubts, n, rng, type(self).meaning)
+
+
+def _from_log_odds(log_odds: np.ndarray) -> np.ndarray:
+    """s of log((1 - s) / s)."""
+    return np.exp(log_complement(-log_odds))
 
 
 @dataclass(frozen=True)
 class Entropy(_Uncertainty):
     """Largest entropy of the predicted class distribution."""
 
-    score = staticmethod(kernels.entropy)
-    sign = 1
+    doubt = staticmethod(kernels.log_entropy)
+    meaning = staticmethod(np.exp)
 
 
 @dataclass(frozen=True)
 class Margin(_Uncertainty):
     """Smallest difference between the two largest class probabilities."""
 
-    score = staticmethod(kernels.margin)
-    sign = -1
+    doubt = staticmethod(kernels.margin_log_odds)
+    meaning = staticmethod(_from_log_odds)
 
 
 @dataclass(frozen=True)
 class LeastConfidence(_Uncertainty):
     """Smallest probability of the predicted class."""
 
-    score = staticmethod(kernels.least_confidence)
-    sign = -1
+    doubt = staticmethod(kernels.confidence_log_odds)
+    meaning = staticmethod(_from_log_odds)
 
 
 @dataclass(frozen=True)
 class MaxLogit(_Uncertainty):
     """Smallest largest logit: what the public code of MQ-Net computes under the name CONF, without a softmax."""
 
-    score = staticmethod(kernels.max_logit)
-    sign = -1
+    doubt = staticmethod(lambda logits: -kernels.max_logit(logits))
+    meaning = staticmethod(np.negative)

@@ -10,19 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfal import kernels
-from tfal.kernels.xp import to_numpy
-from tfal.strategies.base import Picks, Strategy
+from tfal.kernels.uncertainty import log_complement
+from tfal.strategies.base import Picks, Strategy, best_picks
 from tfal.view import PoolView
 
 
 @dataclass(frozen=True)
 class VAAL(Strategy):
-    """Smallest probability of being labeled."""
+    """Smallest probability of being labeled, ranked by its logit, which does not saturate."""
 
     learners = ("vaal",)
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
-        scores = to_numpy(view.read("vaal", ["labeled_probability"], view.candidates)["labeled_probability"])
-        rows = kernels.top_n(-scores, n)
-        return Picks(view.candidates[rows], scores[rows])
+        logits = view.read("vaal", ["labeled_logit"], view.candidates)["labeled_logit"].astype(np.float64)
+        return best_picks(view, -logits, n, rng, lambda doubts: np.exp(log_complement(-doubts)))
