@@ -1,4 +1,5 @@
 import dataclasses
+import re
 import sys
 
 import numpy as np
@@ -160,6 +161,37 @@ def test_class_names_may_be_a_list():
 )
 def test_arguments_of_load_are_checked(options, message):
     assert message in refusal(load, "mine", **options)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.linspace(200, 4000, 720).reshape(12, 5, 4, 3).astype(np.uint16),
+        np.linspace(-1, 1, 720, dtype=np.float32).reshape(12, 5, 4, 3),
+        np.linspace(0, 1, 720).reshape(12, 5, 4, 3),
+        np.linspace(0, 254.5, 720).reshape(12, 5, 4, 3),
+        np.linspace(-1024, 3071, 720).reshape(12, 5, 4, 3).astype(np.int16),
+        np.arange(720).reshape(12, 5, 4, 3) > 300,
+    ],
+)
+def test_the_advice_in_the_message_keeps_the_order_of_values(images):
+    """Followed to the letter, it gives accepted images in which nothing has wrapped round."""
+    message = refusal(arrays, x_train=images)
+    advice = re.search(r"(np\.rint.*?\.astype\(np\.uint8\)|255 \* x\.astype\(np\.uint8\))", message)[1]
+    limits = re.search(r"low, high = (\S+), (\S+), or better", message)
+    values = {"low": float(limits[1]), "high": float(limits[2])} if limits else {}
+    scaled = eval(advice, {"np": np, "x": images, **values})
+    assert scaled.dtype == np.uint8
+    assert (np.diff(scaled.ravel().astype(int)) >= 0).all()
+    assert (scaled.min(), scaled.max()) == (0, 254 if images.max() == 254.5 else 255)
+    assert arrays(x_train=scaled).x_train is scaled
+    beyond = eval(advice, {"np": np, "x": images[:1] * 2, **values}) if limits else scaled  # a brighter test image
+    assert beyond.max() <= 255
+
+
+def test_whole_labels_that_are_floats_say_so():
+    assert "They are whole: give y.astype(int)" in refusal(arrays, y_train=ARRAYS["y_train"].astype(float))
+    assert "Convert them to class numbers" in refusal(arrays, y_train=ARRAYS["y_train"] / 2)
 
 
 def test_known_names_must_have_their_shape_and_classes():

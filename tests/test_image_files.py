@@ -12,10 +12,11 @@ from tests.test_data import refusal
 from tests.test_decoding import SIZE, SIZES, centre_by_pil, encoded, pixels
 from tfal.data import Dataset
 from tfal.data.augmentations import AUGMENTATIONS
-from tfal.data.image_files import ImageFiles, find_corrupt, named_errors, open_images
+from tfal.data.image_files import ImageFiles, named_errors, open_images
 from tfal.data.images import Images
 from tfal.data.listing import class_names, from_tree
 from tfal.data.loading import skip_corrupt
+from tfal.data.pictures import find_corrupt
 from tfal.errors import InputError
 
 

@@ -47,7 +47,10 @@ class RunOptions:
         "refuse",
         "image files that cannot be read: refuse, or find and skip them first",
         choices=("refuse", "skip"),
-        uses="files",
+        uses="folder",
+    )
+    max_pixels: int = option(
+        100_000_000, "largest image file that is decoded [pixels]", least=1, identity=False, uses="folder"
     )
     results_dir: str = _published("results", "folder for the result files", identity=False)
 

@@ -33,7 +33,7 @@ RANDOM = "random"  # in the place of a criterion
 # The options of the recipe that count here. All pools are trained alike: the last epoch counts, as a validation set
 # larger than the pool would be labels that nobody has.
 OPTIONS = (
-    *("dataset", "network", "seed", "data_dir", "image_size", "corrupt", "results_dir"),
+    *("dataset", "network", "seed", "data_dir", "image_size", "corrupt", "max_pixels", "results_dir"),
     *("n_batch", "n_epoch", "n_step_epoch", "steps", "optimizer", "learning_rate", "momentum", "weight_decay"),
     *("nesterov", "schedule", "augment", "normalize", "n_pass", "n_view"),
     *("n_epoch_simclr", "n_batch_encoder", "n_warmup", "lr_encoder"),

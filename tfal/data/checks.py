@@ -19,6 +19,8 @@ def checked_images(what: str, images: np.ndarray | Listing) -> np.ndarray | List
         raise InputError(f"{what} must be images (N, H, W, C) or (N, H, W), at least one. Received: {images.shape}.")
     if images.dtype == np.uint8:
         return images
+    if images.dtype == bool:
+        raise InputError(f"{what} must be uint8. Received: bool. Give 255 * x.astype(np.uint8).")
     if images.dtype.kind not in "iuf":
         raise InputError(f"{what} must be uint8. Received: {images.dtype}. Convert the images to 0..255.")
     if images.dtype.kind == "f" and not np.isfinite(images).all():
@@ -30,9 +32,21 @@ def checked_images(what: str, images: np.ndarray | Listing) -> np.ndarray | List
     if low < 0 or high > 255 or not whole:
         raise InputError(
             f"{what} must be uint8, or whole numbers in 0..255. Received: {images.dtype} in "
-            f"{low:g}..{high:g}. Undo the scaling: np.rint(255 * x).astype(np.uint8) for images in 0..1."
+            f"{low:g}..{high:g}. {_scaling(float(low), float(high))}"
         )
     return images.astype(np.uint8)
+
+
+def _scaling(low: float, high: float) -> str:
+    """How to make grey levels of values in low..high, so that none wraps round."""
+    if low >= 0 and high <= 1:
+        return "Undo the scaling: np.rint(255 * x).astype(np.uint8)."
+    if low >= 0 and high <= 255:
+        return "Round them: np.rint(x).astype(np.uint8)."
+    return (
+        "Scale training and test images alike: np.rint(np.clip((x.astype(float) - low) / (high - low), 0, 1) * 255)"
+        f".astype(np.uint8), with low, high = {low:.9g}, {high:.9g}, or better those of the training images."
+    )
 
 
 def checked_labels(what: str, labels: np.ndarray, n: int) -> np.ndarray:
@@ -42,7 +56,9 @@ def checked_labels(what: str, labels: np.ndarray, n: int) -> np.ndarray:
     if labels.ndim != 1:
         raise InputError(f"{what} must be of shape (N,) or (N, 1). Received: {labels.shape}. Undo a one-hot by argmax.")
     if labels.dtype.kind not in "iu":
-        raise InputError(f"{what} must be integers. Received: {labels.dtype}. Convert them to class numbers 0..C-1.")
+        whole = labels.dtype.kind == "f" and bool((labels == np.rint(labels)).all())
+        mend = "They are whole: give y.astype(int)." if whole else "Convert them to class numbers 0..C-1."
+        raise InputError(f"{what} must be integers. Received: {labels.dtype}. {mend}")
     if len(labels) != n:
         raise InputError(f"{what} must be one label for each of {n} images. Received: {len(labels)}.")
     return labels.astype(np.int64)

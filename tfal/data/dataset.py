@@ -21,7 +21,7 @@ import numpy as np
 from tfal.data import sources
 from tfal.data.checks import check_classes, checked_images, checked_labels
 from tfal.data.found import Found, Known, one_line
-from tfal.data.listing import SIZE, Listing
+from tfal.data.listing import MAX_PIXELS, SIZE, Listing, Reading
 from tfal.data.prepared import download
 from tfal.data.super_classes import CIFAR20, cifar20_table
 from tfal.errors import InputError, resolve_name, unknown_name
@@ -82,7 +82,14 @@ class Dataset:
         return height, width, channels
 
 
-def load(name: str, data_dir: str | None = None, size: int = SIZE) -> Dataset:
+def load(
+    name: str,
+    data_dir: str | None = None,
+    size: int = SIZE,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    skip_corrupt: bool = False,
+) -> Dataset:
     """The data set `name`, checked.
 
     "digits" always comes from scikit-learn: 1,437 training and 360 test images, a fixed stratified split.
@@ -94,13 +101,16 @@ def load(name: str, data_dir: str | None = None, size: int = SIZE) -> Dataset:
     2. for MNIST, the four original .gz files;
     3. `<name>_train.txt`, a list of image files with a line "path label" each, and `<name>_test.txt` or else the
        test tree of 4; ids in sorted order of (label, path). "imagenet_lt": ImageNet_LT_train.txt;
-    4. `train/<class>/` and `test/<class>/` (or else `val/<class>/`) with image files; classes in sorted order of
-       their names, ids in sorted order of (class, file); or the layout of Tiny ImageNet, see read_annotated_tree;
+    4. `train/<class>/` and `test/<class>/` (or else `val/`, `valid/` or `validation/`) with image files; classes in
+       sorted order of their names, ids in sorted order of (class, file); or the layout of Tiny ImageNet, see
+       read_annotated_tree;
     5. data that TensorFlow Datasets has prepared.
 
     Images of 3, of 4 when they differ in size or take more than 2 GB, and of "imagenet" stay in their files; they
     are read as `size` x `size` RGB [pixels], see tfal.data.image_files. All others become arrays of their own size;
-    images of 5 that differ in size ("food101") become arrays of `size` x `size`.
+    images of 5 that differ in size ("food101") become arrays of `size` x `size`. No file of more than `max_pixels`
+    pixels, and none of 16 bits a channel, is decoded: it is one that cannot be read. With `skip_corrupt`, files that
+    become arrays and cannot be read are left out; of those that stay files, tfal.data.loading.skip_corrupt finds them.
 
     "cifar20" is "cifar100" with its 20 super-classes. "tiny_imagenet" may stand in the folder tiny-imagenet-200, too.
 
@@ -117,12 +127,13 @@ def load(name: str, data_dir: str | None = None, size: int = SIZE) -> Dataset:
     with contextlib.suppress(InputError):  # "MNIST" and "CIFAR-10" too; any other name is a lab's own
         name = resolve_name("dataset", name, DATASETS)
     if name in DATASETS and DATASETS[name].merges:
-        return _merged(name, load(str(DATASETS[name].merges), data_dir, size))
+        whole = load(str(DATASETS[name].merges), data_dir, size, max_pixels=max_pixels, skip_corrupt=skip_corrupt)
+        return _merged(name, whole)
     root = data_dir or os.environ.get(ENVIRONMENT)
     if name == "digits":
         found = sources.digits()
     elif root:
-        found = _from_folder(name, Path(root).expanduser(), size)
+        found = _from_folder(name, Path(root).expanduser(), Reading(size, max_pixels, skip_corrupt))
     elif name in DATASETS and not (DATASETS[name].files or DATASETS[name].folder):
         found = _downloaded(name, size)
     else:
@@ -231,7 +242,7 @@ def fingerprint(dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
-def _from_folder(name: str, root: Path, size: int) -> Found:
+def _from_folder(name: str, root: Path, reading: Reading) -> Found:
     if not root.is_dir():
         raise InputError(
             f"the data folder must be an existing folder. Received: {root}. Mend --dataDir or {ENVIRONMENT}."
@@ -239,7 +250,7 @@ def _from_folder(name: str, root: Path, size: int) -> Found:
     known = DATASETS.get(name)
     unpacked = [root / known.folder] if known and known.folder else []
     for folder in (root / name, *unpacked, root):
-        found = sources.read_folder(name, folder, known, size)
+        found = sources.read_folder(name, folder, known, reading)
         if found is not None:
             return found
     raise _missing(name, f"neither {root / name} nor {root} holds it")

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfal.data.headers import READS_WEBP, is_webp
+
 N_TRIES = 10  # windows that are drawn; the first that lies inside the picture counts
 N_DRAWS = 4 * N_TRIES + 1
 AREA = (0.08, 1.0)  # of a window, as a share of the picture
@@ -19,13 +21,26 @@ _DCT = "INTEGER_ACCURATE"  # to the bit what PIL decodes, and no slower
 
 
 def decoded(data: tf.Tensor) -> tf.Tensor:
-    """uint8 (h, w, 3) of the bytes of a JPEG, PNG, BMP or GIF file, whatever its name says; of a GIF the first image.
+    """uint8 (h, w, 3) of the bytes of a JPEG, PNG, BMP, GIF or WebP file, whatever its name says; of a GIF the first.
 
-    Grey levels are repeated, transparency is dropped, CMYK is converted.
+    Grey levels are repeated, transparency is dropped, CMYK is converted. What must not be decoded, headers.py tells.
     """
     return tf.cond(
         tf.io.is_jpeg(data), lambda: tf.io.decode_jpeg(data, channels=3, dct_method=_DCT), lambda: _decoded_other(data)
     )
+
+
+def as_stored(data: tf.Tensor, channels: int) -> tf.Tensor:
+    """uint8 (h, w, c) of such bytes; channels: 3, or 0 for those of the file, of which transparency is the last."""
+
+    def webp() -> tf.Tensor:
+        return tf.io.decode_webp(data)[0, ..., : channels or None]
+
+    def other() -> tf.Tensor:
+        return tf.io.decode_image(data, channels, expand_animations=False)
+
+    image = tf.cond(is_webp(data), webp, other) if READS_WEBP else other()
+    return tf.ensure_shape(image, [None, None, None])
 
 
 def centre(data: tf.Tensor, size: int) -> tf.Tensor:
@@ -123,11 +138,7 @@ def _decoded_other(data: tf.Tensor) -> tf.Tensor:
         image = tf.io.decode_bmp(data)
         return tf.cond(tf.shape(image)[2] < 3, lambda: tf.repeat(image[..., :1], 3, axis=2), lambda: image[..., :3])
 
-    return tf.cond(
-        tf.strings.substr(data, 0, 2) == b"BM",
-        bmp,
-        lambda: tf.io.decode_image(data, channels=3, expand_animations=False),
-    )
+    return tf.cond(tf.strings.substr(data, 0, 2) == b"BM", bmp, lambda: as_stored(data, channels=3))
 
 
 def _cut(image: tf.Tensor, first: tf.Tensor, sides: tf.Tensor) -> tf.Tensor:

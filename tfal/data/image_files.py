@@ -15,17 +15,17 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from tfal.data import decoding
+from tfal.data.headers import checked
 from tfal.data.images import AUGMENT, ORDER, PREFETCH, Images, check_int, on_host, stream_key
 from tfal.data.listing import Listing
+from tfal.data.pictures import unreadable
 from tfal.data.rand_augment import N_DRAWS, rand_augment
 from tfal.errors import InputError, unknown_name
 
 N_STATISTICS = 4096  # images that channel statistics are taken from: their error is then about 0.003
 _MARK, _END = "unreadable image file", "end of its name"
-_CHECKED_AT_ONCE = 64
 _AUGMENTATIONS = ("none", "crop", "flip_crop", "randaugment")
 
 
@@ -39,10 +39,10 @@ class ImageFiles(Images):
 
     Args:
         listing: the files.
-        corrupt: ids of files that cannot be decoded, see find_corrupt; channel statistics leave them out.
+        corrupt: ids of files that cannot be decoded, see pictures.find_corrupt; channel statistics leave them out.
 
     A file that cannot be read ends the iteration with tf.errors.InvalidArgumentError; see named_errors. Of a JPEG only
-    the window that is needed is decoded, so damage elsewhere in it is passed over; find_corrupt sees it.
+    the window that is needed is decoded, so damage elsewhere in it is passed over; pictures.find_corrupt sees it.
     """
 
     def __init__(self, listing: Listing, corrupt: np.ndarray | None = None) -> None:
@@ -121,7 +121,7 @@ class ImageFiles(Images):
         return decoding.centre(self._bytes(number), self.shape[0])
 
     def _bytes(self, number: tf.Tensor) -> tf.Tensor:
-        return tf.io.read_file(self._path(number))
+        return checked(tf.io.read_file(self._path(number)), self._listing.max_pixels)
 
     def _path(self, number: tf.Tensor) -> tf.Tensor:
         return tf.strings.join([self._listing.root, tf.gather(self._paths, number)], separator="/")
@@ -165,7 +165,7 @@ class ImageFiles(Images):
             whole = tf.reduce_all(found == expected)
             first = step * size + tf.argmax(found != expected)
             path = tf.cond(whole, lambda: tf.constant(""), lambda: path_at(first))
-            tf.debugging.Assert(whole, [_MARK, path, _END])
+            tf.debugging.Assert(whole, [_MARK, path, _END, self._listing.max_pixels])
             count = tf.reduce_sum(tf.cast(rows >= 0, tf.int32))
             return rows[:count], images[:count]
 
@@ -188,37 +188,7 @@ def named_errors() -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        found = re.search(rf"\[{_MARK}\] \[(.*?)\] \[{_END}\]", str(error), re.DOTALL)
+        found = re.search(rf"\[{_MARK}\] \[(.*?)\] \[{_END}\] \[(\d+)\]", str(error), re.DOTALL)
         if found is None:
             raise
-        path = Path(found[1])
-        raise InputError(f"{path} cannot be read as an image ({_reason(path)}). Mend or remove it.") from None
-
-
-def find_corrupt(listing: Listing, *, show_progress: bool = True) -> np.ndarray:
-    """Ids (k,) int64, ascending, of the files that cannot be decoded. Reads and decodes every file, on all cores."""
-    paths = on_host(listing.paths)
-
-    def read(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        path = tf.strings.join([listing.root, tf.gather(paths, number)], separator="/")
-        return number, tf.size(decoding.decoded(tf.io.read_file(path)))  # asked for, or it would not be decoded
-
-    numbers = tf.data.Dataset.range(len(listing)).map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    is_corrupt = np.ones(len(listing), bool)
-    with tqdm(total=len(listing), desc="checking images", unit="image", disable=not show_progress) as bar:
-        for batch, _ in numbers.ignore_errors().batch(_CHECKED_AT_ONCE).prefetch(PREFETCH):
-            is_corrupt[batch.numpy()] = False
-            bar.update(int(batch[-1]) + 1 - bar.n)
-        bar.update(len(listing) - bar.n)
-    return np.flatnonzero(is_corrupt)
-
-
-def _reason(path: Path) -> str:
-    """Why a file cannot be decoded, in the words of the system or of the decoder."""
-    try:
-        decoding.decoded(tf.constant(path.read_bytes()))
-    except OSError as error:
-        return str(error.strerror)
-    except tf.errors.OpError as error:
-        return " ".join(re.sub(r"\{\{.*?\}\}|\[Op:.*?\]", "", error.message).split())[:200]
-    return "it failed once, and can be read now"
+        raise unreadable(Path(found[1]), int(found[2])) from None

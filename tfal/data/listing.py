@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from tfal.data.passed_over import SUFFIXES, PassedOver
 from tfal.errors import InputError
 
 SIZE = 224  # height and width in which networks for ImageNet see images [pixels]
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
+MAX_PIXELS = 100_000_000  # of the largest picture that is decoded: 300 MB in RGB
 _N_SIZES = 256  # files whose sizes a fingerprint asks for
+
+
+class Reading(NamedTuple):
+    """How image files are read.
+
+    size: height and width of images that stay in files [pixels]. max_pixels: height times width of the largest picture
+    that is decoded. skip_corrupt: leave out files that cannot be decoded, in place of refusing them.
+    """
+
+    size: int = SIZE
+    max_pixels: int = MAX_PIXELS
+    skip_corrupt: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,13 +38,15 @@ class Listing:
     """Image files under one folder; an id is a position in `paths`.
 
     root: the folder. paths: (n,) bytes, relative to it, with "/", as the operating system encodes names. labels: (n,)
-    int64. size: height and width in which images are read [pixels].
+    int64. size: height and width in which images are read [pixels]. max_pixels: height times width of the largest
+    picture that is decoded.
     """
 
     root: str
     paths: np.ndarray
     labels: np.ndarray
     size: int = SIZE
+    max_pixels: int = MAX_PIXELS
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -66,7 +84,7 @@ class Listing:
     def without(self, ids: np.ndarray) -> Listing:
         """All files but those of `ids`, in the same order, so with other ids."""
         keep = np.delete(np.arange(len(self)), ids)
-        return Listing(self.root, self.paths[keep], self.labels[keep], self.size)
+        return dataclasses.replace(self, paths=self.paths[keep], labels=self.labels[keep])
 
     def joined(self, other: Listing, labels: np.ndarray) -> Listing:
         """These files and behind them those of `other`, under the folder that holds both; labels: (n,) of all."""
@@ -76,37 +94,63 @@ class Listing:
             for part in (self, other)
             for path in part.paths.tolist()
         ]
-        return Listing(root, np.array(paths), np.asarray(labels, np.int64), self.size)
+        labels = np.asarray(labels, np.int64)
+        return dataclasses.replace(self, root=root, paths=np.array(paths), labels=labels)
 
 
 def class_names(folder: Path) -> tuple[str, ...]:
     """Names of the folders in `folder`, sorted, without hidden ones; none where it is no folder."""
-    if not folder.is_dir():
+    try:
+        return tuple(sorted(one.name for one in folder.iterdir() if one.is_dir() and not one.name.startswith(".")))
+    except (NotADirectoryError, FileNotFoundError):
         return ()
-    return tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")))
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read ({error.strerror}). Mend its permissions or remove it.") from None
 
 
-def from_tree(root: Path, part: str, classes: Sequence[str], size: int = SIZE) -> Listing:
+def folded(name: str) -> str:
+    """A name as it is compared with others: without regard to case, and to how accents are encoded."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def spelled(folder: Path, path: str) -> str:
+    """`path` as it stands in `folder`, however the file system encodes accents; "" where it does not."""
+    for name in (path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD"))):
+        if (folder / name).exists():
+            return name
+    return ""
+
+
+def from_tree(
+    root: Path,
+    part: str,
+    classes: Sequence[str],
+    size: int = SIZE,
+    max_pixels: int = MAX_PIXELS,
+    passed: PassedOver | None = None,
+) -> Listing:
     """The image files of `root`/`part`/<class>/, sorted by (class, file); a label is a position in `classes`.
 
-    As torchvision and the published codes number them. An image file is one with a suffix of SUFFIXES in any case;
-    all others (notes, checksums), hidden files, and folders inside class folders are passed over. A class may have no
-    folder: a test set need not show every class.
+    As torchvision and the published codes number them. An image file is one with a suffix of SUFFIXES in any case; all
+    others, and folders inside class folders, are passed over and counted in `passed`. A class may have no folder: a
+    test set need not show every class. size, max_pixels: see Reading.
 
-    Raises InputError for a class folder without image files, and when there are none at all.
+    Raises InputError for a class folder without image files or that cannot be read, and when there are none at all.
     """
+    passed = passed or PassedOver()
     paths: list[bytes] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
-        folder = root / part / name
-        if not folder.is_dir():
+        name = spelled(root / part, name)
+        if not name:
             continue
-        with os.scandir(folder) as entries:
-            files = sorted(entry.name for entry in entries if _is_image(entry.name) and entry.is_file())
+        folder = root / part / name
+        files = passed.images(folder)
         if not files:
+            inside = " Those in folders below it are not read." if class_names(folder) else ""
             raise InputError(
-                f"every class folder must hold image files ({', '.join(SUFFIXES)}). Received: none in {folder}. "
-                "Fill or remove it."
+                f"every class folder must hold image files ({', '.join(SUFFIXES)}). Received: none in {folder}."
+                f"{inside} Fill or remove it."
             )
         paths += [os.fsencode(f"{part}/{name}/{file}") for file in files]
         labels += [label] * len(files)
@@ -114,10 +158,16 @@ def from_tree(root: Path, part: str, classes: Sequence[str], size: int = SIZE) -
         raise InputError(
             f"{root / part} must hold <class>/<image> files ({', '.join(SUFFIXES)}). Received: none. Copy them there."
         )
-    return Listing(str(root), np.array(paths), np.array(labels, np.int64), size)
+    return Listing(str(root), np.array(paths), np.array(labels, np.int64), size, max_pixels)
 
 
-def from_list(file: Path, classes: Sequence[str], n_classes: int | None = None, size: int = SIZE) -> Listing:
+def from_list(
+    file: Path,
+    classes: Sequence[str],
+    n_classes: int | None = None,
+    size: int = SIZE,
+    max_pixels: int = MAX_PIXELS,
+) -> Listing:
     """The files that a list names, one "path label" a line as in ImageNet-LT's lists, sorted by (label, path).
 
     Paths are relative to the folder of the list. Empty lines are passed over.
@@ -126,7 +176,7 @@ def from_list(file: Path, classes: Sequence[str], n_classes: int | None = None, 
         file: the list, UTF-8.
         classes: names of the class folders in the order of the labels; a path in one of them must have its label.
         n_classes: labels are less than this; None: any label goes.
-        size: height and width in which images are read [pixels].
+        size, max_pixels: see Reading.
 
     Raises InputError, which names the list and the line: a malformed line, a label out of range or of another class
     folder, a file that is not there or listed twice.
@@ -147,11 +197,7 @@ def from_list(file: Path, classes: Sequence[str], n_classes: int | None = None, 
         raise InputError(f"{file} must hold lines 'path label'. Received: none. Copy it again.")
     order = sorted(found, key=lambda path: (found[path][0], path))
     labels = np.array([found[path][0] for path in order], np.int64)
-    return Listing(str(folder), np.array([os.fsencode(path) for path in order]), labels, size)
-
-
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+    return Listing(str(folder), np.array([os.fsencode(path) for path in order]), labels, size, max_pixels)
 
 
 def text_lines(file: Path) -> list[str]:

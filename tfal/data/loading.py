@@ -38,27 +38,32 @@ def load_for(recipe: Recipe) -> Dataset:
     """The data of a recipe: its csv file, or its data set, with the images of `ood_dataset` where it names one."""
     if recipe.csv or recipe.label or recipe.csv_test:
         return load_table(recipe)
-    data = load(recipe.dataset, recipe.data_dir, recipe.image_size)
+    data = _load(recipe.dataset, recipe)
     if recipe.ood_dataset:
-        data = with_unknown(data, load(recipe.ood_dataset, recipe.data_dir, recipe.image_size))
+        data = with_unknown(data, _load(recipe.ood_dataset, recipe))
     return skip_corrupt(data) if recipe.corrupt == "skip" else data
+
+
+def _load(name: str, recipe: Recipe) -> Dataset:
+    skip = recipe.corrupt == "skip"
+    return load(name, recipe.data_dir, recipe.image_size, max_pixels=recipe.max_pixels, skip_corrupt=skip)
 
 
 def skip_corrupt(data: Dataset, *, show_progress: bool = True) -> Dataset:
     """`data` without the test files that cannot be decoded, and with the training files among them in `corrupt`.
 
-    Decodes every file once; arrays are handed back as they are.
+    Decodes every file once; arrays are handed back as they are. Raises InputError when nothing is left of a part.
     """
     if not (isinstance(data.x_train, Listing) and isinstance(data.x_test, Listing)):
         return data
-    from tfal.data.image_files import find_corrupt
+    from tfal.data.pictures import find_corrupt, say_left_out
 
-    found = find_corrupt(data.x_test, show_progress=show_progress)
+    train, test = (find_corrupt(part, show_progress=show_progress) for part in (data.x_train, data.x_test))
+    for part, listing, rows in (("training", data.x_train, train), ("test", data.x_test, test)):
+        paths = [listing.path(row) for row in rows]
+        say_left_out(f"{data.name}: {part}", paths, len(listing), listing.max_pixels)
     return dataclasses.replace(
-        data,
-        corrupt=find_corrupt(data.x_train, show_progress=show_progress),
-        x_test=data.x_test.without(found),
-        y_test=np.delete(data.y_test, found),
+        data, corrupt=train, x_test=data.x_test.without(test), y_test=np.delete(data.y_test, test)
     )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from tfal.data.found import Found, Known, one_line
-from tfal.data.listing import SIZE
+from tfal.data.listing import Reading
 from tfal.data.prepared import read_prepared
 from tfal.data.trees import read_annotated_tree, read_lists, read_tree
 from tfal.errors import InputError
@@ -53,10 +53,10 @@ def digits() -> Found:
     return Found("scikit-learn", images[~is_test], labels[~is_test], images[is_test], labels[is_test], names)
 
 
-def read_folder(name: str, folder: Path, known: Known | None, size: int = SIZE) -> Found | None:
+def read_folder(name: str, folder: Path, known: Known | None, reading: Reading) -> Found | None:
     """The first format found in `folder`; None without any.
 
-    known: what is known of the name. size: height and width in which images stay in files [pixels].
+    known: what is known of the name. reading: how image files are read.
 
     Of a MedMNIST file, training and test part are read. Its validation part is neither: joined to the training part it
     would change the published sizes and the ids, and the validation set of a run is drawn from the training part.
@@ -67,13 +67,13 @@ def read_folder(name: str, folder: Path, known: Known | None, size: int = SIZE) 
     if found is None and known and known.idx:
         found = _read_idx(folder)
     if found is None:
-        found = read_lists(name, folder, known, size)
+        found = read_lists(name, folder, known, reading)
     if found is None:
-        found = read_annotated_tree(folder)
+        found = read_annotated_tree(name, folder, reading)
     if found is None and not (known and known.lists):  # beside such lists, the tree holds more than they name
-        found = read_tree(name, folder, known, size)
+        found = read_tree(name, folder, known, reading)
     if found is None and not (known and known.files):
-        found = read_prepared((known and known.tfds) or name, folder, size)
+        found = read_prepared((known and known.tfds) or name, folder, reading.size)
     return found
 
 

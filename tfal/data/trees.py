@@ -8,66 +8,90 @@ from pathlib import Path
 
 import numpy as np
 
-from tfal.data.found import Found, Known, one_line
-from tfal.data.listing import class_names, from_list, from_tree, text_lines
+from tfal.data.found import Found, Known
+from tfal.data.listing import Reading, class_names, folded, from_list, from_tree, spelled, text_lines
+from tfal.data.passed_over import PassedOver
 from tfal.errors import InputError
 
 MOST_BYTES = 2 * 10**9  # of decoded images that are kept in memory
+TEST_PARTS = ("test", "val", "valid", "validation")
 
 
-def read_lists(name: str, folder: Path, known: Known | None, size: int) -> Found | None:
+def read_lists(name: str, folder: Path, known: Known | None, reading: Reading) -> Found | None:
     """What `<prefix>_train.txt` and `<prefix>_test.txt`, or else the test tree, hold; None without the first.
 
-    The prefix is `known.lists` or else the name. Images are to be read as size x size [pixels].
+    The prefix is `known.lists` or else the name. Images stay in files.
     """
     prefix = known.lists if known and known.lists else name
     train, test = (folder / f"{prefix}_{part}.txt" for part in ("train", "test"))
     if not train.is_file():
         return None
-    tree = _test_tree(folder)
-    classes = class_names(tree)
+    tree = test_tree(folder)
+    classes, passed = class_names(tree) if tree else (), PassedOver()
     n_classes = len(classes) or (known.n_classes if known else None)
-    x_train = from_list(train, classes, n_classes, size)
+    x_train = from_list(train, classes, n_classes, *reading[:2])
     if test.is_file():
-        x_test = from_list(test, classes, n_classes, size)
-    elif classes:
-        x_test = from_tree(folder, tree.name, classes, size)
+        x_test = from_list(test, classes, n_classes, *reading[:2])
+    elif tree and classes:
+        x_test = from_tree(folder, tree.name, classes, *reading[:2], passed)
+        passed.say(name)
     else:
         raise InputError(f"{train} needs test images: {test.name}, test/<class>/ or val/<class>/ beside it. Add one.")
     return Found(str(train), x_train, x_train.labels, x_test, x_test.labels, classes or None)
 
 
-def _test_tree(folder: Path) -> Path:
-    return folder / "test" if (folder / "test").is_dir() else folder / "val"
+def test_tree(folder: Path) -> Path | None:
+    """The first of TEST_PARTS in `folder` that holds class folders, or else the first that is there."""
+    there = [folder / part for part in TEST_PARTS if (folder / part).is_dir()]
+    return next((part for part in there if class_names(part)), there[0] if there else None)
 
 
-def read_tree(name: str, folder: Path, known: Known | None, size: int) -> Found | None:
+def read_tree(name: str, folder: Path, known: Known | None, reading: Reading) -> Found | None:
     """Arrays when all images have one size and fit into memory, or else a listing; None without train/<class>/.
 
     Of known data sets, those that stay in files are always a listing, and the others never.
     """
-    train, test = folder / "train", _test_tree(folder)
-    classes = class_names(train)
-    if not classes or not test.is_dir():
+    train, test = folder / "train", test_tree(folder)
+    classes, passed = class_names(train), PassedOver()
+    if not classes or test is None:
         return None
-    strange = sorted(set(class_names(test)) - set(classes))
-    if strange:
-        raise InputError(f"every class folder of {test} must be in {train} too. Received: {strange[0]!r} only there.")
-    x_train, x_test = (from_tree(folder, part.name, classes, size) for part in (train, test))
+    _check_class_names(name, train, classes, test)
+    x_train, x_test = (from_tree(folder, part.name, classes, *reading[:2], passed) for part in (train, test))
+    for part in (train, test):
+        passed.beside(part)
+    passed.say(name)
+    if test.name not in TEST_PARTS[:2] or ((folder / "test").is_dir() and test.name != "test"):
+        print(f"{name}: the test images are those of {test}.", file=sys.stderr)
     listed = Found(str(folder), x_train, x_train.labels, x_test, x_test.labels, classes)
     if known and known.files:
         return listed
+    files = [part.path(row) for part in (x_train, x_test) for row in range(len(part))]
     try:
-        images = _decoded([part.path(row) for part in (x_train, x_test) for row in range(len(part))])
+        return _as_arrays(name, listed, files, reading)
     except _NoArrayError as error:
         if known and not known.resized:
             raise
+        size = reading.size
         print(f"{name}: images are read from their files, as {size} x {size} RGB: {error}", file=sys.stderr)
         return listed
-    return listed._replace(x_train=images[: len(x_train)], x_test=images[len(x_train) :])
 
 
-def read_annotated_tree(folder: Path) -> Found | None:
+def _check_class_names(name: str, train: Path, classes: Sequence[str], test: Path) -> None:
+    """Raises InputError for a class that only the test part has; says which differ in no more than their spelling."""
+    known = {folded(one): one for one in reversed(classes)}
+    alike = [f"{known[folded(one)]} and {one}" for one in classes if known[folded(one)] != one]
+    if alike:
+        print(f"{name}: classes of their own, though spelled alike: {', '.join(alike)} in {train}.", file=sys.stderr)
+    strange = [one for one in class_names(test) if not spelled(train, one)]
+    if strange:
+        nearest = known.get(folded(strange[0]))
+        hint = f" It is {nearest!r} there: give both one name." if nearest else ""
+        raise InputError(
+            f"every class folder of {test} must be in {train} too. Received: {strange[0]!r} only there.{hint}"
+        )
+
+
+def read_annotated_tree(name: str, folder: Path, reading: Reading) -> Found | None:
     """Arrays in RGB of Tiny ImageNet's layout; None without val/val_annotations.txt.
 
     That is train/<class>/images/*.JPEG and val/images/*.JPEG, and for each of these a line "file<TAB>class<TAB>..."
@@ -77,18 +101,20 @@ def read_annotated_tree(folder: Path) -> Found | None:
     annotations = folder / "val" / "val_annotations.txt"
     if not annotations.is_file():
         return None
-    classes = class_names(folder / "train")
+    classes, passed = class_names(folder / "train"), PassedOver()
     if not classes:
         raise InputError(f"{folder / 'train'} must hold <class>/images/ folders. Received: none. Copy them there.")
-    train = [from_tree(folder / "train", name, ["images"]) for name in classes]
+    train = [from_tree(folder / "train", one, ["images"], *reading[:2], passed) for one in classes]
+    passed.say(name)
     files = [part.path(row) for part in train for row in range(len(part))]
     labels = np.repeat(np.arange(len(classes)), [len(part) for part in train])
     test = sorted(_annotated(annotations, classes))
     if not test:
         raise InputError(f"{annotations} must hold a line for each test image. Received: none. Copy it again.")
-    images = _decoded(files + [folder / "val" / "images" / file for _, file in test], channels=3)
-    test_labels = np.array([label for label, _ in test])
-    return Found(str(folder), images[: len(files)], labels, images[len(files) :], test_labels, classes)
+    files += [folder / "val" / "images" / file for _, file in test]
+    nothing = np.empty(0, np.uint8)  # in place of images, until they are decoded
+    found = Found(str(folder), nothing, labels, nothing, np.array([label for label, _ in test]), classes)
+    return _as_arrays(name, found, files, reading, channels=3)
 
 
 def _annotated(file: Path, classes: Sequence[str]) -> Iterator[tuple[int, str]]:
@@ -109,27 +135,46 @@ class _NoArrayError(InputError):
     """Images that make no array in memory."""
 
 
-def _decoded(files: list[Path], channels: int = 0) -> np.ndarray:
-    """(n, H, W, C) uint8; channels: C, 0 for that of the files. Raises _NoArrayError: they differ or are too many."""
-    first = _decoded_file(files[0], channels)
-    if len(files) * first.size > MOST_BYTES:
-        raise _NoArrayError(f"{len(files)} images of {first.shape} take more than {MOST_BYTES / 1e9:g} GB.")
-    images = np.empty((len(files), *first.shape), dtype=np.uint8)
-    for row, file in enumerate(files):
-        image = _decoded_file(file, channels)
-        if image.shape != first.shape:
+def _as_arrays(name: str, found: Found, files: Sequence[Path], reading: Reading, channels: int = 0) -> Found:
+    """`found` with its images as arrays: those of `files`, training ones first, without damaged ones.
+
+    channels: of the images, 0 for those of the files. Raises _NoArrayError where they make no array.
+    """
+    from tfal.data.pictures import say_left_out
+
+    images, rows = _decoded(files, reading, channels)
+    is_read = np.isin(np.arange(len(files)), rows)
+    train, test = np.split(is_read, [len(found.y_train)])
+    for part, start, kept in (("training", 0, train), ("test", len(train), test)):
+        left_out = [files[start + int(row)] for row in np.flatnonzero(~kept)]
+        say_left_out(f"{name}: {part}", left_out, len(kept), reading.max_pixels)
+    n = np.count_nonzero(train)
+    y_train, y_test = found.y_train[train], found.y_test[test]
+    return found._replace(x_train=images[:n], y_train=y_train, x_test=images[n:], y_test=y_test)
+
+
+def _decoded(files: Sequence[Path], reading: Reading, channels: int) -> tuple[np.ndarray, list[int]]:
+    """(n, H, W, C) uint8 of the files that can be read, and their places; where one cannot, see reading.skip_corrupt.
+
+    Raises _NoArrayError: they differ or are too many.
+    """
+    from tfal.data.pictures import arrays, unreadable
+
+    images, rows = np.empty(0, np.uint8), list[int]()
+    for row, image in arrays(files, channels, reading.max_pixels):
+        if row != len(rows) and not reading.skip_corrupt:
+            break
+        if not rows:
+            if len(files) * image.size > MOST_BYTES:
+                raise _NoArrayError(f"{len(files)} images of {image.shape} take more than {MOST_BYTES / 1e9:g} GB.")
+            images = np.empty((len(files), *image.shape), dtype=np.uint8)
+        if image.shape != images.shape[1:]:
             raise _NoArrayError(
-                f"all images must have one height, width and channel count. Received: {files[0]} with "
-                f"{first.shape} and {file} with {image.shape}. Resize or convert them first."
+                f"all images must have one height, width and channel count. Received: {files[rows[0]]} with "
+                f"{images.shape[1:]} and {files[row]} with {image.shape}. Resize or convert them first."
             )
-        images[row] = image
-    return images
-
-
-def _decoded_file(file: Path, channels: int) -> np.ndarray:
-    import tensorflow as tf
-
-    try:
-        return tf.io.decode_image(file.read_bytes(), channels, expand_animations=False).numpy()
-    except (OSError, tf.errors.InvalidArgumentError) as error:
-        raise InputError(f"{file} cannot be read as an image ({one_line(error)}). Mend or remove it.") from error
+        images[len(rows)] = image
+        rows.append(row)
+    if len(rows) < len(files) and not reading.skip_corrupt:
+        raise unreadable(files[len(rows)], reading.max_pixels)
+    return images[: len(rows)], rows

@@ -1,0 +1,74 @@
+"""What lies in a folder of images and is not read: counted by kind, and told in one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from tfal.errors import InputError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp")  # of what is read, in any case
+_SILENT = ("thumbs.db", "desktop.ini")  # what systems leave behind; hidden files are silent, too
+_FOLDER, _LINK = "folder inside a class folder", "dead link"
+
+
+class PassedOver:
+    """Counts what `images` and `beside` leave out, and says so once."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[int, str]] = {}
+
+    def images(self, folder: Path) -> list[str]:
+        """Names of the image files in a class folder, sorted; all else there is passed over.
+
+        Raises InputError when the folder cannot be read.
+        """
+        names = []
+        for entry in _entries(folder):
+            kind = _kind(entry)
+            if not kind:
+                names.append(entry.name)
+            else:
+                self._add(kind, entry.path)
+        return sorted(names)
+
+    def beside(self, folder: Path) -> None:
+        """Counts what stands beside the class folders of `folder`."""
+        for entry in _entries(folder):
+            kind = _kind(entry) or "image in no class folder"
+            if kind != _FOLDER:
+                self._add(kind, entry.path)
+
+    def say(self, name: str) -> None:
+        """One line on stderr, if anything was passed over. name: of the data set."""
+        if self._found:
+            kinds = (f"{n} x {kind} ({first})" for kind, (n, first) in sorted(self._found.items()))
+            print(f"{name}: passed over: {', '.join(kinds)}. Read are {', '.join(SUFFIXES)}.", file=sys.stderr)
+
+    def _add(self, kind: str, path: str) -> None:
+        n, first = self._found.get(kind, (0, path))
+        self._found[kind] = n + 1, min(first, path)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What stands in a folder, without hidden and silent files."""
+    try:
+        with os.scandir(folder) as entries:
+            return [e for e in entries if not e.name.startswith(".") and e.name.lower() not in _SILENT]
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read ({error.strerror}). Mend its permissions or remove it.") from None
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    """Why an entry of a class folder is not read; "" for an image."""
+    try:
+        is_file, is_folder = entry.is_file(), entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return _LINK
+    if is_folder:
+        return _FOLDER
+    if not is_file:
+        return _LINK if entry.is_symlink() else "no regular file"
+    suffix = Path(entry.name).suffix.lower()
+    return "" if suffix in SUFFIXES else suffix or "file without a suffix"

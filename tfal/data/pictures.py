@@ -1,0 +1,89 @@
+"""Image files decoded once, each and whole: for arrays in memory, and to find the damaged ones."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from tfal.data.decoding import as_stored, decoded
+from tfal.data.headers import checked, problem
+from tfal.data.images import PREFETCH, on_host
+from tfal.data.listing import Listing
+from tfal.errors import InputError
+
+_CHECKED_AT_ONCE = 64
+_READ_AT_ONCE = 4  # whole pictures beside the one that is handed out
+
+
+def arrays(paths: Sequence[Path], channels: int, max_pixels: int) -> Iterator[tuple[int, np.ndarray]]:
+    """(place in `paths`, uint8 (h, w, c)) of every file that can be decoded, in order; others are left out.
+
+    channels: c, 0 for those of the file. max_pixels: of the largest picture that is decoded.
+    """
+    names = on_host(np.array([os.fsencode(path) for path in paths]))
+
+    def read(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return number, as_stored(checked(tf.io.read_file(tf.gather(names, number)), max_pixels), channels)
+
+    numbers = tf.data.Dataset.range(len(paths))
+    images = numbers.map(read, num_parallel_calls=_READ_AT_ONCE, deterministic=True).ignore_errors()
+    for number, image in images.as_numpy_iterator():
+        yield int(number), image
+
+
+def find_corrupt(listing: Listing, *, show_progress: bool = True) -> np.ndarray:
+    """Ids (k,) int64, ascending, of the files that cannot be decoded. Reads and decodes every file, on all cores."""
+    paths = on_host(listing.paths)
+
+    def read(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        data = tf.io.read_file(tf.strings.join([listing.root, tf.gather(paths, number)], separator="/"))
+        return number, tf.size(decoded(checked(data, listing.max_pixels)))  # asked for, or it would not be decoded
+
+    numbers = tf.data.Dataset.range(len(listing)).map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    is_corrupt = np.ones(len(listing), bool)
+    with tqdm(total=len(listing), desc="checking images", unit="image", disable=not show_progress) as bar:
+        for batch, _ in numbers.ignore_errors().batch(_CHECKED_AT_ONCE).prefetch(PREFETCH):
+            is_corrupt[batch.numpy()] = False
+            bar.update(int(batch[-1]) + 1 - bar.n)
+        bar.update(len(listing) - bar.n)
+    return np.flatnonzero(is_corrupt)
+
+
+def unreadable(path: Path, max_pixels: int) -> InputError:
+    """The error for a file that cannot be read as an image, with the reason."""
+    return InputError(f"{path} cannot be read as an image ({_reason(path, max_pixels)}). Mend or remove it.")
+
+
+def say_left_out(what: str, paths: Sequence[Path], n: int, max_pixels: int) -> None:
+    """One line on stderr about `paths`, the files of a part that cannot be read; nothing where there are none.
+
+    what: data set and part. n: files of the part. Raises InputError when these are all of them.
+    """
+    if not len(paths):
+        return
+    text = f"{what}: {len(paths)} of {n} files cannot be read, the first is {paths[0]}"
+    text += f" ({_reason(paths[0], max_pixels)})."
+    if len(paths) == n:
+        raise InputError(f"{text} Mend them.")
+    print(f"{text} They are left out.", file=sys.stderr)
+
+
+def _reason(path: Path, max_pixels: int) -> str:
+    """Why a file cannot be decoded, in the words of the system or of the decoder."""
+    try:
+        data = tf.constant(path.read_bytes())
+        found = problem(data, max_pixels).numpy().decode()
+        if not found:
+            decoded(data)
+    except OSError as error:
+        return str(error.strerror)
+    except tf.errors.OpError as error:
+        return " ".join(re.sub(r"\{\{.*?\}\}|\[Op:.*?\]", "", error.message).split())[:200]
+    return found or "it failed once, and can be read now"
