@@ -237,11 +237,21 @@ def test_networks_without_named_outputs_can_be_had(make, pool, last):
     assert np.unique(read["predicted_loss"]).size > 1
 
 
-def test_a_softmax_inside_the_last_layer_is_refused(make):
+@pytest.mark.parametrize(
+    ("last", "message"),
+    [
+        (lambda n: keras.layers.Dense(n, "softmax"), "ends in a softmax; let its builder return the logits"),
+        (lambda n: keras.layers.Dense(n, keras.ops.softmax), "ends in a softmax; let its builder return the logits"),
+        (lambda n: keras.layers.Dense(n, "sigmoid"), "multi-label head, 10 units"),
+        (lambda n: keras.layers.Dense(n + 1), "expected logits of 10 classes, received 11 units"),
+        (lambda n: keras.layers.Dense(1, "sigmoid"), "expected logits of 10 classes, received 1 units"),
+    ],
+)
+def test_a_network_without_the_logits_of_all_classes_is_refused(make, last, message):
     def build(shape, n):
-        return keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(n, "softmax")])
+        return keras.Sequential([keras.Input(shape), keras.layers.Flatten(), last(n)])
 
-    with pytest.raises(InputError, match="ends in a softmax"):
+    with pytest.raises(InputError, match=message):
         make(build)
 
 

@@ -46,8 +46,9 @@ def query(
 
     Args:
         strategy: a name of tfal.strategies.STRATEGIES, or a Strategy.
-        model: a functional or Sequential Keras model that ends in a Dense layer, with or without a softmax after
-            it; read in inference mode, its weights stay as they are. Not needed (None) for "random".
+        model: a functional or Sequential Keras model of one input that ends in a Dense layer, with or without a
+            softmax after it; one unit, with or without a sigmoid, is two classes, 0 and 1. Read in inference mode, its
+            weights stay as they are. Not needed (None) for "random".
         images: the whole data set as the model takes it: an array (N, ...); a tf.data.Dataset of images or of tuples
             that begin with them, batched or not; or a keras.utils.PyDataset of such batches. Data sets must give the
             same images in the same order each time: an id is a position in that order.

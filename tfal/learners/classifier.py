@@ -55,14 +55,14 @@ class Classifier:
     def __init__(self, build: Builder, images: Images, n_classes: int, recipe: Recipe) -> None:
         check_augmentation(recipe.augment, images)
         self._images = images
-        self._recipe = recipe
+        self._recipe, self._n_classes = recipe, n_classes
         self._statistics = images.channel_statistics() if recipe.normalize == "channels" else None
         self._build = lambda: self._extended(build(images.shape, n_classes))
         self._strategy = distribution(recipe.devices)
         with networks_on(self._strategy):
             optimizer = make_optimizer(recipe)
             self._network = self._first_network()
-        self._outputs = readable(self._network, recipe, self._strategy)
+        self._outputs = readable(self._network, n_classes, recipe, self._strategy)
         self._sampled = SampledOutputs(
             self._outputs,
             recipe.network,
@@ -162,7 +162,7 @@ class Classifier:
 
     def _new_trainer(self) -> keras.Model:
         """What `fit` compiles: a model over the layers of the network."""
-        return WholeBatchModel(self._network.inputs, self._outputs.logits, strategy=self._strategy)
+        return WholeBatchModel(self._network.inputs, self._outputs.tensors["logits"], strategy=self._strategy)
 
     def _callbacks(self, pool: Pool, on_epoch: OnEpoch | None) -> list[keras.callbacks.Callback]:
         end = _EpochEnd(self.name, self._recipe.n_epoch, on_epoch)
@@ -263,9 +263,10 @@ def epoch_steps(recipe: Recipe, n_labeled: int) -> int:
     return math.ceil(recipe.n_step_epoch / whole) * whole
 
 
-def readable(network: keras.Model, recipe: Recipe, strategy: tf.distribute.Strategy | None = None) -> NamedOutputs:
-    """The network's outputs. Raises InputError for a network whose last layer contains the softmax."""
+def readable(
+    network: keras.Model, n_classes: int, recipe: Recipe, strategy: tf.distribute.Strategy | None = None
+) -> NamedOutputs:
+    """The network's outputs. Raises InputError for a network that does not give logits of n_classes."""
     outputs = NamedOutputs(network, strategy=strategy)
-    if outputs.normalized:
-        raise InputError(f"network {recipe.network!r} ends in a softmax; let its builder return the logits.")
+    outputs.trainable_logits(n_classes, recipe.network)
     return outputs

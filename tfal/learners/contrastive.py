@@ -83,7 +83,7 @@ def encoder(network: keras.Model, n_rotations: int) -> keras.Model:
     Raises:
         InputError: the features of the network cannot be found.
     """
-    backbone = keras.Model(network.inputs, NamedOutputs(network).tensors["features"], name="backbone")
+    backbone = keras.Model(network.inputs, NamedOutputs(network).features, name="backbone")
     images = keras.Input(network.inputs[0].shape[1:], name="views")
     features = backbone(layers.Rescaling(scale=2.0, offset=-1.0, name="centered")(images))  # (x - 0.5) / 0.5
     hidden = _dense(features, features.shape[-1], "projection_hidden", "relu")

@@ -194,7 +194,7 @@ def _features(model: keras.Model, path: Path) -> keras.KerasTensor:
     if isinstance(output, dict) and "features" in output:
         return output["features"]
     with contextlib.suppress(InputError):  # it does not end in a linear or softmax Dense layer: then its output
-        output = NamedOutputs(model).tensors["features"]
+        output = NamedOutputs(model).features
     if isinstance(output, keras.KerasTensor) and len(output.shape) == 2 and output.shape[1]:
         return output
     raise InputError(

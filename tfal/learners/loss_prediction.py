@@ -15,6 +15,7 @@ from keras import layers, ops
 from keras.initializers import RandomUniform, VarianceScaling
 
 from tfal.learners.classifier import Classifier, OnEpoch, readable
+from tfal.learners.heads import Head
 from tfal.learners.replicas import WholeBatchModel, share_of_loss
 from tfal.pool import Pool
 
@@ -50,10 +51,10 @@ class LossPredictor(Classifier):
     name: ClassVar[str] = "loss_predictor"
 
     def _extended(self, network: keras.Model) -> keras.Model:
-        outputs = readable(network, self._recipe)
+        outputs = readable(network, self._n_classes, self._recipe)
         tensors = outputs.tensors
         if self._recipe.classifier_bias == "code":
-            tensors["logits"] = _without_bias(outputs.last_layer)
+            tensors["logits"] = _without_bias(outputs.logits_head())
         return keras.Model(network.inputs, {**tensors, "predicted_loss": _predicted_loss(tensors)})
 
     def _new_trainer(self) -> keras.Model:
@@ -154,6 +155,7 @@ def _dense(x: keras.KerasTensor, units: int, name: str, **named: Any) -> keras.K
     return layers.Dense(units, name=name, **start, **named)(x)
 
 
-def _without_bias(head: keras.Layer) -> keras.KerasTensor:
-    """The logits of a new layer like `head` on the same input."""
-    return type(head).from_config({**head.get_config(), "use_bias": False})(head.input)
+def _without_bias(head: Head) -> keras.KerasTensor:
+    """The logits of a new layer like the one that makes them, on the same input."""
+    layer = head.last_layer()
+    return type(layer).from_config({**layer.get_config(), "use_bias": False})(head.layer_input())

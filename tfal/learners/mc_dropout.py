@@ -11,25 +11,25 @@ Differences from public codes of these strategies, and why:
   of the network changes.
 - What stands before the first mask is computed once for all passes: the whole network up to its features where dropout
   sits behind them.
-
-Keras has no public way to run part of a graph under other rules, so this walks its nodes, as Keras' Functional does.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfal.data.images import check_int
 from tfal.errors import InputError
+from tfal.learners.graph import Call, Value, calls_as_keras, like_masked
+from tfal.learners.inference import DROPOUT, SPATIAL, at_rest, check_repeats, check_same, infer
 from tfal.learners.outputs import NamedOutputs
 
-_SPATIAL = (keras.layers.SpatialDropout1D, keras.layers.SpatialDropout2D, keras.layers.SpatialDropout3D)
-_KINDS = (keras.layers.Dropout, *_SPATIAL, keras.layers.GaussianDropout)
+_KINDS = (keras.layers.Dropout, *SPATIAL, keras.layers.GaussianDropout)
 
 
 class MonteCarlo:
@@ -48,39 +48,54 @@ class MonteCarlo:
 
     def __init__(self, outputs: NamedOutputs, n_pass: int, name: str | None = None, *, whole: bool = False) -> None:
         check_int("n_pass", n_pass, 1)
-        self._n_pass, self._inputs = n_pass, outputs.inputs
-        self._target, self._finish = outputs.before_logits()
-        graph = keras.Model(outputs.inputs, self._target)
-        self._numbers = {id(layer): number for number, layer in enumerate(_dropouts(graph, name or outputs.model_name))}
-        start, self._nodes = _behind_masks(graph)
-        if not self._nodes:
+        self._n_pass, self._outputs, self._head = n_pass, outputs, outputs.logits_head()
+        name = name or outputs.model_name
+        graph, target = outputs.graph, self._head.value
+        needed = graph.needed([target])
+        self._dropouts = {
+            id(layer): _Dropout(number, layer.rate) for number, layer in enumerate(_dropouts(needed, name))
+        }
+        self._start, self._behind = _behind_masks(needed)
+        if not self._behind:
             raise InputError(
-                f"model {name or outputs.model_name!r} has no Dropout layer with a rate above 0 before its logits; "
+                f"model {name!r} has no Dropout layer with a rate above 0 before its logits; "
                 "dbal, bald and batchbald need one. Add keras.layers.Dropout(0.5) before the last layer, or choose "
                 "another strategy."
             )
         if whole:
-            start, self._nodes = list(outputs.inputs), _nodes(graph)
-        self._start = start
-        self._before = keras.Model(outputs.inputs, start)
+            self._start, self._behind = list(graph.inputs), needed
+        self._before = graph.needed(self._start)
         self._sample = self._compile()
+        self._new, self._repeats = True, check_repeats(self._sample, name, needed)
 
     def read(self, batch: Any, seed: int) -> tf.Tensor:
-        """(B, n_pass, C) float32: the logits of a batch of images, pass t with the masks of (seed, t)."""
-        return self._sample(tf.cast(batch, self._inputs[0].dtype), tf.constant(seed, tf.int64))
+        """(B, n_pass, C) float32: the logits of a batch of images, pass t with the masks of (seed, t).
+
+        Raises InputError for a model that gives other values each time, and for probabilities in place of logits.
+        """
+        batch, key = tf.cast(batch, self._outputs.input.dtype), tf.constant(seed, tf.int64)
+        logits = self._sample(batch, key)
+        if self._new:
+            self._outputs.check_logits(logits)
+            if not self._repeats:
+                check_same(logits, self._sample(batch, key), self._outputs.model_name)
+            self._new = False
+        return logits
 
     def _compile(self) -> Any:
-        images = tf.TensorSpec([None, *self._inputs[0].shape[1:]], self._inputs[0].dtype)
+        symbolic = self._outputs.input
+        images = tf.TensorSpec([None, *symbolic.shape[1:]], symbolic.dtype)
 
         @tf.function(input_signature=[images, tf.TensorSpec([], tf.int64)])
         def sample(batch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-            found = keras.tree.flatten(self._before(batch, training=False))
+            found = infer(self._before, {self._outputs.graph.inputs[0]: batch}, self._start)
             key = tf.stack([seed, tf.zeros_like(seed)])
 
             def one_pass(number: tf.Tensor) -> tf.Tensor:
-                masks = _Masks(tf.random.experimental.stateless_fold_in(key, number), self._numbers)
-                values = {id(tensor): value for tensor, value in zip(self._start, found, strict=True)}
-                return tf.cast(self._finish(_run(self._nodes, values, masks)[id(self._target)]), tf.float32)
+                masks = _Masks(tf.random.experimental.stateless_fold_in(key, number), self._dropouts)
+                values = dict(zip(self._start, found, strict=True))
+                (value,) = infer(self._behind, values, [self._head.value], masks.replace)
+                return self._head.logits(value)
 
             logits = tf.map_fn(one_pass, tf.range(self._n_pass), fn_output_signature=tf.float32, parallel_iterations=1)
             return tf.transpose(logits, [1, 0, 2])
@@ -88,129 +103,105 @@ class MonteCarlo:
         return sample
 
 
+@dataclass(frozen=True)
+class _Dropout:
+    """A layer whose masks are set: its place among them, and its rate."""
+
+    number: int
+    rate: float
+
+
 class _Masks:
     """What stands for the operations of a graph in one pass: dropout with the masks of `key`, all else at rest.
 
-    numbers: of the dropout layers by id. A layer that is called again gets another mask, as in training.
+    dropouts: by id of the layer. A layer that is called again gets another mask, as in training.
     """
 
-    def __init__(self, key: tf.Tensor, numbers: Mapping[int, int]) -> None:
-        self._key, self._numbers = key, numbers
-        self._calls = dict.fromkeys(numbers, 0)
+    def __init__(self, key: tf.Tensor, dropouts: Mapping[int, _Dropout]) -> None:
+        self._key, self._dropouts = key, dropouts
+        self._calls = dict.fromkeys(dropouts, 0)
 
     def replace(self, operation: Any) -> Callable[..., Any]:
         """What is called in place of the operation."""
-        if id(operation) in self._numbers:
-            return lambda x, *rest, **named: _masked(operation, x, self._next_key(operation))
-        graph = _graph_of(operation)
-        if graph is not None and any(id(layer) in self._numbers for layer in _layers(graph)):
-            return lambda x, *rest, **named: self._inside(graph, x)
-        return _at_rest(operation)
+        dropout = self._dropouts.get(id(operation))
+        if dropout is None:
+            return at_rest(operation)
+        return lambda x, *rest, **named: _masked(operation, dropout.rate, x, self._next_key(operation))
 
     def _next_key(self, layer: keras.Layer) -> tf.Tensor:
         fold_in, call = tf.random.experimental.stateless_fold_in, self._calls[id(layer)]
         self._calls[id(layer)] += 1
-        return fold_in(fold_in(self._key, self._numbers[id(layer)]), call)
-
-    def _inside(self, graph: keras.Model, x: Any) -> list[Any]:
-        given = {id(tensor): value for tensor, value in zip(graph.inputs, keras.tree.flatten(x), strict=True)}
-        values = _run(_nodes(graph), given, self)
-        return [values[id(tensor)] for tensor in graph.outputs]
+        return fold_in(fold_in(self._key, self._dropouts[id(layer)].number), call)
 
 
-def _run(nodes: Sequence[Any], values: dict[int, Any], masks: _Masks) -> dict[int, Any]:
-    """`values` by id of the symbolic tensor, with those that the nodes, called one after the other, add to them."""
-    for node in nodes:
-        arguments, named = node.arguments.fill_in(values)
-        found = keras.tree.flatten(masks.replace(node.operation)(*arguments, **named))
-        values |= {id(tensor): value for tensor, value in zip(node.outputs, found, strict=True)}
-    return values
-
-
-def _masked(layer: Any, x: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+def _masked(layer: Any, rate: float, x: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
     """x under one mask for all rows."""
     if isinstance(layer, keras.layers.GaussianDropout):
-        deviation = (layer.rate / (1 - layer.rate)) ** 0.5
+        deviation = (rate / (1 - rate)) ** 0.5
         noise = 1 + deviation * tf.random.stateless_normal(_mask_shape(layer, x), key)
     else:
-        kept = tf.random.stateless_uniform(_mask_shape(layer, x), key) >= layer.rate
-        noise = tf.cast(kept, tf.float32) / max(1 - layer.rate, 1e-7)
-    return x * tf.cast(noise, x.dtype)
+        kept = tf.random.stateless_uniform(_mask_shape(layer, x), key) >= rate
+        noise = tf.cast(kept, tf.float32) / max(1 - rate, 1e-7)
+    return like_masked(x * tf.cast(noise, x.dtype), x)
 
 
 def _mask_shape(layer: Any, x: tf.Tensor) -> list[Any]:
     """1 for the rows; else the layer's noise shape, or that of x."""
     sides = tf.unstack(tf.shape(x))
-    if isinstance(layer, _SPATIAL):
+    if isinstance(layer, SPATIAL):
         channels = 1 if getattr(layer, "data_format", None) == "channels_first" else len(sides) - 1
         return [side if axis == channels else 1 for axis, side in enumerate(sides)]
     fixed = getattr(layer, "noise_shape", None) or [None] * len(sides)
     return [1] + [side if wanted is None else wanted for side, wanted in zip(sides[1:], fixed[1:], strict=True)]
 
 
-def _at_rest(operation: Any) -> Callable[..., Any]:
-    """The operation in inference mode, whatever the model's builder asked for."""
-    if not isinstance(operation, keras.Layer) or "training" not in inspect.signature(operation.call).parameters:
-        return operation
-    return lambda *arguments, **named: operation(*arguments, **{**named, "training": False})
-
-
-def _behind_masks(graph: keras.Model) -> tuple[list[Any], list[Any]]:
-    """The tensors that no mask has touched but that operations with masks read, and all operations from there on."""
-    touched: set[int] = set()
-    start: dict[int, Any] = {}
+def _behind_masks(calls: Sequence[Call]) -> tuple[list[Value], list[Call]]:
+    """The values that no mask has touched but that calls with masks read, and all calls from there on."""
+    touched: set[Value] = set()
+    start: dict[Value, None] = {}
     behind = []
-    for node in _nodes(graph):
-        if _is_random(node.operation) or any(id(tensor) in touched for tensor in node.input_tensors):
-            behind.append(node)
-            touched |= {id(tensor) for tensor in node.outputs}
-            start |= {id(tensor): tensor for tensor in node.input_tensors if id(tensor) not in touched}
-    return list(start.values()), behind
-
-
-def _nodes(graph: keras.Model) -> list[Any]:
-    """The calls of which a graph consists, in an order in which they can be made."""
-    by_depth = graph._nodes_by_depth
-    return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth] if not node.is_input]
-
-
-def _graph_of(operation: Any) -> keras.Model | None:
-    """A functional or Sequential model inside another one, as a functional model; None for all other operations."""
-    graph = getattr(operation, "_functional", operation)
-    return graph if isinstance(graph, keras.Model) and hasattr(graph, "_nodes_by_depth") else None
-
-
-def _layers(graph: keras.Model) -> list[Any]:
-    """The operations of a graph and of the graphs inside, each once."""
-    found: dict[int, Any] = {}
-    for operation in graph.operations:
-        inner = _graph_of(operation)
-        found |= {id(layer): layer for layer in ([operation] if inner is None else _layers(inner))}
-    return list(found.values())
-
-
-def _is_random(operation: Any) -> bool:
-    graph = _graph_of(operation)
-    return any(_drops(layer) for layer in ([operation] if graph is None else _layers(graph)))
+    for call in calls:
+        if _drops(call.operation) or touched.intersection(call.given.values()):
+            behind.append(call)
+            touched.update(call.made)
+            start |= dict.fromkeys(value for value in call.given.values() if value not in touched)
+    return list(start), behind
 
 
 def _drops(layer: Any) -> bool:
-    name = type(layer).__name__
-    return isinstance(layer, keras.Layer) and name.endswith("Dropout") and getattr(layer, "rate", 0) > 0
+    is_dropout = isinstance(layer, DROPOUT) or type(layer).__name__.endswith("Dropout")
+    return isinstance(layer, keras.Layer) and is_dropout and getattr(layer, "rate", 0) > 0
 
 
-def _dropouts(graph: keras.Model, name: str) -> list[keras.Layer]:
+def _dropouts(calls: Sequence[Call], name: str) -> list[keras.Layer]:
     """The dropout layers that are ever on, in a fixed order. Raises InputError for those that have no such masks."""
-    found = []
-    for layer in _layers(graph):
+    found: dict[int, keras.Layer] = {}
+    for call in calls:
+        layer = call.operation
         inside = layer._flatten_layers() if isinstance(layer, keras.Layer) else []
         for part in filter(_drops, inside):
-            if part is not layer or type(part) not in _KINDS:
+            if part is not layer or not _is_known(layer, next(iter(call.given.values())).tensor):
                 inside_it = "" if part is layer else f" with a {type(part).__name__} inside"
                 raise InputError(
                     f"layer {layer.name!r} of model {name!r} is a {type(layer).__name__}{inside_it}, whose masks "
                     "cannot be set. Expected: Dropout, SpatialDropout1D to 3D or GaussianDropout, in a functional or "
                     "Sequential model. Replace it, or choose another strategy."
                 )
-            found.append(part)
-    return found
+            found[id(part)] = part
+    return list(found.values())
+
+
+def _is_known(layer: keras.Layer, tensor: keras.KerasTensor) -> bool:
+    """Whether a layer is one of _KINDS, or derives from one and drops values of `tensor` as that does."""
+    if type(layer) in _KINDS:
+        return True
+    if not isinstance(layer, _KINDS) or isinstance(layer, keras.layers.GaussianDropout):
+        return False
+    if calls_as_keras(layer):
+        return True
+    before = [variable.numpy() for variable in layer.variables]
+    dropped = np.asarray(layer(tf.ones([1, *(side or 8 for side in tensor.shape[1:])], tensor.dtype), training=True))
+    for variable, value in zip(layer.variables, before, strict=True):
+        variable.assign(value)
+    kept = dropped[dropped != 0].astype(float)
+    return bool(np.allclose(kept, 1 / (1 - layer.rate), rtol=1e-2))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import difflib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -10,21 +11,32 @@ import numpy as np
 import tensorflow as tf
 
 from tfal.errors import InputError
+from tfal.learners.graph import Graph, Value, functional
+from tfal.learners.heads import Head, find_head, is_distribution, same_at_rest, unreadable
+from tfal.learners.inference import check_repeats, check_same, infer
 from tfal.learners.replicas import reading_function
 
 
 class NamedOutputs:
     """Reads named outputs of a model in inference mode, without touching its weights.
 
-    A model whose outputs are a dict with "features" and "logits" is read as it is. Of any other functional or
-    Sequential model that ends in a Dense layer, with or without a softmax after it, "features" is that layer's
-    input and "logits" its value before the softmax, in float32.
+    Of a model whose outputs are a dict, "logits" is what it calls so, and all others are read by their names. Of any
+    other functional or Sequential model that ends in a Dense layer, also in one inside a nested model, "features" is
+    that layer's input and "logits" its value before softmax, log-softmax or sigmoid, in float32. A Dense layer of one
+    unit z stands for the logits (0, z). Logits that no Dense layer makes are looked at: probabilities are refused.
+
+    Layers of dropout and noise are at rest, whatever the model's builder asked for; a model whose answers differ all
+    the same from one reading to the next is refused.
 
     Args:
-        model: a built Keras model.
+        model: a built Keras model of one input.
         layers: names of outputs and of the layers that make them, for models where this cannot be found out:
-            {"features": "fc1", "logits": "fc2"}.
+            {"features": "fc1", "logits": "fc2"}; "backbone/fc1" is a layer of a nested model.
         strategy: the one that the model was built under, where it is on several devices: all of them read.
+
+    Attributes:
+        names: the outputs that can be read.
+        model_name: the model's own name.
 
     Raises:
         InputError: the model ends in another way, or a layer of `layers` does not exist.
@@ -36,166 +48,218 @@ class NamedOutputs:
         layers: Mapping[str, str] | None = None,
         strategy: tf.distribute.Strategy | None = None,
     ) -> None:
-        tensors, self._dense, self.normalized = _taps(model, layers)
-        self.names = tuple(tensors) + (("logits",) if self.normalized else ())
-        self._tensors = tensors
-        self._inputs = model.inputs
+        self.graph = _graph(model)
         self.model_name = model.name
+        self._taps, self._head = _named_taps(self.graph, layers) if layers is not None else _taps(self.graph)
+        self.names = (*self._taps, *(("logits",) if self._head else ()))
         self._strategy = tf.distribute.get_strategy() if strategy is None else strategy
         self._functions: dict[tuple[str, ...], Any] = {}
 
     @property
-    def inputs(self) -> list[keras.KerasTensor]:
-        """The symbolic inputs."""
-        return list(self._inputs)
-
-    @property
-    def logits(self) -> keras.KerasTensor:
-        """The symbolic logits, to train on; a model whose Dense layer contains the softmax has none."""
-        return self._tensors["logits"]
-
-    @property
-    def tensors(self) -> dict[str, keras.KerasTensor]:
-        """The symbolic outputs by name, to build a larger model from."""
-        return dict(self._tensors)
+    def input(self) -> keras.KerasTensor:
+        """The symbolic input."""
+        return self.graph.inputs[0].tensor
 
     @property
     def n_classes(self) -> int | None:
-        """The number of logits; None for a model without."""
-        if self.normalized:
-            return int(self._dense.units)
-        return int(self._tensors["logits"].shape[-1]) if "logits" in self._tensors else None
+        """C of the logits, 2 for a single unit; None of a model without logits."""
+        return self._head.n_classes if self._head else None
 
     @property
-    def last_layer(self) -> keras.Layer:
+    def tensors(self) -> dict[str, keras.KerasTensor]:
+        """The symbolic outputs by name, to build a larger model from; "logits" only where they are among them."""
+        found = {name: tap.symbolic() for name, tap in self._taps.items()}
+        if self._head and not self._head.applied and not self._head.binary:
+            found["logits"] = self._head.value.symbolic()
+        return found
+
+    @property
+    def last_layer(self) -> keras.layers.Dense:
         """The layer that makes the logits."""
-        return self._dense
+        return self.logits_head().last_layer()
 
-    def before_logits(self) -> tuple[keras.KerasTensor, Callable[[tf.Tensor], tf.Tensor]]:
-        """The symbolic tensor that the logits are read at, and what makes them of its values.
+    def logits_head(self) -> Head:
+        """Where the logits are read. Raises InputError where the model has none."""
+        if self._head is None:
+            raise self._no_output("logits")
+        return self._head
 
-        Raises InputError where the model has no logits.
+    @property
+    def features(self) -> keras.KerasTensor:
+        """The symbolic features (B, d). Raises InputError where the model has none."""
+        self._check_names(("features",))
+        return self._taps["features"].symbolic()
+
+    def trainable_logits(self, n_classes: int, name: str) -> keras.KerasTensor:
+        """The symbolic logits (B, n_classes) without softmax of a network that is called `name`, to train on.
+
+        Raises InputError for a network that has others, saying what its builder should return.
         """
-        self._check_names(("logits",))
-        if self.normalized:
-            return self._tensors["features"], self._logits
-        return self._tensors["logits"], lambda logits: logits
+        head = self._head
+        if head is None or head.n_classes != n_classes:
+            received = "none" if head is None else f"{head.dense.units if head.dense else head.n_classes} units"
+            raise InputError(
+                f"network {name!r}: expected logits of {n_classes} classes, received {received}. Let its "
+                "builder end in Dense(n_classes), with the n_classes that it is called with."
+            )
+        if head.binary:
+            raise InputError(
+                f"network {name!r} ends in one unit; let its builder end in Dense(n_classes), here "
+                "Dense(2), without sigmoid, and return the logits."
+            )
+        if head.applied:
+            raise InputError(f"network {name!r} ends in a softmax; let its builder return the logits.")
+        return head.value.symbolic()
 
     def read(self, batch: Any, outputs: Sequence[str]) -> dict[str, tf.Tensor]:
         """The named outputs of a batch of images as float32 tensors; one tf.function for each set of names.
 
         Half precision becomes float32, since NumPy knows no bfloat16.
-        """
-        key = tuple(outputs)
-        if key not in self._functions:
-            self._functions[key] = self._compile(key)
-        return self._functions[key](tf.cast(batch, self._inputs[0].dtype))
 
-    def _compile(self, outputs: tuple[str, ...]) -> Any:
+        Raises InputError for names that there are not, for a model that gives other values each time, and for
+        probabilities in place of logits.
+        """
+        key, batch = tuple(outputs), tf.cast(batch, self.input.dtype)
+        if key in self._functions:
+            return self._functions[key](batch)
+        function, repeats = self._compile(key)
+        found = function(batch)
+        if not repeats:
+            check_same(found, function(batch), self.model_name)
+        if "logits" in found:
+            self.check_logits(found["logits"])
+        self._functions[key] = function
+        return found
+
+    def check_logits(self, logits: tf.Tensor) -> None:
+        """Raises InputError for a batch of logits (..., C) that no Dense layer makes and that are probabilities."""
+        head = self.logits_head()
+        half = head.value.tensor.dtype in ("float16", "bfloat16")
+        if head.dense is None and is_distribution(logits.numpy(), 1e-2 if half else 1e-4):
+            raise InputError(
+                f"model {self.model_name!r}: expected logits, received probabilities, values from 0 to 1 with a sum "
+                "of 1 for each sample. Name the layer before the softmax: outputs={'logits': <that layer>}."
+            )
+
+    def head(self) -> tuple[np.ndarray, np.ndarray]:
+        """Kernel (d, C) and bias (C,) of the last Dense layer, float32; the bias is 0 where it has none.
+
+        Raises InputError where no Dense layer makes the logits, or where "features" is not what it multiplies.
+        """
+        head = self.logits_head()
+        kernel, bias = head.kernel()
+        features = self._taps["features"]
+        if head.before is not None and not same_at_rest(self.graph, head.before, features):
+            raise InputError(
+                f"this strategy multiplies features by the kernel of layer {self.last_layer.name!r}, but reads them at "
+                "another place than before that layer. Let them be found: name the layer of the logits alone, "
+                f"outputs={{'logits': {self.last_layer.name!r}}}."
+            )
+        return kernel, bias
+
+    def _compile(self, outputs: tuple[str, ...]) -> tuple[Any, bool]:
+        """A tf.function, and whether it is sure to give the same values each time."""
         self._check_names(outputs)
-        wanted = {name: name if name in self._tensors else "features" for name in outputs}
-        model = keras.Model(self._inputs, {tap: self._tensors[tap] for tap in wanted.values()})
-        signature = tf.TensorSpec([None, *self._inputs[0].shape[1:]], self._inputs[0].dtype)
+        head = self._head
+        taps = {name: head.value if name == "logits" and head else self._taps[name] for name in outputs}
+        calls = self.graph.needed(taps.values())
+        signature = tf.TensorSpec([None, *self.input.shape[1:]], self.input.dtype)
 
         def read(batch: tf.Tensor) -> dict[str, tf.Tensor]:
-            found = model(batch, training=False)
-            read = {name: found[tap] if name == tap else self._logits(found[tap]) for name, tap in wanted.items()}
-            return {name: tf.cast(value, tf.float32) for name, value in read.items()}
+            values = infer(calls, {self.graph.inputs[0]: batch}, list(taps.values()))
+            found = dict(zip(taps, values, strict=True))
+            if "logits" in found and head:
+                found["logits"] = head.logits(found["logits"])
+            return {name: tf.cast(value, tf.float32) for name, value in found.items()}
 
-        return reading_function(self._strategy, read, signature)
+        function = reading_function(self._strategy, read, signature)
+        return function, check_repeats(function, self.model_name, calls)
 
     def _check_names(self, outputs: Sequence[str]) -> None:
         unknown = [name for name in outputs if name not in self.names]
         if unknown:
-            raise InputError(f"the model has no output {unknown[0]!r}. It has: {', '.join(self.names)}.")
+            raise self._no_output(unknown[0])
+        if "features" in outputs:
+            _check_rows(self._taps["features"])
 
-    def _logits(self, features: tf.Tensor) -> tf.Tensor:
-        logits = tf.matmul(tf.cast(features, tf.float32), tf.cast(self._dense.kernel, tf.float32))
-        return logits if self._dense.bias is None else logits + tf.cast(self._dense.bias, tf.float32)
-
-    def head(self) -> tuple[np.ndarray, np.ndarray]:
-        """Kernel (d, C) and bias (C,) of the last Dense layer, float32; the bias is 0 where it has none."""
-        kernel = getattr(self._dense, "kernel", None)
-        if kernel is None:
-            raise InputError(
-                f"layer {self._dense.name!r} has no kernel, but this strategy needs the one that makes the logits. "
-                "Name a Dense layer: outputs={'features': ..., 'logits': <name of a Dense layer>}."
-            )
-        kernel = np.asarray(kernel, np.float32)
-        bias = getattr(self._dense, "bias", None)
-        return kernel, np.zeros(kernel.shape[1], np.float32) if bias is None else np.asarray(bias, np.float32)
+    def _no_output(self, name: str) -> InputError:
+        return InputError(f"the model has no output {name!r}. It has: {', '.join(self.names)}.")
 
 
-def _taps(model: keras.Model, layers: Mapping[str, str] | None) -> tuple[dict[str, Any], keras.Layer, bool]:
-    """Tensors by name, the layer that makes the logits, and whether a softmax follows inside that very layer."""
-    if layers is not None:
-        tensors = {name: _layer(model, layer).output for name, layer in layers.items()}
-        if "logits" in layers:
-            return _linear(tensors, _layer(model, layers["logits"]))
-        return tensors, keras.layers.Identity(name="none"), False
-    output = _output(model)
-    if isinstance(output, dict) and {"features", "logits"} <= output.keys():
-        return dict(output), _maker(model, output["logits"]), False
-    dense = _last_dense(model)
-    return _linear({"features": dense.input, "logits": dense.output}, dense)
-
-
-def _linear(tensors: dict[str, Any], layer: keras.Layer) -> tuple[dict[str, Any], keras.Layer, bool]:
-    activation = getattr(layer, "activation", keras.activations.linear)
-    if activation is keras.activations.linear:
-        return tensors, layer, False
-    if activation is not keras.activations.softmax:
-        raise _unreadable(f"its last Dense layer {layer.name!r} has the activation {activation.__name__!r}")
-    del tensors["logits"]
-    return {"features": layer.input, **tensors}, layer, True
-
-
-def _last_dense(model: keras.Model) -> keras.layers.Dense:
-    if not isinstance(model, keras.Model) or not model.built or not getattr(model, "inputs", None):
-        raise _unreadable("it is no built functional or Sequential keras.Model")
-    tensor = _output(model)
-    if len(model.inputs) != 1 or not isinstance(tensor, keras.KerasTensor):
-        raise _unreadable(f"it has {len(model.inputs)} inputs and outputs of type {type(tensor).__name__}")
-    for layer in reversed(model.layers):
-        if layer.output is not tensor:
-            break
-        if isinstance(layer, keras.layers.Dense):
-            return layer
-        softmax = isinstance(layer, keras.layers.Softmax) or (
-            isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.softmax
+def _graph(model: Any) -> Graph:
+    if not isinstance(model, keras.Model) or not model.built or functional(model) is None:
+        raise InputError(
+            f"cannot read this model: it is no built functional or Sequential keras.Model. Received: "
+            f"{type(model).__name__}. Of a subclassed model make a functional one of the same layers: "
+            "x = keras.Input(shape); keras.Model(x, model.call(x))."
         )
-        if not softmax:
-            raise _unreadable(f"its last layer is {layer.name!r}, a {type(layer).__name__}")
-        tensor = layer.input
-    raise _unreadable("what comes before its softmax could not be found")
+    if len(model.inputs) != 1:
+        names = ", ".join(tensor.name for tensor in model.inputs)
+        raise InputError(
+            f"cannot read this model: it has {len(model.inputs)} inputs ({names}), but a sample is one array. "
+            "Expected: a model of one input. Join the inputs into one array, and split it inside the model."
+        )
+    return Graph(model)
 
 
-def _output(model: keras.Model) -> Any:
-    """A model's symbolic output or outputs; None when it has none. A Sequential model knows only a list."""
-    if isinstance(model, keras.Sequential):
-        return model.outputs[0] if model.built and model.outputs else None
-    return getattr(model, "output", None) if getattr(model, "inputs", None) else None
+def _taps(graph: Graph) -> tuple[dict[str, Value], Head | None]:
+    """What is read under each name, but for the logits, and where they are read."""
+    output = graph.model.outputs[0] if isinstance(graph.model, keras.Sequential) else graph.model.output
+    if isinstance(output, dict) and "logits" in output:
+        taps = {name: graph.value(tensor) for name, tensor in output.items() if name != "logits"}
+        return _with_features(taps, find_head(graph, graph.value(output["logits"]), named=True))
+    tensors = keras.tree.flatten(output)
+    if len(tensors) != 1:
+        names = ", ".join(map(repr, output)) if isinstance(output, dict) else len(tensors)
+        raise unreadable(f"it has several outputs ({names}), none of them called 'logits'")
+    return _with_features({}, find_head(graph, graph.value(tensors[0]), named=False))
 
 
-def _maker(model: keras.Model, logits: keras.KerasTensor) -> keras.Layer:
-    """The layer that makes this tensor, whatever its name; else the one called "logits"."""
-    for layer in reversed(model.layers):
-        if layer.output is logits:
-            return layer
-    return _layer(model, "logits")
+def _named_taps(graph: Graph, layers: Mapping[str, str]) -> tuple[dict[str, Value], Head | None]:
+    if not isinstance(layers, Mapping) or not all(isinstance(name, str) for pair in layers.items() for name in pair):
+        raise InputError(
+            f"outputs must be a dict from names of outputs to names of layers. Received: {layers!r}. "
+            "Write for example {'features': 'fc1', 'logits': 'fc2'}."
+        )
+    taps = {name: _output_of(graph, layer) for name, layer in layers.items()}
+    if "logits" not in taps:
+        return taps, None
+    return _with_features(taps, find_head(graph, taps.pop("logits"), named=True))
 
 
-def _layer(model: keras.Model, name: str) -> keras.Layer:
-    try:
-        return model.get_layer(name)
-    except ValueError:
-        names = ", ".join(layer.name for layer in model.layers)
-        raise InputError(f"the model has no layer {name!r}. It has: {names}.") from None
+def _with_features(taps: dict[str, Value], head: Head) -> tuple[dict[str, Value], Head]:
+    return ({"features": head.before, **taps} if head.before else taps), head
 
 
-def _unreadable(what: str) -> InputError:
-    return InputError(
-        f"cannot read this model: {what}. Expected: a functional or Sequential Keras model that ends in a Dense "
-        "layer, with or without a softmax after it. Or name the layers by hand: "
-        "outputs={'features': <layer before the head>, 'logits': <Dense layer>}."
-    )
+def _output_of(graph: Graph, name: str) -> Value:
+    """What a layer gives in this model; of layers of one name the one in the fewest nested models."""
+    found = [made for made in graph.made if f"/{'/'.join(made.path)}".endswith(f"/{name}")]
+    if not found:
+        raise _no_layer(graph, name)
+    least = min(len(made.path) for made in found)
+    found = [made for made in found if len(made.path) == least]
+    if len(found) > 1:
+        paths = ", ".join("/".join(made.path) for made in found)
+        raise InputError(
+            f"layer {name!r} gives {len(found)} outputs in this model ({paths}). Expected one. Name another layer, or "
+            "one of nested models as 'model/layer'."
+        )
+    if len(found[0].values) != 1:
+        raise InputError(f"layer {name!r} gives {len(found[0].values)} tensors. Expected one. Name another layer.")
+    return found[0].values[0]
+
+
+def _no_layer(graph: Graph, name: str) -> InputError:
+    names = list(dict.fromkeys("/".join(made.path) for made in graph.made))
+    nearest = difflib.get_close_matches(name, names, n=1)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    return InputError(f"the model has no layer {name!r}.{hint} Its last ones: {', '.join(names[-8:])}.")
+
+
+def _check_rows(features: Value) -> None:
+    shape = features.tensor.shape
+    if len(shape) != 2:
+        raise InputError(
+            f"features must be one row (B, d) for each sample. Received: a layer that gives {shape}. Name one behind "
+            "a pooling or Flatten layer: outputs={'features': <that layer>, 'logits': ...}."
+        )

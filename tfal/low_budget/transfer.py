@@ -152,10 +152,7 @@ def scratch_trainer(
 
     def network() -> keras.Model:
         made = build(images.shape, n_classes)
-        outputs = NamedOutputs(made)
-        if outputs.normalized:
-            raise InputError(f"network {made.name!r} ends in a softmax; let its builder return the logits.")
-        return keras.Model(made.inputs, outputs.logits)
+        return keras.Model(made.inputs, NamedOutputs(made).trainable_logits(n_classes, made.name))
 
     rates = step_rates(learning_rate, training.epochs, SCRATCH_MILESTONES)
     return Trainer(network, lambda _: CoupledSGD(learning_rate, _MOMENTUM, _DECAY), rates, images, training)
@@ -171,7 +168,7 @@ def features_of(network: keras.Model) -> keras.KerasTensor:
     if isinstance(output, dict) and "features" in output:
         return output["features"]
     try:
-        return NamedOutputs(network).tensors["features"]
+        return NamedOutputs(network).features
     except InputError:
         if isinstance(output, keras.KerasTensor) and len(output.shape) == 2:
             return output
