@@ -180,5 +180,5 @@ def test_bad_input_is_refused(change, message):
 
 def test_weights_that_are_no_numbers_are_an_error():
     features, labels = _task()
-    with pytest.raises(TrainingError, match="linear probe became NaN"):
+    with pytest.raises(TrainingError, match="linear head became NaN"):
         linear_heads(features, labels, [np.arange(20)], n_classes=7, seeds=[0], epochs=5, learning_rate=1e38)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class InputError(ValueError):
@@ -16,6 +17,15 @@ class StorageError(InputError):
 
 class TrainingError(RuntimeError):
     """Training went wrong in a way that no retry mends, such as a loss that is not a number."""
+
+
+@contextlib.contextmanager
+def training_of(where: str, mend: str) -> Iterator[None]:
+    """A TrainingError in here says what was trained, and what to do."""
+    try:
+        yield
+    except TrainingError as error:
+        raise TrainingError(f"{error}, of {where}. {mend}") from None
 
 
 def unknown_name(kind: str, name: str, valid: Iterable[str]) -> InputError:

@@ -42,9 +42,15 @@ def predicted_classes(learner: Any, images: Images, ids: np.ndarray, batch_size:
         images: the test images.
         ids: (N,) which of them, at least one.
         batch_size: images read at once.
+
+    Raises TrainingError for logits that are NaN or infinite.
     """
+    from tfal.learners.finite import checked_logits
+
     batches = images.batches(ids, batch_size)
-    return np.concatenate([learner.read(batch, ["logits"])["logits"].numpy().argmax(axis=1) for batch in batches])
+    return np.concatenate(
+        [checked_logits(learner.read(batch, ["logits"])["logits"].numpy()).argmax(axis=1) for batch in batches]
+    )
 
 
 def class_recalls(predicted: np.ndarray, labels: np.ndarray, n_classes: int) -> dict[str, float]:

@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from tfal.data import Dataset, data_for, fingerprint
-from tfal.errors import TrainingError
+from tfal.errors import TrainingError, training_of
 from tfal.files import check_writable
 from tfal.initial import initial_strategy, label_initial, with_clusters
 from tfal.options import flag
@@ -100,7 +100,7 @@ def run(
 
     Raises:
         InputError: something cannot be used; raised before anything is written.
-        TrainingError: the loss became NaN or infinite. What was committed stays.
+        TrainingError: a loss, weights or logits became NaN or infinite. What was committed stays.
     """
     recipe, data = data_for(recipe, data)
     return _rounds(plan(recipe, data), build, data, on_epoch)
@@ -190,7 +190,7 @@ def _round(job: Job, step: int, pool: Pool, bench: _Bench) -> tuple[Row, _Answer
     seconds = {"seconds_train": clock.lap()}
     if bench.initial or job.recipe.long_tail:
         row["coverage"] = len(np.unique(pool.label[pool.labeled])) / job.task.n_classes
-    row |= _test(job, bench) | (_open_set_row(job, step, pool) if job.recipe.is_open else {}) | found
+    row |= _test(job, step, bench) | (_open_set_row(job, step, pool) if job.recipe.is_open else {}) | found
     seconds["seconds_test"] = clock.lap()
     answer = _Answer()
     if step < job.recipe.n_step and len(pool.unlabeled):
@@ -216,27 +216,32 @@ def _train(job: Job, step: int, pool: Pool, streams: Streams, bench: _Bench) -> 
     for name in _learners(job) if step < job.recipe.n_step else [task]:
         if step and name == task and job.recipe.warm_start == "on":
             bench.learners[name].start_from(job.folder.weights(step - 1))
-        found = _fit(name, f"round {step} in repetition {job.rep} of {job.recipe.strategy}", pool, streams, bench)
+        found = _fit(name, _where(job, step), pool, streams, bench)
         log = found if name == task else log
     return log
 
 
 def _fit(name: str, where: str, pool: Pool, streams: Streams, bench: _Bench) -> dict[str, float]:
     learner = bench.learners[name]
-    try:
+    with training_of(where, _mend(learner)):
         return learner.fit(pool, streams, bench.on_epoch)
-    except TrainingError as error:
-        raise TrainingError(
-            f"{error} of {where}. Lower {flag(learner.rate)}, or look at the images and labels."
-        ) from None
 
 
-def _test(job: Job, bench: _Bench) -> Row:
+def _where(job: Job, step: int) -> str:
+    return f"round {step} in repetition {job.rep} of {job.recipe.strategy}"
+
+
+def _mend(learner: Any) -> str:
+    return f"Lower {flag(learner.rate)}, or look at the images and labels."
+
+
+def _test(job: Job, step: int, bench: _Bench) -> Row:
     """The share of test samples that are classified right; of a long-tailed pool, that of each class too."""
     from tfal.evaluate import class_recalls, predicted_classes
 
     task, learner = job.task, bench.learners[job.strategy.task]
-    predicted = predicted_classes(learner, bench.test_images, task.test_ids, bench.read_batch)
+    with training_of(_where(job, step), _mend(learner)):
+        predicted = predicted_classes(learner, bench.test_images, task.test_ids, bench.read_batch)
     found = {"test_accuracy": float(np.mean(predicted == task.test_labels))}
     return found | (class_recalls(predicted, task.test_labels, task.n_classes) if job.recipe.long_tail else {})
 
@@ -252,7 +257,14 @@ def _query(job: Job, step: int, pool: Pool, streams: Streams, bench: _Bench) -> 
     picks = check_picks(job.strategy.query(view, n, streams("query")), candidates, n, job.recipe.strategy)
     pool.label_samples(picks.ids, task.labels[picks.ids], step + 1, task.n_classes)
     memory = job.strategy.observe(view, picks, streams("observe"))
+    _check_memory(memory, _where(job, step))
     return _Answer(picks, memory, view.seconds_reading)
+
+
+def _check_memory(memory: Mapping[str, np.ndarray], where: str) -> None:
+    odd = [name for name, array in memory.items() if array.dtype.kind == "f" and not np.isfinite(array).all()]
+    if odd:
+        raise TrainingError(f"{odd[0]!r}, which the strategy keeps for the next round, is NaN or infinite, of {where}.")
 
 
 class _Clock:

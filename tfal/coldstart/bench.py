@@ -15,7 +15,7 @@ from tfal.coldstart.criteria import Oracle, SelfSupervised
 from tfal.coldstart.dynamics import ContrastiveDynamics
 from tfal.coldstart.study import Plan, Work
 from tfal.data.image_files import open_images
-from tfal.errors import InputError
+from tfal.errors import InputError, training_of
 from tfal.evaluate import class_coverage
 from tfal.files import write_atomically
 from tfal.learners.built import checked_builder
@@ -24,6 +24,8 @@ from tfal.learners.runtime import prepare_tensorflow, read_batch_size
 from tfal.low_budget.feature_store import FeatureStore
 from tfal.pool import Pool
 from tfal.streams import Streams
+
+_MEND = "Lower --learningRate, or look at the images and labels."
 
 
 class Bench:
@@ -43,7 +45,8 @@ class Bench:
         dynamics = ContrastiveDynamics(
             self._build, self._images, data.n_classes, plan.recipe, plan.folder / "self_supervised"
         )
-        dynamics.fit(plan.members, Streams(plan.recipe.seed), self._on_epoch)
+        with training_of("the self-supervised encoder", "Lower --lrEncoder, or look at the images."):
+            dynamics.fit(plan.members, Streams(plan.recipe.seed), self._on_epoch)
         store = FeatureStore(plan.folder / "self_supervised" / "features", {"encoder": dynamics.identity})
         features = store.open_or_make(
             self._images, lambda batch: dynamics.features(batch).numpy(), plan.members, self._read_batch
@@ -59,9 +62,10 @@ class Bench:
             found = _load_oracle(path)
             if all(getattr(found, name) is not None for name in wanted):
                 return found
-        found = oracle.read_oracle(
-            self._build, self.plan.data, self._images, self._test_images, self.plan.recipe, wanted, self._on_epoch
-        )
+        with training_of("the oracle", _MEND):
+            found = oracle.read_oracle(
+                self._build, self.plan.data, self._images, self._test_images, self.plan.recipe, wanted, self._on_epoch
+            )
         arrays = oracle.as_arrays(found)
         write_atomically(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
         return found
@@ -80,10 +84,11 @@ class Bench:
         pool = Pool.unlabeled_pool(len(data.y_train))
         pool.label_samples(ids, data.y_train[ids], 0)
         began = time.perf_counter()
-        found = self._classifier.fit(pool, Streams(self.plan.recipe.seed, work.run, work.budget))
-        seconds = time.perf_counter() - began
-        test_ids = np.arange(len(data.y_test))
-        logits = oracle.read_logits(self._classifier, self._test_images, test_ids, self._read_batch)
+        with training_of(f"training {work.run} of {work.criterion}, {work.budget} images", _MEND):
+            found = self._classifier.fit(pool, Streams(self.plan.recipe.seed, work.run, work.budget))
+            seconds = time.perf_counter() - began
+            test_ids = np.arange(len(data.y_test))
+            logits = oracle.read_logits(self._classifier, self._test_images, test_ids, self._read_batch)
         return {
             "accuracy": float(np.mean(logits.argmax(axis=1) == data.y_test)),
             "auc": one_vs_rest_auc(oracle.softmax(logits), data.y_test),

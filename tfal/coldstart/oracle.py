@@ -21,6 +21,7 @@ from tfal.data.image_files import open_images
 from tfal.data.images import Images
 from tfal.kernels.uncertainty import log_softmax
 from tfal.learners.classifier import Builder, Classifier, OnEpoch
+from tfal.learners.finite import checked_logits
 from tfal.learners.runtime import read_batch_size
 from tfal.learners.vaal import Vaal
 from tfal.pool import Pool
@@ -86,8 +87,11 @@ def vaal_scores(build: Builder, data: Dataset, recipe: Recipe, on_epoch: OnEpoch
 
 
 def read_logits(classifier: Classifier, images: Images, ids: np.ndarray, batch_size: int) -> np.ndarray:
-    """float32 (n, C) of images `ids`, in inference mode."""
-    parts = [classifier.read(batch, ["logits"])["logits"].numpy() for batch in images.batches(ids, batch_size)]
+    """float32 (n, C) of images `ids`, in inference mode. Raises TrainingError for logits that are NaN or infinite."""
+    parts = [
+        checked_logits(classifier.read(batch, ["logits"])["logits"].numpy())
+        for batch in images.batches(ids, batch_size)
+    ]
     return np.concatenate(parts)
 
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tfal.data.augmentations import check_augmentation
 from tfal.data.images import PREFETCH, Images
 from tfal.errors import InputError, TrainingError
+from tfal.learners.finite import check_trained
 from tfal.learners.optimizers import EpochRate, make_optimizer
 from tfal.learners.outputs import NamedOutputs
 from tfal.learners.replicas import WholeBatchModel, networks_on, own_dropout
@@ -96,7 +97,7 @@ class Classifier:
             best_epoch (from 1) and its train_loss, and val_accuracy where there is a validation set.
 
         Raises:
-            TrainingError: the loss became NaN or infinite.
+            TrainingError: the loss, or a weight in the last step, became NaN or infinite.
         """
         self._reset(streams.integer("model"))
         self._sampled.seed = streams.integer("dropout")
@@ -110,6 +111,7 @@ class Classifier:
             shuffle=False,  # the pipeline has its own order
             verbose=0,
         ).history
+        check_trained(self._network)
         accuracies = history.get("val_accuracy")
         best = recipe.n_epoch - 1 if accuracies is None else int(np.argmax(accuracies))
         found = {"best_epoch": best + 1, "train_loss": history["loss"][best]}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tfal.array_files import ArrayFileError, read_arrays
-from tfal.errors import InputError
+from tfal.errors import InputError, TrainingError
 from tfal.files import locked, remove_leftovers, write_atomically
 
 
@@ -38,7 +38,7 @@ class EncoderFile:
     """
 
     def __init__(self, folder: Path, name: str, identity: dict[str, Any]) -> None:
-        self._identity = json.dumps(identity, sort_keys=True)
+        self._identity, self._name = json.dumps(identity, sort_keys=True), name
         self.path = folder / f"{name}-{blake2b(self._identity.encode(), digest_size=8).hexdigest()}.npz"
 
     @contextlib.contextmanager
@@ -52,7 +52,12 @@ class EncoderFile:
             yield
 
     def save(self, snapshot: Snapshot) -> None:
-        """Replaces the file, at once or not at all. The same snapshot gives the same bytes."""
+        """Replaces the file, at once or not at all. The same snapshot gives the same bytes.
+
+        Raises TrainingError for weights that are NaN or infinite: the file keeps the epoch before.
+        """
+        if not _finite(snapshot):
+            raise TrainingError(f"weights of the encoder {self._name} became NaN or infinite in epoch {snapshot.epoch}")
         arrays = {
             "identity": np.array(self._identity),
             "epoch": np.array(snapshot.epoch),
@@ -77,6 +82,8 @@ class EncoderFile:
             raise self.unusable(f"{type(error).__name__}: {error}".splitlines()[0]) from None
         if identity != self._identity:
             raise self.unusable("it holds another encoder")
+        if not _finite(snapshot):
+            raise self.unusable("it holds weights that are NaN or infinite")
         return snapshot
 
     def assign(self, variables: list[Any], values: list[np.ndarray]) -> None:
@@ -97,3 +104,7 @@ class EncoderFile:
 
 def _numbered(arrays: dict[str, np.ndarray], kind: str) -> list[np.ndarray]:
     return [arrays[name] for name in sorted(arrays) if name.startswith(f"{kind}_")]
+
+
+def _finite(snapshot: Snapshot) -> bool:
+    return all(np.isfinite(values).all() for values in snapshot.weights if values.dtype.kind == "f")

@@ -6,9 +6,10 @@ A ReLU turns NaN into 0, so that a diverged network can answer with logits that 
 from __future__ import annotations
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from tfal.errors import InputError
+from tfal.errors import InputError, TrainingError
 
 
 def non_finite_weights(network: keras.Model) -> str | None:
@@ -34,3 +35,18 @@ def check_finite_weights(network: keras.Model) -> None:
             f"model {network.name!r}: expected finite weights, but {found}. The training diverged, or a file is "
             "damaged: train it anew with a lower learning rate, or load an earlier checkpoint."
         )
+
+
+def check_trained(network: keras.Model) -> None:
+    """Raises TrainingError when a weight is NaN or infinite after the last step, which no loss has seen."""
+    found = non_finite_weights(network)
+    if found:
+        raise TrainingError(f"{found} after the last step")
+
+
+def checked_logits(logits: np.ndarray) -> np.ndarray:
+    """Logits (n, C) of a trained network. Raises TrainingError when one is NaN or infinite."""
+    finite = np.isfinite(logits).all(axis=1)
+    if not finite.all():
+        raise TrainingError(f"the logits of {np.sum(~finite)} of {len(logits)} images are NaN or infinite")
+    return logits

@@ -17,6 +17,7 @@ import tensorflow as tf
 from tfal.data.images import Images
 from tfal.errors import InputError, TrainingError, unknown_name
 from tfal.learners.classifier import Builder, OnEpoch
+from tfal.learners.finite import check_trained
 from tfal.learners.vaal_networks import vaal_networks
 from tfal.pool import Pool
 from tfal.recipe import Recipe
@@ -98,6 +99,8 @@ class Vaal:
             found = self._epoch(batches, epoch, self._n_steps(pool))
             if on_epoch:
                 on_epoch(self.name, epoch + 1, n_epoch)
+        for network in self._networks:
+            check_trained(network)
         self._trained = True
         return found
 

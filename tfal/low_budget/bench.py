@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from tfal.data import Dataset, fingerprint
 from tfal.data.image_files import open_images
+from tfal.errors import training_of
 from tfal.evaluate import Scores, class_coverage, knn_scores
 from tfal.learners import LEARNERS
 from tfal.learners.backend import Backend, choose_backend
@@ -23,6 +25,7 @@ from tfal.low_budget.linear_heads import Head, linear_heads
 from tfal.low_budget.linear_probe import linear_probes
 from tfal.low_budget.trainer import Training
 from tfal.low_budget.transfer import finetuner, scratch_trainer
+from tfal.options import flag
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.strategies import Strategy
@@ -47,7 +50,8 @@ class Bench:
         self.test_images = open_images(data.x_test)
         self.backend = choose_backend(recipe.backend)
         self.encoder = LEARNERS["encoder"](build, self.images, self.n_classes, recipe)
-        self.encoder.fit(self.empty_pool(), Streams(recipe.seed), on_epoch)
+        with training_of("the frozen encoder", "Lower --lrEncoder, or look at the images."):
+            self.encoder.fit(self.empty_pool(), Streams(recipe.seed), on_epoch)
         self.features, self.test_features = self._features(on_epoch)
         self._trainers: dict[str, Any] = {}
 
@@ -101,12 +105,14 @@ class Bench:
         linear: Sequence[Scores] = ()
         names = job.recipe.evaluate.split(",")
         if "linear" in names:
-            linear = self._linear([selections[budget] for budget in budgets], seeds)
+            with _training_of("linear", job, f"{budgets[0]} to {budgets[-1]} labels"):
+                linear = self._linear([selections[budget] for budget in budgets], seeds)
         for place, (budget, seed) in enumerate(zip(budgets, seeds, strict=True)):
             ids = selections[budget]
-            scores = {
-                name: linear[place] if name == "linear" else getattr(self, f"_{name}")(ids, seed) for name in names
-            }
+            scores = {}
+            for name in names:
+                with _training_of(name, job, f"{budget} labels"):
+                    scores[name] = linear[place] if name == "linear" else getattr(self, f"_{name}")(ids, seed)
             yield {
                 "round": n_done + place,
                 "labels": budget,
@@ -158,6 +164,12 @@ class Bench:
         trainer = self._trainers[name]
         trainer.fit(ids, self.labels[ids], seed)
         return trainer.scores(self.test_images, np.arange(len(self.data.y_test)), self.data.y_test)
+
+
+def _training_of(evaluation: str, job: Job, labels: str) -> contextlib.AbstractContextManager[None]:
+    where = f"{evaluation} in repetition {job.rep} of {job.recipe.strategy}, {labels}"
+    rate = flag(f"lr_{evaluation}")
+    return training_of(where, f"Lower {rate}, or look at the images and labels.")
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,7 @@ def _train(jobs: Sequence[_Job], features: Any, n_classes: int, width: int, rate
         state = _epoch(table, targets, orders, counts, tf.constant(epoch * len(counts)), np.float32(rate), *state)
     found = state[0].numpy()
     if not np.isfinite(found).all():
-        raise TrainingError("the weights of a linear probe became NaN or infinite; lower the learning rate")
+        raise TrainingError("the weights of a linear head became NaN or infinite")
     return found
 
 

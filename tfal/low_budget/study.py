@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfal.data import Dataset, data_for
+from tfal.errors import training_of
 from tfal.low_budget.index_files import read_pool_ids, write_ids
 from tfal.low_budget.jobs import Job, plan
 from tfal.recipe import Recipe
@@ -92,7 +93,9 @@ def selected(job: Job, bench: Bench) -> dict[int, np.ndarray]:
             chosen = read_pool_ids(path, bench.members, budget)
         else:
             began = time.perf_counter()
-            chosen = _query(job, step, budget, chosen, bench)
+            where = f"the head that {job.recipe.strategy} asks for {budget} labels in repetition {job.rep}"
+            with training_of(where, "Lower the learning rate of linear heads, or look at the images and labels."):
+                chosen = _query(job, step, budget, chosen, bench)
             write_ids(path, chosen, _about(job, chosen, bench, time.perf_counter() - began))
         found[budget] = chosen
     return found

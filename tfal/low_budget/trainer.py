@@ -13,6 +13,7 @@ import tensorflow as tf
 from tfal.data.images import PREFETCH, Images
 from tfal.errors import TrainingError
 from tfal.evaluate import Scores, checked_ids, checked_labels
+from tfal.learners.finite import check_trained, checked_logits
 from tfal.learners.outputs import NamedOutputs
 from tfal.learners.replicas import WholeBatchModel, networks_on, own_dropout
 from tfal.learners.runtime import distribution, read_batch_size
@@ -92,7 +93,7 @@ class Trainer:
     def fit(self, ids: np.ndarray, labels: np.ndarray, seed: int) -> float:
         """Trains from the start on images `ids` (n,), distinct, with `labels` (n,) in 0..C-1; the last loss.
 
-        Raises InputError for ids or labels that do not fit, TrainingError for a loss that is no number.
+        Raises InputError for ids or labels that do not fit, TrainingError for a loss or a weight that is no number.
         """
         ids = checked_ids("ids", ids, len(self._images))
         labels = checked_labels("labels", labels, len(ids), self._network.output.shape[-1])
@@ -106,6 +107,7 @@ class Trainer:
             shuffle=False,  # the pipeline has its own order
             verbose=0,
         ).history
+        check_trained(self._network)
         return float(history["loss"][-1])
 
     def scores(self, images: Images, ids: np.ndarray, labels: np.ndarray) -> Scores:
@@ -113,7 +115,7 @@ class Trainer:
         labels = checked_labels("test_labels", labels, len(ids), self._network.output.shape[-1])
         ranks, size = [], read_batch_size(images.shape, self._strategy.num_replicas_in_sync)
         for batch, truth in images.labeled(ids, labels, size):
-            logits = self._outputs.read(self._training.prepare(batch), ["logits"])["logits"].numpy()
+            logits = checked_logits(self._outputs.read(self._training.prepare(batch), ["logits"])["logits"].numpy())
             order = np.argsort(-logits, axis=1, kind="stable")  # of equal logits the lower class is first
             ranks.append((order == truth.numpy()[:, None]).argmax(axis=1))
         return Scores.of_ranks(np.concatenate(ranks))
