@@ -166,3 +166,136 @@ def test_uci_letter():
     assert len(data.y_train) + len(data.y_test) == 20_000
     shares = np.bincount(data.y_test) / np.bincount(np.concatenate([data.y_train, data.y_test]))
     assert np.all((shares > 0.198) & (shares <= 0.2))
+
+
+def values(data):
+    """All features of a table in the order training, test, (N, d)."""
+    return np.concatenate([data.x_train, data.x_test])[:, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("header", "label"),
+    [
+        ("0,1,2", "2"),  # pandas, without names
+        ("0,1,2", "-1"),
+        (",0,1,2", "2"),  # its index in front: the column named 2, not the one at place 2
+        (",0,1,2", "-1"),
+        ("350.5,351,class", "class"),  # wavelengths
+        ("1,2,class", "class"),
+        ("y,x,kind", "-1"),
+    ],
+)
+def test_headers_by_one_rule(tmp_path, header, label, capsys):
+    index = header.startswith(",")
+    rows = [f"{f'{10 * row},' * index}{row * row % 7}.5,{row % 5},{'pq'[row % 2]}" for row in range(40)]
+    data = load_csv(written(tmp_path / "t.csv", header, *rows), label)
+    bare = load_csv(written(tmp_path / "u.csv", *rows), "-1") if not index else None
+    assert (values(data).shape, data.class_names) == ((40, 2), ("p", "q"))
+    if bare is not None:
+        np.testing.assert_array_equal(values(data), values(bare))
+    said = capsys.readouterr().err
+    assert ("is read as a header" in said) == ("0,1" in header)
+    assert ("left out, as it numbers the rows: column ''" in said) == index
+
+
+def test_a_first_line_that_may_be_either_is_refused(tmp_path):
+    """Wavelengths as names, the label by place: silently, the header would be a row of a class "class"."""
+    rows = [f"{row}.25,{row % 5},{'pq'[row % 2]}" for row in range(40)]
+    path = written(tmp_path / "t.csv", "350.5,351,class", *rows)
+    message = refusal(load_csv, path, "-1")
+    assert "line 1: a header or a row? Its class 'class' stands in no other line" in message
+    assert len(values(load_csv(path, "class"))) == 40
+    letters = written(tmp_path / "letters.csv", "T,2,8", *["T,1,3", "A,2,4"] * 10)
+    message = refusal(load_csv, letters, "T")  # which is no name
+    assert "Received: 'T', which is a class in other lines, too. Give the place, 0." in message
+    assert len(values(load_csv(letters, "0"))) == 21
+    named_like_a_class = written(tmp_path / "mushrooms.csv", "cap,e", *["1,e", "2,p"] * 10)
+    assert load_csv(named_like_a_class, "e").class_names == ("e", "p")
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "row.names", "rownames"])
+def test_a_column_that_numbers_the_rows_is_left_out(tmp_path, name, capsys):
+    """Of a file that is sorted by class it would tell the class."""
+    rows = [f"{100 - row},{row * row % 7},{'xyz'[row // 20]}" for row in range(60)]
+    train = written(tmp_path / "t.csv", f"{name},a,y", *rows)
+    test = written(tmp_path / "test.csv", f"{name},a,y", "7,3,x", "7,1,z")
+    data = load_csv(train, "y", test)
+    assert (data.x_train.shape, data.x_test.shape) == ((60, 1, 1, 1), (2, 1, 1, 1))
+    assert f"left out, as it numbers the rows: column {name!r}." in capsys.readouterr().err
+    load_csv(written(tmp_path / "t.csv", "id,a,y", *[f"{row},{row % 7},{'xy'[row % 2]}" for row in range(60)]), "y")
+    assert "counts the rows: column id. Remove it if it is no feature." in capsys.readouterr().err
+
+
+def test_a_nameless_column_with_values_stays(tmp_path):
+    rows = [f"{row % 9}.5,{row % 7},{'xyz'[row // 20]}" for row in range(60)]
+    assert values(load_csv(written(tmp_path / "t.csv", ",a,y", *rows), "y")).shape == (60, 2)
+    alone = written(tmp_path / "t.csv", ",y", *[f"{row},{'xyz'[row // 20]}" for row in range(60)])
+    assert "Received: row numbers only" in refusal(load_csv, alone, "y")
+
+
+@pytest.mark.parametrize("name", ["None", "NA", "nan", "null", "?"])
+def test_classes_with_names_of_missing_values(tmp_path, name, capsys):
+    rows = [f"{row % 7},{(name, 'mild')[row % 2]}" for row in range(40)]
+    assert set(load_csv(written(tmp_path / "t.csv", "a,y", *rows), "y").class_names) == {name, "mild"}
+    assert f"{name!r} is a class of its own" in capsys.readouterr().err
+
+
+def test_spellings_of_one_number_are_one_class(tmp_path):
+    rows = [f"{row % 7},{('1.0', '1', '2', '1e0')[row % 4]}" for row in range(40)]
+    path = written(tmp_path / "t.csv", "a,y", *rows)
+    test = written(tmp_path / "test.csv", "a,y", "3,2.00", "4,1.000")
+    data = load_csv(path, "y", test)
+    assert (data.class_names, np.bincount(data.y_train).tolist()) == (("1.0", "2"), [30, 10])
+    assert data.y_test.tolist() == [1, 0]
+    text = load_csv(written(tmp_path / "u.csv", "a,y", *[*rows, "3,x"]), "y")  # text: other spellings, other classes
+    assert text.n_classes == 5
+    large = [f"{row % 7},{2**53 + row % 2}" for row in range(40)]  # equal as float64
+    assert load_csv(written(tmp_path / "v.csv", "a,y", *large), "y").n_classes == 2
+
+
+@pytest.mark.parametrize("scale", ["e-300", "e-320", "", "e300", "e307"])
+def test_columns_of_any_size_are_standardised(tmp_path, scale):
+    rows = [f"{row % 5 + 1}{scale},{row % 3},{row % 2}" for row in range(60)]
+    found = values(load_csv(written(tmp_path / "t.csv", "a,b,y", *rows), "y"))
+    plain = [f"{row % 5 + 1},{row % 3},{row % 2}" for row in range(60)]
+    np.testing.assert_allclose(found, values(load_csv(written(tmp_path / "u.csv", "a,b,y", *plain), "y")), rtol=2e-3)
+
+
+def test_standardising_is_that_of_the_plain_formula_to_the_bit(tmp_path):
+    path = made(tmp_path / "t.csv", 200)
+    train = load_csv(path, "kind", path).x_train[:, 0, 0, :2]
+    with path.open() as file:
+        rows = [[float(row["width"]), float(row["height"])] for row in csv.DictReader(file)]
+    plain = (np.array(rows) - np.mean(rows, axis=0)) / np.std(rows, axis=0)
+    np.testing.assert_array_equal(train, plain.astype(np.float32))
+
+
+def test_values_beside_which_the_training_rows_vanish_are_refused(tmp_path):
+    train = written(tmp_path / "t.csv", "a,b,y", "1,1,p", "2,3,q")
+    test = written(tmp_path / "test.csv", "a,b,y", "1,2,p", "1,1e300,q")
+    assert f"{test}, line 3, column b: too large beside the training rows. Received: 1e+300" in refusal(
+        load_csv, train, "y", test
+    )
+
+
+def test_columns_that_never_change_are_said(tmp_path, capsys):
+    load_csv(made(tmp_path / "t.csv"), "kind")
+    assert "t.csv: the same in all training rows: column legs." in capsys.readouterr().err
+    same = written(tmp_path / "same.csv", "a,y", *["1,p", "1,q"] * 10)
+    assert "must hold features that change" in refusal(load_csv, same, "y")
+
+
+TABLES = {"cardiotocography": (2126, 21, 3), "dry_bean": (13611, 16, 7), "spambase": (4601, 57, 2)}
+
+
+@pytest.mark.skipif(not (SHARED_DATA / "tabular").is_dir(), reason="the real tables are not on this machine")
+def test_real_tables(capsys):
+    for name, (n, d, n_classes) in TABLES.items():
+        data = load_csv(SHARED_DATA / "tabular" / f"{name}.csv", "-1")
+        assert (*values(data).shape, data.n_classes) == (n, d, n_classes)
+        assert np.isfinite(values(data)).all()
+        assert capsys.readouterr().err == ""
+    train, test = (SHARED_DATA / "tabular" / f"vowel.{part}.csv" for part in ("train", "test"))
+    data = load_csv(train, "y", test)
+    assert (data.x_train.shape, data.x_test.shape, data.n_classes) == ((528, 1, 1, 10), (462, 1, 1, 10), 11)
+    assert "left out, as it numbers the rows: column 'row.names'" in capsys.readouterr().err

@@ -6,20 +6,19 @@ convolutions.
 
 from __future__ import annotations
 
-import csv
-import math
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
+from tfal.data.csv_file import Table, read_table, say_odd_classes
 from tfal.data.dataset import DATASETS, Dataset
 from tfal.errors import InputError
 from tfal.recipe import Recipe
 
-MISSING = ("", "?", "na", "n/a", "nan", "null", "none")  # in small and capital letters
+_NAMELESS = re.compile(r"|Unnamed: \d+|row\.?names")  # what pandas and R call the column that counts the rows
 _ROWS_OF_A_TEST_ROW = 5
 _SEED = 0  # of the drawn test rows, which are the same in all runs
 
@@ -41,12 +40,13 @@ def load_csv(path: str | Path, label: str, test: str | Path | None = None) -> Da
     """A table as a Dataset, named like the file: features (N, 1, 1, d) float32, standardised, in the order of the file.
 
     The mean of a feature over the training rows is subtracted, and the rest divided by its population standard
-    deviation there, or by 1 where it never changes. Classes are numbered in the order of their values: as numbers where
-    all of them are numbers, or else as text.
+    deviation there, or by 1 where it never changes, which is said. Classes are numbered in the order of their values:
+    as numbers where all of them are numbers, 1 and 1.0 being one class, or else as text. A column without a name, or
+    that R or pandas name so, is left out where it numbers the rows, which is said, too.
 
     Args:
-        path: UTF-8, columns with commas between them, features in decimal numbers. The first line is a header when
-            `label` is a name, or when none of its features is a number. Empty lines are passed over.
+        path: UTF-8, columns with commas between them, features in decimal numbers. When its first line is a header,
+            csv_file.read_table tells. Empty lines are passed over.
         label: column of the classes: its name, or its place from 0, negative from the end. Classes may be any text.
         test: a file of the test rows with the same columns. Without it they are a fifth of each class, rounded down,
             drawn with a fixed seed.
@@ -54,44 +54,78 @@ def load_csv(path: str | Path, label: str, test: str | Path | None = None) -> Da
     Raises:
         InputError, which names file, line and column: no such file or column, no rows, lines of different lengths,
             features that are missing, infinite or text, missing classes, fewer than 2 classes, classes that only the
-            test rows have, too few rows for test rows, a file named like a known data set.
+            test rows have, too few rows for test rows, values too large for the deviation of the training rows, a file
+            named like a known data set.
     """
-    name, table = _name(Path(path)), _read(Path(path), label)
-    classes = _in_order(set(table.classes.tolist()))
+    name, table = _name(Path(path)), read_table(Path(path), label)
+    classes = table.class_names()
     if len(classes) < 2:
         raise InputError(
             f"{path} must hold at least 2 classes in column {label}. Received: {classes[0]!r} only. Choose another one."
         )
+    say_odd_classes(table)
     if test is None:
         train, tested = _divided(table, classes)
     else:
-        train, tested = table, _read(Path(test), label)
+        train, tested = table, read_table(Path(test), label)
         _check_same_columns(train, tested, classes)
-    mean, std = train.features.mean(axis=0), train.features.std(axis=0)
-    std[np.ptp(train.features, axis=0) == 0] = 1
-
-    def rows(part: _Table) -> np.ndarray:
-        return ((part.features - mean) / std).astype(np.float32)[:, None, None, :]
-
-    return Dataset(name, rows(train), train.numbers(classes), rows(tested), tested.numbers(classes), tuple(classes))
+    kept = _without_row_numbers(table)
+    names = [table.names[column] for column in kept]
+    train, tested = (part._replace(features=part.features[:, kept]) for part in (train, tested))
+    x_train, x_test = _standardised(train, tested, names)
+    return Dataset(name, x_train, train.numbers(classes), x_test, tested.numbers(classes), tuple(classes))
 
 
-class _Table(NamedTuple):
-    """header: names of all columns, if any. lines: of each row in the file. features: (N, d) float64. classes: text."""
+def _without_row_numbers(table: Table) -> list[int]:
+    """The columns that are features."""
+    kept, left_out, counting = [], [], []
+    for column, name in enumerate(table.names):
+        values = table.features[:, column]
+        nameless = table.header is not None and _NAMELESS.fullmatch(name) is not None
+        if nameless and (values == np.rint(values)).all() and len(np.unique(values)) == len(values):
+            left_out.append(name)
+            continue
+        kept.append(column)
+        if len(values) > 2 and (np.diff(values) == 1).all():
+            counting.append(name)
+    if left_out:
+        _say(table.path, f"left out, as it numbers the rows: column {', '.join(map(repr, left_out))}")
+    if counting:
+        _say(table.path, f"counts the rows: column {', '.join(counting)}. Remove it if it is no feature")
+    if not kept:
+        raise InputError(f"{table.path} must hold a feature beside the class. Received: row numbers only. Add one.")
+    return kept
 
-    path: Path
-    header: list[str] | None
-    lines: np.ndarray
-    features: np.ndarray
-    classes: np.ndarray
 
-    def rows(self, chosen: np.ndarray) -> _Table:
-        return self._replace(lines=self.lines[chosen], features=self.features[chosen], classes=self.classes[chosen])
+def _standardised(train: Table, tested: Table, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Features of both parts, (N, 1, 1, d) float32. Raises InputError for values that float32 cannot hold then."""
+    _, exponents = np.frexp(np.abs(train.features).max(axis=0))  # or squares of 1e300 and of 1e-300 would be lost
+    scaled = np.ldexp(train.features, -exponents)
+    mean, std = scaled.mean(axis=0), scaled.std(axis=0)
+    constant = np.ptp(train.features, axis=0) == 0
+    with np.errstate(over="ignore"):
+        std[constant] = np.ldexp(1.0, -exponents[constant])
+    if constant.all():
+        raise InputError(f"{train.path} must hold features that change in the training rows. Received: none. Add one.")
+    if constant.any():
+        _say(train.path, f"the same in all training rows: column {', '.join(np.array(names)[constant])}")
+    parts = []
+    for part in (train, tested):
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = ((np.ldexp(part.features, -exponents) - mean) / std).astype(np.float32)
+        bad = np.argwhere(~np.isfinite(values))
+        if len(bad):
+            row, column = bad[0]
+            raise InputError(
+                f"{part.path}, line {part.lines[row]}, column {names[column]}: too large beside the training rows. "
+                f"Received: {part.features[row, column]:g}. Mend it, or remove the line."
+            )
+        parts.append(values[:, None, None, :])
+    return parts[0], parts[1]
 
-    def numbers(self, classes: Sequence[str]) -> np.ndarray:
-        """(N,) int64: the classes as places in `classes`."""
-        place = {name: number for number, name in enumerate(classes)}
-        return np.array([place[name] for name in self.classes], np.int64)
+
+def _say(path: Path, text: str) -> None:
+    print(f"{path}: {text}.", file=sys.stderr)
 
 
 def _name(path: Path) -> str:
@@ -101,11 +135,7 @@ def _name(path: Path) -> str:
     return name
 
 
-def _in_order(classes: set[str]) -> list[str]:
-    return sorted(classes, key=float) if all(_number(name) is not None for name in classes) else sorted(classes)
-
-
-def _divided(table: _Table, classes: Sequence[str]) -> tuple[_Table, _Table]:
+def _divided(table: Table, classes: Sequence[str]) -> tuple[Table, Table]:
     """Training rows and a fifth of each class as test rows, both in the order of the file."""
     order = np.random.default_rng(_SEED).permutation(len(table.lines))
     labels = table.numbers(classes)
@@ -121,13 +151,13 @@ def _divided(table: _Table, classes: Sequence[str]) -> tuple[_Table, _Table]:
     return table.rows(~is_test), table.rows(is_test)
 
 
-def _check_same_columns(train: _Table, test: _Table, classes: Sequence[str]) -> None:
+def _check_same_columns(train: Table, test: Table, classes: Sequence[str]) -> None:
     if train.features.shape[1] != test.features.shape[1] or (train.header or []) != (test.header or train.header or []):
         raise InputError(
             f"{test.path} must have the columns of {train.path}. Received: {_shown(test)} in place of {_shown(train)}. "
             "Mend one of them."
         )
-    strange = np.flatnonzero(~np.isin(test.classes, classes))
+    strange = np.flatnonzero(test.numbers(classes) < 0)
     if len(strange):
         raise InputError(
             f"{test.path}, line {test.lines[strange[0]]}: the class must be one that {train.path} has. "
@@ -135,88 +165,6 @@ def _check_same_columns(train: _Table, test: _Table, classes: Sequence[str]) -> 
         )
 
 
-def _shown(table: _Table) -> str:
+def _shown(table: Table) -> str:
     names = f" ({', '.join(table.header)[:100]})" if table.header else ""
     return f"{table.features.shape[1] + 1} columns{names}"
-
-
-def _read(path: Path, label: str) -> _Table:
-    lines, rows = _lines(path)
-    place = _place(path, label, rows[0])
-    has_header = not _is_place(label) or all(_number(cell) is None for cell in _without(rows[0], place))
-    header = rows[0] if has_header else None
-    lines, rows = lines[has_header:], rows[has_header:]
-    if not rows:
-        raise InputError(f"{path} must hold rows of numbers below its first line. Received: none. Add them.")
-    classes = [row[place] for row in rows]
-    missing = next((row for row, name in enumerate(classes) if name.lower() in MISSING), None)
-    if missing is not None:
-        raise InputError(f"{path}, line {lines[missing]}: the class is missing. Fill it, or remove the line.")
-    values = [[_number(cell) for cell in _without(row, place)] for row in rows]
-    for row, numbers in enumerate(values):
-        for column, number in enumerate(numbers):
-            if number is None or not math.isfinite(number):
-                at = column + (column >= place)
-                raise _bad_cell(f"{path}, line {lines[row]}, column {header[at] if header else at}", rows[row][at])
-    return _Table(path, header, np.array(lines), np.array(values, np.float64), np.array(classes))
-
-
-def _lines(path: Path) -> tuple[list[int], list[list[str]]]:
-    """Number and cells of each line that is not empty."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, skipinitialspace=True)
-            found = [
-                (reader.line_num, [cell.strip() for cell in row])
-                for row in reader
-                if len(row) > 1 or "".join(row).strip()
-            ]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as a csv file in UTF-8 ({error}). Mend --csv or the file.") from None
-    if not found:
-        raise InputError(f"{path} must hold rows of numbers and a class. Received: an empty file. Give another one.")
-    n = len(found[0][1])
-    if n < 2:
-        raise InputError(f"{path} must hold at least 2 columns with commas between them. Received: {n}. Convert it.")
-    for line, row in found:
-        if len(row) != n:
-            raise InputError(f"{path}, line {line}: must have {n} columns as the first. Received: {len(row)}. Mend it.")
-    return [line for line, _ in found], [row for _, row in found]
-
-
-def _is_place(label: str) -> bool:
-    return re.fullmatch(r"-?\d+", label) is not None
-
-
-def _place(path: Path, label: str, first: Sequence[str]) -> int:
-    """The column of the classes, from 0."""
-    n = len(first)
-    if _is_place(label):
-        if not -n <= int(label) < n:
-            raise InputError(f"--label must be in {-n}..{n - 1}, the columns of {path}. Received: {label}.")
-        return int(label) % n
-    if first.count(label) != 1:
-        raise InputError(
-            f"--label must be the name of one column in the first line of {path}, or its place from 0. Received: "
-            f"{label!r}. The line begins with: {', '.join(first)[:100]}."
-        )
-    return first.index(label)
-
-
-def _without(row: list[str], place: int) -> list[str]:
-    return row[:place] + row[place + 1 :]
-
-
-def _number(cell: str) -> float | None:
-    try:
-        return float(cell)
-    except ValueError:
-        return None
-
-
-def _bad_cell(where: str, cell: str) -> InputError:
-    if cell.lower() in MISSING:
-        return InputError(f"{where}: the value is missing. Received: {cell!r}. Fill it, or remove the line.")
-    if _number(cell) is None:
-        return InputError(f"{where}: must be a number. Received: {cell[:50]!r}. Encode text as numbers or remove it.")
-    return InputError(f"{where}: must be finite. Received: {cell!r}. Mend it, or remove the line.")
