@@ -178,6 +178,14 @@ def test_a_strategy_that_reads_labels_which_nobody_gave_is_told_so(images, model
         tfal.query(Reads(), None, images, 3, labeled=[4, 5])
 
 
+def test_a_ranking_of_ones_own(images, tmp_path):
+    np.save(tmp_path / "ids.npy", np.array([7, 3, 50, 0]))
+    ids = tfal.query("ranking", None, images, 3, ranking=str(tmp_path / "ids.npy"), labeled=[3])
+    assert ids.tolist() == [7, 50, 0]
+    with pytest.raises(InputError, match="or ranking=FILE"):
+        tfal.query("ranking", None, images, 3)
+
+
 def test_numpy_numbers_are_numbers(images, model):
     given = {"n": np.int64(4), "seed": np.uint8(3), "batch_size": np.int32(16), "n_sample": np.int64(30)}
     plain = {name: int(value) for name, value in given.items()}
@@ -217,6 +225,9 @@ def test_a_strategy_of_ones_own(images, model):
         ({"batch_size": 0}, "batch_size must be a whole number >= 1. Received: 0"),
         ({"batch_size": None}, "batch_size must be a whole number >= 1"),
         ({"backend": "gpu"}, "unknown backend 'gpu'"),
+        ({"backend": None}, "unknown backend None"),
+        ({"outputs": "logits"}, "outputs must be a dict of layers' names .* Received: 'logits'"),
+        ({"outputs": {"logits": 3}}, "outputs must be a dict of layers' names"),
         ({"strategy": Margin}, "Received: a class. Make one: Margin()"),
         ({"strategy": None}, "must be a name or a Strategy. Received: a NoneType"),
         ({"strategy": ["margin"]}, "must be a name or a Strategy. Received: a list"),
@@ -230,6 +241,7 @@ def test_a_strategy_of_ones_own(images, model):
         ({"strategy": "ldms", "n_sample": 0}, "n_sample must be at least 1. Received: 0"),
         ({"strategy": "ldms", "n_sample": "10"}, "n_sample must be of type int. Received: '10'"),
         ({"strategy": "similar", "submodular": "fl"}, "submodular must be one of logdetcmi, flcmi. Received: 'fl'"),
+        ({"strategy": "batchbald", "n_candidate": 0}, "n_candidate: expected an integer of at least 1, received 0"),
         ({"strategy": "power_margin", "beta": "1"}, "beta must be of type float. Received: '1'"),
         ({"labeled": [60]}, r"distinct ids from 0 to 59. Received: \[60\]"),
         ({"labeled": [1, 1]}, r"distinct ids from 0 to 59. Received: \[1\] more than once"),

@@ -3,6 +3,7 @@
 import itertools
 import os
 import signal
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -16,6 +17,11 @@ from tfal.learners.sources import open_source
 N = 50
 IMAGES = np.random.default_rng(0).random((N, 4, 4, 1), np.float32)
 Data = tf.data.Dataset
+
+
+class Pair(NamedTuple):
+    image: Any
+    label: Any
 
 
 class Model:
@@ -69,6 +75,7 @@ READABLE = {
     "a generator that begins anew": lambda: _generator(lambda: iter(IMAGES)),
     "unknown shape": lambda: _generator(lambda: iter(IMAGES), None),
     "unknown shape in batches": lambda: _generator(lambda: iter(IMAGES), None).batch(8),
+    "named tuples": lambda: Data.from_tensor_slices(Pair(IMAGES, np.zeros(N))).batch(9),
     "PyDataset": lambda: Batches(),
     "PyDataset without labels": lambda: Batches(labels=False),
 }
@@ -131,6 +138,12 @@ REFUSED = {
     "iterator": (lambda: iter(_slices()), "can be read only once"),
     "grows": (_growing, "as many in each pass. Received: 30, and more"),
     "empty set": (lambda: _slices().take(0), "at least one. Received: a data set that gives none"),
+    "empty set of unknown shape": (lambda: _generator(lambda: iter(()), None), "Received: a data set that gives none"),
+    "masked values": (lambda: np.ma.masked_array(IMAGES, IMAGES > 0.5), "a masked array with masked values"),
+    "a broken generator": (
+        lambda: _generator(lambda: (1 / 0 for _ in range(3))),
+        r"cannot be read \(ZeroDivisionError: division by zero\)\. Iterate over it alone",
+    ),
     "empty array": (lambda: IMAGES[:0], "at least one. Received: none"),
     "dicts": (
         lambda: Data.from_tensor_slices({"image": IMAGES, "label": np.zeros(N)}),
@@ -144,7 +157,7 @@ REFUSED = {
         lambda: Data.from_generator(
             lambda: (IMAGES[i, : 3 + i % 2] for i in range(9)), output_signature=tf.TensorSpec((None, 4, 1), tf.float32)
         ),
-        "images must be of one size|images must be of shape",
+        r"images must be of one size\. Received: several",
     ),
     "cannot be decoded": (
         lambda: _slices().map(lambda x: tf.debugging.check_numerics(x / 0, "this is broken")),

@@ -201,5 +201,5 @@ def test_a_file_of_ids_is_used_where_it_is_read(tmp_path):
     scores = Recipe(strategy="random", initial="cluster_ranking", ranking=path, rank_score="ranking")
     assert {"ranking", "n_redo", "n_cluster"} <= usage(scores).names
     assert not {"ranking", "n_epoch_vae"} & usage(dataclasses.replace(scores, rank_score="simclr_loss")).names
-    with pytest.raises(InputError, match="Name it with --ranking"):
+    with pytest.raises(InputError, match="Give it: --ranking FILE"):
         parse("test", {"preset": Recipe()}, BUILDERS, "test", ["--initial", "ranking"])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from inspect import signature
 from typing import Any
 
 import numpy as np
 
 from tfal.data.images import check_int
-from tfal.errors import InputError, unknown_name
+from tfal.errors import InputError, resolve_name, unknown_name
 from tfal.given import given_ids, given_labels
 from tfal.learners.backend import choose_backend
 from tfal.learners.outputs import NamedOutputs
@@ -20,7 +20,7 @@ from tfal.learners.sources import open_source
 from tfal.options import check_value
 from tfal.pool import Pool
 from tfal.recipe import Recipe
-from tfal.strategies import Strategy, check_picks, make_strategy
+from tfal.strategies import STRATEGIES, Strategy, check_picks
 from tfal.streams import Streams
 from tfal.view import PoolView
 
@@ -77,6 +77,8 @@ def query(
     chosen = _strategy(strategy, options)
     check_int("seed", seed, 0)
     check_int("batch_size", batch_size, 1)
+    if outputs is not None and not (isinstance(outputs, Mapping) and all(isinstance(v, str) for v in outputs.values())):
+        raise InputError(f"outputs must be a dict of layers' names by outputs' names. Received: {outputs!r}.")
     network = NamedOutputs(model, outputs) if chosen.learners else None
     source = open_source(images, model if chosen.learners else None, int(batch_size))
     ids = given_ids("labeled", labeled, source.size)
@@ -114,15 +116,15 @@ def _made(name: Any, options: Mapping[str, Any]) -> Strategy:
         raise InputError(f"strategy must be a name or a Strategy. Received: a class. Make one: {name.__name__}().")
     if not isinstance(name, str):
         raise InputError(f"strategy must be a name or a Strategy. Received: a {type(name).__name__}.")
-    made = make_strategy(name, None)
-    known = {field.name: field for field in fields(made)}  # type: ignore[arg-type]
+    kind = STRATEGIES[resolve_name("strategy", name, STRATEGIES)]
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     limited = {field.name: field for field in fields(Recipe)}
     given = {option: value.item() if isinstance(value, np.generic) else value for option, value in options.items()}
     for option, value in given.items():
         if option not in known:
             raise unknown_name("argument", option, {*known, *signature(query).parameters} - {"options"})
         check_value(limited.get(option, known[option]), value, option)
-    return replace(made, **given)  # type: ignore[type-var]
+    return kind(**given)
 
 
 def _learners(strategy: Strategy, network: NamedOutputs | None, seed: int) -> dict[str, SampledOutputs]:

@@ -32,7 +32,7 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> InputError:
     """The error for a name that is not in a registry; it offers the nearest valid one."""
     names = sorted(valid)
     folded = {known.lower(): known for known in names}
-    nearest = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.4)
+    nearest = difflib.get_close_matches(str(name).lower(), folded, n=1, cutoff=0.4)
     hint = f" Did you mean {folded[nearest[0]]!r}?" if nearest else ""
     return InputError(f"unknown {kind} {name!r}.{hint} Valid: {', '.join(names)}.")
 
@@ -50,4 +50,4 @@ def resolve_name(kind: str, name: str, valid: Iterable[str]) -> str:
 
 
 def _folded(name: str) -> str:
-    return "".join(character for character in name.lower() if character.isalnum())
+    return "".join(character for character in str(name).lower() if character.isalnum())

@@ -7,6 +7,7 @@ compared with it: the beginning of a second pass at once, all else when it is re
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ import tensorflow as tf
 from tfal.errors import InputError
 from tfal.learners.inputs import ModelInput
 
+EMPTY = "images must be at least one. Received: a data set that gives none."
 COMPARED = 256  # samples of a second pass that are compared before anything is done
 
 Pass = Callable[[], Iterator[np.ndarray]]  # a new pass over all batches (B, ...)
@@ -39,7 +41,7 @@ class Passes:
         self._digests = self._first_pass()
         self.size = len(self._digests)
         if not self.size:
-            raise InputError("images must be at least one. Received: a data set that gives none.")
+            raise InputError(EMPTY)
         for start, _ in self._pass():
             if start >= COMPARED:
                 break
@@ -137,7 +139,7 @@ def dataset_passes(dataset: tf.data.Dataset, wanted: ModelInput, batch_size: int
         )
     spec = dataset.element_spec
     if isinstance(spec, tuple) and spec:
-        dataset, spec = dataset.map(lambda first, *rest: first), spec[0]
+        dataset, spec = dataset.map(_first), spec[0]
     if isinstance(spec, dict):
         name = "image" if "image" in spec else next(iter(spec), "image")
         raise InputError(
@@ -152,6 +154,8 @@ def dataset_passes(dataset: tf.data.Dataset, wanted: ModelInput, batch_size: int
             f"elements: {' '.join(str(spec).split())[:200]}."
         )
     first = None if spec.shape.rank is not None else next(_read(dataset.take(1)), None)
+    if spec.shape.rank is None and first is None:
+        raise InputError(EMPTY)
     if not _is_batched(tuple(spec.shape) if first is None else first.shape, wanted):
         dataset = dataset.batch(batch_size)
     if spec.dtype == tf.bfloat16:
@@ -159,16 +163,22 @@ def dataset_passes(dataset: tf.data.Dataset, wanted: ModelInput, batch_size: int
     return lambda: _read(dataset.prefetch(2))
 
 
+def _first(first: Any, *rest: Any) -> Any:
+    """The first part of an element; named tuples come as they are, all others in parts."""
+    return first[0] if isinstance(first, tuple) else first
+
+
 def _read(dataset: tf.data.Dataset) -> Iterator[np.ndarray]:
     try:
         for batch in dataset:
             yield batch.numpy()
     except tf.errors.OpError as error:
-        reason = " ".join(error.message.split())[:200]
         if "Cannot batch tensors with different shapes" in error.message:
-            raise InputError(f"images must be of one size ({reason}). Resize them to what the model takes.") from None
+            raise InputError("images must be of one size. Received: several. Resize them in the data set.") from None
+        plain = re.sub(r"\{\{.*?\}\}|\[Op:.*|Traceback .*", "", error.message, flags=re.DOTALL)
+        reason = " ".join(plain.split())[:200]
         raise InputError(
-            f"the tf.data.Dataset of images cannot be read ({reason}). Mend it; iterate it to see."
+            f"the tf.data.Dataset of images cannot be read ({reason}). Iterate over it alone to see where."
         ) from error
 
 

@@ -68,6 +68,8 @@ def _as_array(images: Any) -> np.ndarray:
     if array.ndim < 2 or array.dtype.kind not in "fiub":
         received = f"{array.dtype} of shape {array.shape}" if array.ndim else f"a {type(images).__name__}"
         raise InputError(f"images must be {TAKEN}, of numbers. Received: {received}.")
+    if np.ma.is_masked(array):
+        raise InputError("images must be whole. Received: a masked array with masked values. Fill them: .filled(0).")
     if not len(array):
         raise InputError(f"images must be at least one. Received: none, in shape {array.shape}.")
     return array

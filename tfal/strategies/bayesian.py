@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tfal import kernels
+from tfal.kernels.check import whole_number
 from tfal.kernels.top import tie_ranks
 from tfal.kernels.xp import array_module, to_numpy
 from tfal.strategies.base import Picks, Strategy, best_picks, warn_if_alike
@@ -102,7 +103,8 @@ class BatchBALD(Strategy):
     special = ("mc_logits",)
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
-        best = _Best(max(n, self.n_candidate), tie_ranks(len(view.candidates), rng))
+        n_best = max(n, whole_number("n_candidate", self.n_candidate))
+        best = _Best(n_best, tie_ranks(len(view.candidates), rng))
         warn_if_alike(view.map("classifier", ["mc_logits"], best.look, view.candidates), n)
         return Picks(view.candidates[best.rows[kernels.batchbald(best.logits, n, rng=rng)]])
 

@@ -168,7 +168,9 @@ class Ranking(Strategy):
 def ranked_ids(path: str | None, size: int | None = None) -> np.ndarray:
     """The distinct ids in a file, below `size` where that is given. Raises InputError for anything else."""
     if path is None:
-        raise InputError("this strategy needs an .npy file of ids, best first. Name it with --ranking.")
+        raise InputError(
+            "this strategy needs an .npy file of ids, best first. Give it: --ranking FILE, or ranking=FILE."
+        )
     ids = read_ids(Path(path), "Save ids with numpy.save, best first, and give the file with --ranking.")
     if size is not None and len(ids) and ids.max() >= size:
         raise InputError(
