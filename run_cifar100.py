@@ -12,10 +12,13 @@ OPENSET = dataclasses.replace(MQNET, dataset="cifar100", n_class_known=40)
 LOWBUDGET = dataclasses.replace(LOW_BUDGET, dataset="cifar100", network="ResNet18", splits="100,300,1000")
 
 SOURCE = "MQ-Net paper and public code"
+# The study pretrains on the 20 super-classes: 20 clusters, of which it leaves one out, and SCAN's longer training.
+INITPOOLS = dataclasses.replace(INITIAL_POOLS, dataset="cifar100", n_cluster=20, n_epoch_scan=100, n_batch_scan=512)
+
 PRESETS = {
     "openset": OPENSET,
     "lowbudget": LOWBUDGET,
-    "initpools": dataclasses.replace(INITIAL_POOLS, dataset="cifar100"),
+    "initpools": INITPOOLS,
     "quick": dataclasses.replace(  # a look, not a result
         OPENSET, network="ResNet18-16", n_epoch=3, n_step=2, n_epoch_loss=2, n_epoch_csi=1, n_epoch_ccal=1, n_rep=1
     ),

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from models import BUILDERS
 from tfal.errors import InputError
-from tfal.learners.contrastive import Contrastive, encoder, nt_xent, rotation_loss
+from tfal.learners.contrastive import Contrastive, encoder, nt_xent, one_sided_nt_xent, rotation_loss
 
 
 def _slow_nt_xent(projections, temperature):
@@ -35,6 +35,23 @@ def test_nt_xent_against_a_loop(n, temperature):
     projections = np.random.default_rng(n).normal(size=(n, 5)).astype(np.float32)
     found = float(nt_xent(tf.constant(projections), temperature))
     assert found == pytest.approx(_slow_nt_xent(projections, temperature), rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize(("temperature", "expected"), [(0.1, 2.127224), (1.0, 1.018925)])
+def test_one_sided_nt_xent_by_hand(temperature, expected):
+    """Rows 1 and 2 are told from the other three: cosines 0, .6, .8, the partner's being .6, in both of them."""
+    z = tf.constant([(1.0, 0.0), (0.0, 1.0), (0.6, 0.8), (0.8, 0.6)])
+    assert float(one_sided_nt_xent(5 * z, temperature)) == pytest.approx(expected, abs=1e-5)
+    at_t = [math.exp(cosine / temperature) for cosine in (0, 0.6, 0.8)]
+    assert expected == pytest.approx(-math.log(at_t[1] / sum(at_t)), abs=1e-6)
+
+
+def test_one_side_is_half_of_both():
+    """Rows and partners exchanged give the other half."""
+    rows = tf.constant(np.random.default_rng(0).normal(size=(8, 5)), tf.float32)
+    halves = [float(one_sided_nt_xent(x, 0.5)) for x in (rows, tf.roll(rows, 4, axis=0))]
+    assert np.mean(halves) == pytest.approx(float(nt_xent(rows)), rel=1e-5)
+    assert halves[0] != pytest.approx(halves[1], rel=1e-3)
 
 
 def test_nt_xent_is_finite_at_zero_projections():

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfal.learners.lars import LARS, WarmupCosine, lars_factor
+from tfal.learners.lars import LARS, EpochCosine, WarmupCosine, lars_factor
 
 STEPS = 1000  # an epoch, so that fractions of epochs are whole steps
 
@@ -45,6 +45,14 @@ def test_without_warm_up_the_peak_comes_first():
     rate = WarmupCosine(0.1, 0, 100, 10)
     assert float(rate(0)) == pytest.approx(1)
     assert float(rate(10 + 500)) == pytest.approx(0.5, abs=1e-6)
+
+
+@pytest.mark.parametrize(("epoch", "expected"), [(0, 0.4), (250, 0.2002), (499, 4.0394e-4)])
+def test_a_cosine_by_epochs_is_the_published_one(epoch, expected):
+    """SimCLR of the initial pools: 500 epochs from 0.4 to 4e-4; all steps of an epoch alike."""
+    rate = EpochCosine(0.4, 500, STEPS, floor=4e-4)
+    for step in (0, STEPS - 1):
+        assert float(rate(epoch * STEPS + step)) == pytest.approx(expected, rel=1e-4)
 
 
 def test_lars_factor():

@@ -44,7 +44,12 @@ ROUNDS = {
 }
 FOLDER = {"data_dir", "corrupt", "max_pixels"}
 IMAGES = {"dataset", "image_size", *FOLDER}
-SIMCLR = {"n_epoch_simclr", "n_batch_encoder", "n_warmup", "lr_encoder", "coder_input"}
+CODER = {"n_batch_encoder", "n_warmup", "lr_encoder", "coder_input"}
+SIMCLR = {
+    *CODER,
+    *("n_epoch_simclr", "simclr_optimizer", "simclr_decay", "simclr_temperature", "simclr_sides", "simclr_jitter"),
+    *("simclr_hue", "simclr_crop"),
+}
 SCAN = {"n_epoch_scan", "n_neighbor_scan", "n_batch_scan", "lr_scan", "n_cluster"}
 META = {"mqnet_mode", "meta_stats", "meta_epoch", "meta_batch", "meta_wd", "rank_ties", "steps"}
 JUDGED = {"evaluate", "resume_indices", "encoder", *SIMCLR, "augment"}  # which SimCLR looks at, too
@@ -73,16 +78,16 @@ MODES = {
         ROUNDS
         | IMAGES
         | {"ood_rate", "missing_classes", *META, "n_epoch_loss", "classifier_bias"}
-        | (SIMCLR - {"n_epoch_simclr"})
+        | CODER
         | {"n_epoch_csi"},
     ),
     "mqnet by confidence": (
         {"strategy": "mqnet", "mqnet_mode": "conf"},
-        ROUNDS | IMAGES | META | (SIMCLR - {"n_epoch_simclr"}) | {"n_epoch_csi"},
+        ROUNDS | IMAGES | META | CODER | {"n_epoch_csi"},
     ),
     "ccal": (
         {"strategy": "ccal,similar"},
-        ROUNDS | IMAGES | (SIMCLR - {"n_epoch_simclr"}) | {"n_epoch_ccal", "ccal_views", "submodular"},
+        ROUNDS | IMAGES | CODER | {"n_epoch_ccal", "ccal_views", "submodular"},
     ),
     "first labels": ({"strategy": "random", "initial": "random"}, ROUNDS | IMAGES | {"missing_classes"}),
     "first labels of a clustering": (

@@ -100,6 +100,29 @@ def test_one_channel_by_hand_in_both_orders(order, expected):
     np.testing.assert_allclose(tf.reshape(found, [-1]), expected, atol=1e-6)
 
 
+def test_strengths_of_the_initial_pools_by_hand():
+    """Jitter 0.8, hue 0.2: factors 0.2 to 1.8, and 0.2 of a turn is 72 degrees, here from red to (0.8, 1, 0)."""
+    changes = views.simclr_changes(0.8, 0.2, 0.2)
+    colours = (0, 0, 0.5, BELOW_ONE, 0.5, 0.5)
+    turned = changes.apply(one_pixel(1, 0, 0), draws_of((*colours, BELOW_ONE, *WHOLE)))
+    np.testing.assert_allclose(turned[0, 0, 0], [0.8, 1, 0], atol=1e-4)
+    darker = changes.apply(one_pixel(1, 0.5, 0.5), draws_of((0, 0, 0.5, 0.5, 0.5, 0, BELOW_ONE, *WHOLE)))
+    np.testing.assert_allclose(darker[0, 0, 0], [0.2, 0.1, 0.1], atol=1e-5)
+    stronger = views.simclr_changes(1.5, 0.2, 0.2).apply(
+        one_pixel(1, 1, 1), draws_of((0, 0, 0.5, 0.5, 0.5, 0, 0.9, *WHOLE))
+    )
+    assert stronger.numpy().min() == 0  # no factor is negative
+
+
+def test_crops_of_a_fifth_of_the_area_and_more():
+    """10 x 10 pixels, aspect 1: the smallest crop has sqrt(20) pixels a side, rounded 4, of 0.08 of the area 3."""
+    ramp = tf.constant(np.tile(np.arange(10, dtype=np.float32), (10, 1))[None, :, :, None])
+    for least, side in ((0.2, 4), (0.08, 3)):
+        changes = views.simclr_changes(0, 0, least)
+        row = changes.apply(ramp / 10, draws_of((BELOW_ONE,) * 7 + (0, 0.5, 0, 0)))[0, 0, :, 0].numpy() * 10
+        np.testing.assert_allclose(np.diff(row[3:7]), side / 10, atol=1e-5)
+
+
 def _slow_jitter(image, order, contrast, hue, saturation, value):
     def contrasted(x):
         mean = x.mean(axis=(0, 1))

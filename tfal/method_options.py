@@ -40,6 +40,27 @@ class MethodOptions:
         uses="encoder",
     )
     n_epoch_simclr: int = _low_budget(200, "pretraining epochs, simclr", least=1, uses="simclr")
+    simclr_optimizer: str = _low_budget(
+        "lars",
+        "simclr; sgd: no warm-up, lrEncoder falls to a thousandth by a cosine; both with momentum 0.9",
+        choices=("lars", "sgd"),
+        uses="simclr",
+    )
+    simclr_decay: float = _low_budget(1e-6, "weight decay, simclr", least=0, uses="simclr")
+    simclr_temperature: float = _low_budget(0.5, "temperature of the loss, simclr", above=0, uses="simclr")
+    simclr_sides: str = _low_budget(
+        "both",
+        "views that look for their partners, simclr: both, or the first one only",
+        choices=("both", "one"),
+        uses="simclr",
+    )
+    simclr_jitter: float = _low_budget(
+        0.4, "how far factors of contrast, colour and light are from 1, simclr", least=0, uses="simclr"
+    )
+    simclr_hue: float = _low_budget(
+        0.1 * 255 / 360, "largest shift of the hue [turns], simclr", least=0, below=1, uses="simclr"
+    )
+    simclr_crop: float = _low_budget(0.08, "smallest area of a crop [share], simclr", above=0, below=1, uses="simclr")
     splits: str | None = _low_budget(None, "budgets [images], an ascending comma list; not set: nInit, + nQuery, ...")
     evaluate: str = _low_budget("linear,knn", "a comma list of linear, knn, finetune, scratch", uses="splits")
     resume_indices: str | None = _low_budget(None, "an .npy file of ids to start from", uses="splits")

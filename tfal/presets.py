@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from tfal.recipe import Recipe
 
@@ -46,7 +47,21 @@ LOW_BUDGET = Recipe(
 )
 
 # Initial pools: "On Initial Pools for Deep Active Learning" (2020), a tenth of CIFAR at the start and in each round.
-# There, a round goes on from the weights of the one before (--warmStart on) and validates on augmented images.
+# There, a round goes on from the weights of the one before (--warmStart on) and validates on augmented images; its
+# SimCLR's views are of plain images, its SCAN's strong views are others: see docs/DIFFERENCES.md.
+SIMCLR_OF_INITIAL_POOLS: dict[str, Any] = {
+    "n_epoch_simclr": 500,
+    "n_batch_encoder": 512,
+    "n_warmup": 0,
+    "lr_encoder": 0.4,
+    "simclr_optimizer": "sgd",
+    "simclr_decay": 1e-4,
+    "simclr_temperature": 0.1,
+    "simclr_sides": "one",
+    "simclr_jitter": 0.8,
+    "simclr_hue": 0.2,
+    "simclr_crop": 0.2,
+}
 INITIAL_POOLS = Recipe(
     dataset="cifar10",
     network="ResNet18-Dropout",
@@ -68,6 +83,7 @@ INITIAL_POOLS = Recipe(
     augment="flip_crop",
     normalize="channels",
     n_rep=5,
+    **SIMCLR_OF_INITIAL_POOLS,
 )
 
 # The same with a fiftieth in each of 10 rounds.
@@ -91,6 +107,9 @@ INITIAL_POOLS_TINY = dataclasses.replace(
     momentum=0.0,
     nesterov="off",
     schedule="constant",
+    n_epoch_vae=100,
+    vae_latent=512,
+    vaal_latent=64,
 )
 
 # Its cold-start fork: 20 images, 10 in each of 10 rounds, on MedMNIST's sets.
@@ -107,4 +126,6 @@ COLD_START_MEDMNIST = dataclasses.replace(
     n_epoch=200,
     learning_rate=3e-4,
     image_size=28,
+    vae_latent=128,
+    vaal_latent=32,
 )

@@ -32,6 +32,8 @@ class Recipe(MethodOptions, RunOptions):
             object.__setattr__(self, name, value)
         self._check_open_set()
         self._check_initial()
+        if self.simclr_optimizer == "sgd" and self.n_warmup:
+            raise InputError(f"--simclrOptimizer sgd has no warm-up. Set --nWarmup 0. Received: {self.n_warmup}.")
 
     def _check_initial(self) -> None:
         if self.long_tail and (self.is_open or self.splits):

@@ -7,6 +7,7 @@ to tell the turns apart.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import sqrt
 from typing import Any
 
@@ -43,6 +44,28 @@ def nt_xent(projections: tf.Tensor, temperature: float = TEMPERATURE) -> tf.Tens
     return tf.reduce_mean(-tf.math.log(e_positive / (tf.reduce_sum(e, axis=1) + _EPSILON) + _EPSILON))
 
 
+def one_sided_nt_xent(projections: tf.Tensor, temperature: float) -> tf.Tensor:
+    """The same of the first views alone, each told from all other rows, as SCAN's public code computes it.
+
+    Args:
+        projections: (2M, d) float; rows i and i + M belong together.
+        temperature: positive.
+
+    Returns:
+        () float32, the mean over the first M rows.
+
+    Example:
+        >>> z = tf.constant([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [0.8, 0.6]])
+        >>> round(float(one_sided_nt_xent(z, 0.1)), 6), round(float(one_sided_nt_xent(z, 1.0)), 6)
+        (2.127224, 1.018925)
+    """
+    z = tf.math.l2_normalize(tf.cast(projections, tf.float32), axis=1)
+    m = tf.shape(z)[0] // 2
+    logits = tf.matmul(z[:m], z, transpose_b=True) / temperature
+    logits = tf.linalg.set_diag(logits, tf.fill([m], -float("inf")))
+    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=m + tf.range(m), logits=logits))
+
+
 def rotation_loss(shift: tf.Tensor) -> tf.Tensor:
     """Cross-entropy of the logits (8B, 4) of the turns of `contrastive_views`: B rows at 0 degrees, B at 90, ..."""
     n = tf.shape(shift)[0]
@@ -55,7 +78,13 @@ class Contrastive(WholeBatchModel):
     """An `encoder`, trained by views: fit(dataset of `contrastive_views`). One with a shift head is trained by CSI.
 
     On several devices, too, every view is compared with all others of the batch.
+
+    loss: of the projections (2M, d); arguments of keras.Model and WholeBatchModel.
     """
+
+    def __init__(self, *arguments: Any, loss: Callable[[tf.Tensor], tf.Tensor] = nt_xent, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._loss_of_projections = loss
 
     def compute_loss(
         self,
@@ -65,8 +94,8 @@ class Contrastive(WholeBatchModel):
         sample_weight: Any = None,
         training: bool = True,
     ) -> tf.Tensor:
-        """NT-Xent of the projections, plus the cross-entropy of the turns where there is a head for it."""
-        loss = nt_xent(y_pred["projection"])
+        """That of the projections, plus the cross-entropy of the turns where there is a head for it."""
+        loss = self._loss_of_projections(y_pred["projection"])
         return share_of_loss(loss + rotation_loss(y_pred["shift"]) if "shift" in y_pred else loss)
 
 

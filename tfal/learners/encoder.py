@@ -16,22 +16,42 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.optimizers.schedules import LearningRateSchedule
 
+from tfal.data.augmentations import Augmentation
 from tfal.data.images import PREFETCH, Images
 from tfal.errors import InputError
 from tfal.learners.classifier import Builder, OnEpoch
-from tfal.learners.contrastive import Contrastive, encoder
+from tfal.learners.contrastive import TEMPERATURE, Contrastive, encoder, nt_xent, one_sided_nt_xent
 from tfal.learners.encoder_reader import OUTPUTS, EncoderReader
-from tfal.learners.lars import LARS, WarmupCosine
+from tfal.learners.lars import LARS, EpochCosine, WarmupCosine
 from tfal.learners.optimizers import CoupledSGD
 from tfal.learners.pretrained import Pretrained
 from tfal.learners.replicas import networks_on
 from tfal.learners.runtime import distribution
 from tfal.learners.simclr_loss import N_NEGATIVES, SimCLRLoss
-from tfal.learners.views import N_ROTATIONS, check_rotatable, contrastive_views
+from tfal.learners.views import (
+    HUE_SHIFT,
+    JITTER,
+    LEAST_AREA,
+    N_ROTATIONS,
+    SIMCLR,
+    check_rotatable,
+    contrastive_views,
+    simclr_changes,
+)
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams
+
+_SGD_FLOOR = 1e-3  # last rate over first
+_SIMCLR_DEFAULTS = {  # those that are not in Method
+    "simclr_temperature": TEMPERATURE,
+    "simclr_sides": "both",
+    "simclr_jitter": JITTER,
+    "simclr_hue": HUE_SHIFT,
+    "simclr_crop": LEAST_AREA,
+}
 
 
 class Method(NamedTuple):
@@ -47,7 +67,7 @@ class Method(NamedTuple):
     decay: float
     floor: float
 
-    def optimizer(self, rate: WarmupCosine) -> keras.optimizers.Optimizer:
+    def optimizer(self, rate: LearningRateSchedule) -> keras.optimizers.Optimizer:
         """A new one."""
         return (LARS if self.lars else CoupledSGD)(rate, self.momentum, self.decay)
 
@@ -67,6 +87,7 @@ class Encoder(Pretrained):
 
     outputs: tuple[str, ...] = OUTPUTS
     method: Method
+    changes: Augmentation = SIMCLR  # of the views
 
     def __init__(self, build: Builder, images: Images, n_classes: int, recipe: Recipe) -> None:
         super().__init__(images, recipe)
@@ -93,14 +114,19 @@ class Encoder(Pretrained):
         return self._build()
 
     def _trainer(self, network: keras.Model, n: int) -> Contrastive:
-        recipe, floor = self._recipe, self.method.floor
-        return self.trainer(
-            network, WarmupCosine(recipe.lr_encoder, recipe.n_warmup, self.n_epoch, self._n_steps(n), floor)
-        )
+        return self.trainer(network, self._schedule(self._n_steps(n)))
 
-    def trainer(self, network: keras.Model, rate: WarmupCosine) -> Contrastive:
+    def _schedule(self, n_steps: int) -> LearningRateSchedule:
+        """The learning rate of a training whose epochs have so many steps."""
+        recipe = self._recipe
+        return WarmupCosine(recipe.lr_encoder, recipe.n_warmup, self.n_epoch, n_steps, self.method.floor)
+
+    def _loss_of(self, projections: tf.Tensor) -> tf.Tensor:
+        return nt_xent(projections)
+
+    def trainer(self, network: keras.Model, rate: LearningRateSchedule) -> Contrastive:
         """The compiled model that trains `network`; it shares its weights."""
-        trainer = Contrastive(network.inputs, network.output, strategy=self._strategy)
+        trainer = Contrastive(network.inputs, network.output, strategy=self._strategy, loss=self._loss_of)
         with networks_on(self._strategy):
             optimizer = self.method.optimizer(rate)
             optimizer.build(trainer.trainable_variables)
@@ -120,7 +146,9 @@ class Encoder(Pretrained):
             ids, ids, recipe.n_batch_encoder, self.n_epoch, seeds[0], recipe.augment, first_epoch
         )
         views = batches.enumerate(first_epoch * self._n_steps(len(ids))).map(
-            lambda step, batch: contrastive_views(self.prepared(batch[0]), self.method.n_rotations, seeds[1], step),
+            lambda step, batch: contrastive_views(
+                self.prepared(batch[0]), self.method.n_rotations, seeds[1], step, self.changes
+            ),
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
@@ -160,16 +188,24 @@ class CSI(Encoder):
 
 
 class SimCLR(Encoder):
-    """The encoder of the low-budget study where no pretrained one is at hand: SimCLR with CSI's LARS.
+    """The encoder of the low-budget study where no pretrained one is at hand, and that of the initial pools: SimCLR.
 
-    Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, ICML 2020. `read` also knows
-    "simclr_loss" (B,), see SimCLRLoss; its negatives are drawn from the pool's members by streams.seed.
+    Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, ICML 2020. By default with CSI's
+    LARS, strengths and loss; recipe.simclr_* gives others, such as those of SCAN and of the study of initial pools,
+    where "sgd" has no warm-up, and a rate that falls to a thousandth. `read` also knows "simclr_loss" (B,), see
+    SimCLRLoss; its negatives are drawn from the pool's members by streams.seed.
     """
 
     name = "simclr"
     outputs = (*OUTPUTS, "simclr_loss")
-    method = Method(1, lars=True, momentum=0.9, decay=1e-6, floor=0.0)
     _losses: SimCLRLoss | None = None
+
+    def __init__(self, build: Builder, images: Images, n_classes: int, recipe: Recipe) -> None:
+        lars = recipe.simclr_optimizer == "lars"
+        floor = 0.0 if lars else _SGD_FLOOR * recipe.lr_encoder
+        self.method = Method(1, lars, momentum=0.9, decay=recipe.simclr_decay, floor=floor)
+        self.changes = simclr_changes(recipe.simclr_jitter, recipe.simclr_hue, recipe.simclr_crop)
+        super().__init__(build, images, n_classes, recipe)
 
     @property
     def n_epoch(self) -> int:
@@ -183,7 +219,9 @@ class SimCLR(Encoder):
         found = super().read(batch, others) if others else {}
         if len(others) < len(outputs):
             if self._losses is None:
-                self._losses = SimCLRLoss(self.network, self.prepared, self._images, self._negatives)
+                self._losses = SimCLRLoss(
+                    self.network, self.prepared, self._images, self._negatives, self._recipe.simclr_temperature
+                )
             found["simclr_loss"] = self._losses(batch)
         return {name: found[name] for name in outputs}
 
@@ -197,6 +235,21 @@ class SimCLR(Encoder):
         members = pool.members
         self._negatives = streams("fixed_sample").permutation(members)[:N_NEGATIVES]
         self._losses = None
+
+    def _schedule(self, n_steps: int) -> LearningRateSchedule:
+        if self.method.lars:
+            return super()._schedule(n_steps)
+        return EpochCosine(self._recipe.lr_encoder, self.n_epoch, n_steps, self.method.floor)
+
+    def _loss_of(self, projections: tf.Tensor) -> tf.Tensor:
+        loss = one_sided_nt_xent if self._recipe.simclr_sides == "one" else nt_xent
+        return loss(projections, self._recipe.simclr_temperature)
+
+    def _identity(self, ids: np.ndarray, seed: int) -> dict[str, Any]:
+        """Options at their defaults are left out: files from before there were any stay what they are."""
+        options = {name: getattr(self._recipe, name) for name in _SIMCLR_DEFAULTS}
+        changed = {name: value for name, value in options.items() if value != _SIMCLR_DEFAULTS[name]}
+        return {**super()._identity(ids, seed), **changed}
 
 
 class CCALSemantic(Encoder):

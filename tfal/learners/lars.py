@@ -1,4 +1,4 @@
-"""LARS, and the learning rate of contrastive training: a linear warm-up to the tenfold, then a cosine.
+"""LARS, and the learning rates of contrastive training: a linear warm-up to the tenfold, then a cosine; or a cosine.
 
 You et al., Large Batch Training of Convolutional Networks, 2017, as the public code of CSI and MQ-Net has it.
 """
@@ -79,3 +79,21 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         turn = pi * ops.maximum(e - self._n_warmup, 0) / self._n_epochs
         cosine = self._floor + (peak - self._floor) * (1 + ops.cos(turn)) / 2
         return ops.where(e <= self._n_warmup, line, cosine) if self._n_warmup else cosine
+
+
+class EpochCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Half a cosine from `rate` to `floor`, which the epoch after the last one would have; the same in a whole epoch.
+
+    floor + (rate - floor) * (1 + cos(pi * epoch / n_epochs)) / 2, as SCAN's public code has it.
+
+    Args:
+        rate, floor: of the first epoch and of the one after the last. n_epochs: [epochs]. steps_per_epoch: [steps].
+    """
+
+    def __init__(self, rate: float, n_epochs: int, steps_per_epoch: int, floor: float = 0.0) -> None:
+        self._rate, self._n_epochs, self._steps_per_epoch, self._floor = rate, n_epochs, steps_per_epoch, floor
+
+    def __call__(self, step: Any) -> Any:
+        """The rate of a step, counted from 0."""
+        epoch = ops.floor(ops.cast(step, "float32") / self._steps_per_epoch)
+        return self._floor + (self._rate - self._floor) * (1 + ops.cos(pi * epoch / self._n_epochs)) / 2

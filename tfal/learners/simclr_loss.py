@@ -35,20 +35,26 @@ class SimCLRLoss:
         prepared: what is done to images before views and network.
         images: the training images, uint8 or files.
         negatives: (m,) ids, at least two, of the images that the others are told from.
+        temperature: that of the training.
 
     Raises:
         InputError: fewer than two negatives.
     """
 
     def __init__(
-        self, network: keras.Model, prepared: Callable[[tf.Tensor], tf.Tensor], images: Images, negatives: np.ndarray
+        self,
+        network: keras.Model,
+        prepared: Callable[[tf.Tensor], tf.Tensor],
+        images: Images,
+        negatives: np.ndarray,
+        temperature: float = TEMPERATURE,
     ) -> None:
         if len(negatives) < 2:
             raise InputError(
                 f"simclr_loss tells images from others. Expected: a pool of at least 2. Received: {len(negatives)}. "
                 "Choose another strategy."
             )
-        self._network, self._prepared = network, prepared
+        self._network, self._prepared, self._temperature = network, prepared, temperature
         self._places = tf.constant(np.random.default_rng(0).integers(2**36, size=images.shape))
         self._score = tf.function(self._losses, input_signature=[tf.TensorSpec([None, *images.shape], tf.float32)])
         self._negatives, self._seen = self._read(images, negatives)
@@ -71,7 +77,7 @@ class SimCLRLoss:
 
         def add(total: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
             positives = self._projected(variant(images, number))
-            return total + nt_xent_loss(anchors, positives, self._negatives, left_out=itself)
+            return total + nt_xent_loss(anchors, positives, self._negatives, self._temperature, left_out=itself)
 
         numbers = tf.range(N_VARIANTS)  # one after the other, so memory holds the activations of one batch
         return tf.foldl(add, numbers, tf.zeros_like(anchors[:, 0]), parallel_iterations=1) / N_VARIANTS

@@ -21,14 +21,17 @@ from tfal.errors import InputError
 
 N_ROTATIONS = 4
 JITTERED, GREYED, FLIPPED = 0.8, 0.2, 0.5  # shares of the images
-FACTORS = (0.6, 1.4)  # of contrast, saturation and value
+JITTER = 0.4  # how far factors of contrast, saturation and value are from 1, at most
 HUE_SHIFT = 0.1 * 255 / 360  # largest, in turns
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601
+LEAST_AREA = 0.08  # of a crop
 ASPECTS = (3 / 4, 4 / 3)
 MILD_AREA = 0.54  # of CCAL's crops while reading
 
 
-def contrastive_views(images: tf.Tensor, n_rotations: int, seed: int, step: tf.Tensor) -> tf.Tensor:
+def contrastive_views(
+    images: tf.Tensor, n_rotations: int, seed: int, step: tf.Tensor, changes: Augmentation | None = None
+) -> tf.Tensor:
     """Two views of each image in n_rotations turns: (2 * n_rotations * B, H, W, C); rows i and i + half are a pair.
 
     Each image is doubled, each copy mirrored or not, then turned by 0, 90, 180, 270 degrees, and each result is
@@ -39,12 +42,14 @@ def contrastive_views(images: tf.Tensor, n_rotations: int, seed: int, step: tf.T
         n_rotations: 1 (SimCLR) or 4 (CSI).
         seed: in [0, 2**63).
         step: () int64, the batch's number; the draws follow from (seed, step) alone.
+        changes: of `simclr_changes`; SIMCLR where not given.
     """
+    changes = changes or SIMCLR
     copies = tf.concat([images, images], axis=0)
     copies = FLIP.apply(copies, _draws(tf.shape(copies)[0], FLIP, seed, 2 * step))
     both = [rotations(copy, n_rotations) for copy in tf.split(copies, 2)]
     turned = tf.concat(both, axis=0)
-    return SIMCLR.apply(turned, _draws(tf.shape(turned)[0], SIMCLR, seed, 2 * step + 1))
+    return changes.apply(turned, _draws(tf.shape(turned)[0], changes, seed, 2 * step + 1))
 
 
 def rotations(images: tf.Tensor, n_rotations: int = N_ROTATIONS) -> tf.Tensor:
@@ -77,21 +82,22 @@ def _flip(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
     return tf.where(_per_image(draws[:, 0]) < FLIPPED, tf.reverse(images, [2]), images)
 
 
-def _color_jitter(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+def _color_jitter(images: tf.Tensor, draws: tf.Tensor, jitter: float, hue_shift: float) -> tf.Tensor:
     """draws: (jitter, order, contrast, hue, saturation, value); the order is that of the first row."""
+    factors = max(1 - jitter, 0.0), 1 + jitter
     contrast, hue, saturation, value = (_per_image(draws[:, column]) for column in range(2, 6))
 
     def contrasted(x: tf.Tensor) -> tf.Tensor:
         mean = tf.reduce_mean(x, axis=(1, 2), keepdims=True)
-        return tf.clip_by_value((x - mean) * _between(contrast, *FACTORS) + mean, 0.0, 1.0)
+        return tf.clip_by_value((x - mean) * _between(contrast, *factors) + mean, 0.0, 1.0)
 
     def coloured(x: tf.Tensor) -> tf.Tensor:
         if x.shape[-1] == 1:
-            return tf.clip_by_value(x * _between(value, *FACTORS), 0.0, 1.0)
+            return tf.clip_by_value(x * _between(value, *factors), 0.0, 1.0)
         h, s, v = tf.split(tf.image.rgb_to_hsv(x), 3, axis=-1)
-        h = tf.math.floormod(h + _between(hue, -HUE_SHIFT, HUE_SHIFT), 1.0)
-        s = tf.clip_by_value(s * _between(saturation, *FACTORS), 0.0, 1.0)
-        v = tf.clip_by_value(v * _between(value, *FACTORS), 0.0, 1.0)
+        h = tf.math.floormod(h + _between(hue, -hue_shift, hue_shift), 1.0)
+        s = tf.clip_by_value(s * _between(saturation, *factors), 0.0, 1.0)
+        v = tf.clip_by_value(v * _between(value, *factors), 0.0, 1.0)
         return tf.image.hsv_to_rgb(tf.concat([h, s, v], axis=-1))
 
     jittered = tf.cond(draws[0, 1] < 0.5, lambda: coloured(contrasted(images)), lambda: contrasted(coloured(images)))
@@ -126,12 +132,6 @@ def _crop(images: tf.Tensor, draws: tf.Tensor, least_area: float, largest_area: 
     return tf.ensure_shape(tf.image.crop_and_resize(bordered, boxes, tf.range(shape[0]), shape[1:3]), images.shape)
 
 
-def _simclr(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-    """draws: those of COLOR_JITTER, GREYING and CROP."""
-    jitter, grey, crop = tf.split(draws, [COLOR_JITTER.n_draws, GREYING.n_draws, CROP.n_draws], axis=1)
-    return CROP.apply(GREYING.apply(COLOR_JITTER.apply(images, jitter), grey), crop)
-
-
 def _between(draws: tf.Tensor, low: float, high: float) -> tf.Tensor:
     return low + (high - low) * draws
 
@@ -141,9 +141,34 @@ def _per_image(values: tf.Tensor) -> tf.Tensor:
     return values[:, None, None, None]
 
 
+def _jittering(jitter: float, hue_shift: float) -> Augmentation:
+    return Augmentation(lambda images, draws: _color_jitter(images, draws, jitter, hue_shift), n_draws=6)
+
+
+def _cropping(least_area: float, largest_area: float) -> Augmentation:
+    return Augmentation(lambda images, draws: _crop(images, draws, least_area, largest_area), n_draws=4)
+
+
+def simclr_changes(jitter: float, hue_shift: float, least_area: float) -> Augmentation:
+    """SimCLR's changes of an image: other colours, sometimes grey, and a crop.
+
+    Args:
+        jitter: factors of contrast, saturation and value lie in 1 +- jitter, at least 0.
+        hue_shift: largest, in turns, at most a half.
+        least_area: of a crop, as a share of the image's area.
+    """
+    colors, crop = _jittering(jitter, hue_shift), _cropping(least_area, 1.0)
+
+    def change(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+        of_colors, of_grey, of_crop = tf.split(draws, [colors.n_draws, GREYING.n_draws, crop.n_draws], axis=1)
+        return crop.apply(GREYING.apply(colors.apply(images, of_colors), of_grey), of_crop)
+
+    return Augmentation(change, n_draws=colors.n_draws + GREYING.n_draws + crop.n_draws)
+
+
 FLIP = Augmentation(_flip, n_draws=1)
-COLOR_JITTER = Augmentation(_color_jitter, n_draws=6)
+COLOR_JITTER = _jittering(JITTER, HUE_SHIFT)
 GREYING = Augmentation(_grey, n_draws=1)
-CROP = Augmentation(lambda images, draws: _crop(images, draws, 0.08, 1.0), n_draws=4)
-MILD_CROP = Augmentation(lambda images, draws: _crop(images, draws, MILD_AREA, MILD_AREA), n_draws=4)
-SIMCLR = Augmentation(_simclr, n_draws=COLOR_JITTER.n_draws + GREYING.n_draws + CROP.n_draws)
+CROP = _cropping(LEAST_AREA, 1.0)
+MILD_CROP = _cropping(MILD_AREA, MILD_AREA)
+SIMCLR = simclr_changes(JITTER, HUE_SHIFT, LEAST_AREA)
