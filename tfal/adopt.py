@@ -13,6 +13,7 @@ from tfal.data.images import check_int
 from tfal.errors import InputError, resolve_name, unknown_name
 from tfal.given import given_ids, given_labels
 from tfal.learners.backend import choose_backend
+from tfal.learners.finite import check_finite_weights
 from tfal.learners.outputs import NamedOutputs
 from tfal.learners.reader import LearnerReader
 from tfal.learners.sampled import N_PASS, N_VIEW, SampledOutputs
@@ -80,6 +81,8 @@ def query(
     if outputs is not None and not (isinstance(outputs, Mapping) and all(isinstance(v, str) for v in outputs.values())):
         raise InputError(f"outputs must be a dict of layers' names by outputs' names. Received: {outputs!r}.")
     network = NamedOutputs(model, outputs) if chosen.learners else None
+    if network:
+        check_finite_weights(model)
     source = open_source(images, model if chosen.learners else None, int(batch_size))
     ids = given_ids("labeled", labeled, source.size)
     if chosen.uses_labels and labels is None and len(ids):
