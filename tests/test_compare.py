@@ -113,6 +113,7 @@ def test_an_unfinished_repetition_that_is_no_pair_shortens_nothing(experiments, 
     [
         ({"seed": 7}, "seed 0 there, 7 here"),
         ({"data": "beef"}, "data '0123' there, 'beef' here"),
+        ({"data": "0124-aa"}, "data '0123' there, '0124' here"),
         ({"n_init": 10}, "nInit 20 there, 10 here"),
         ({"n_valid": 3}, "nValid 5000 there, 3 here"),
         ({"long_tail": 0.1}, "longTail 0.0 there, 0.1 here"),

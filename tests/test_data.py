@@ -1,4 +1,5 @@
 import dataclasses
+import os
 import re
 import sys
 
@@ -9,6 +10,7 @@ from tests.conftest import SHARED_DATA
 from tfal.data import DATASETS, Dataset, fingerprint, from_arrays, load, with_unknown
 from tfal.data.dataset import ENVIRONMENT
 from tfal.data.listing import from_tree
+from tfal.data.prints import comparable
 from tfal.data.super_classes import CIFAR100_NAMES, cifar20_table
 from tfal.errors import InputError
 
@@ -44,7 +46,7 @@ def test_digits(digits):
 
 
 def test_digits_split_is_fixed(digits):
-    assert fingerprint(digits) == "ac3eb2e10caa5cba"
+    assert fingerprint(digits).startswith("ac3eb2e10caa5cba-")
 
 
 def test_digits_need_no_folder(tmp_path, digits):
@@ -216,7 +218,28 @@ def test_fingerprint_tells_data_apart():
         shown(class_names=("a", "b", "c")),
     ]
     assert len(set(others)) == len(others)
-    assert all(len(one) == 16 for one in others)
+    assert all(re.fullmatch("[0-9a-f]{16}-[0-9a-f]{16}", one) for one in others)
+
+
+@pytest.mark.parametrize("part", ["x_train", "x_test"])
+def test_a_single_changed_value_is_noticed(part):
+    """Of 2,000 images, of which a sample would be some 256."""
+    images = {"x_train": np.zeros((2000, 3, 2, 1), np.uint8), "x_test": np.zeros((1500, 3, 2, 1), np.uint8)}
+    labels = {"y_train": np.arange(2000) % 3, "y_test": np.arange(1500) % 3}
+    found = {fingerprint(from_arrays("mine", **images, **labels))}
+    for row in (1, 777, -1):
+        changed = images[part].copy()
+        changed[row, 2, 1, 0] = 1
+        found.add(fingerprint(from_arrays("mine", **(images | {part: changed}), **labels)))
+    assert len(found) == 4
+
+
+def test_fingerprints_of_earlier_versions_are_compared_by_what_they_tell():
+    assert comparable(["a-b", "a-b"]) == ["a-b", "a-b"]
+    assert comparable(["a-b", "a-c"]) == ["a-b", "a-c"]
+    assert comparable(["a", "a-c"]) == ["a", "a"]
+    assert comparable(["a", "b-c", "b-d"]) == ["a", "b", "b"]
+    assert comparable([None, "a-c"]) == [None, "a-c"]
 
 
 def listed(folder, name, classes=("ant", "bee")):
@@ -233,7 +256,7 @@ def test_files_instead_of_arrays(tmp_path):
     data = listed(tmp_path, "mine")
     assert (data.n_classes, data.input_shape, data.corrupt.tolist()) == (2, (224, 224, 3), [])
     found = fingerprint(data)
-    assert len(found) == 16
+    assert len(found) == 33
     (tmp_path / "mine").rename(tmp_path / "moved")
     moved = dataclasses.replace(
         data,
@@ -247,6 +270,26 @@ def test_files_instead_of_arrays(tmp_path):
         dataclasses.replace(moved, x_test=moved.x_test.without([0]), y_test=moved.y_test[1:]),
     ]
     assert len({found, *map(fingerprint, others)}) == 5
+
+
+def test_changed_files_are_noticed(tmp_path, monkeypatch):
+    data = listed(tmp_path, "mine")
+    path, whole = tmp_path / "mine" / "test" / "bee" / "a.jpg", fingerprint(data)
+    os.utime(path, (0, 0))  # as a copy of the folder would
+    assert fingerprint(data) == whole
+    found = {whole}
+    for content in (b"TEST", b"longer"):
+        path.write_bytes(content)
+        found.add(fingerprint(data))
+    monkeypatch.setattr("tfal.data.prints.CONTENTS", 5)  # too much to be read: names and sizes of all, and a sample
+    monkeypatch.setattr("tfal.data.prints._SAMPLE", 1)
+    sampled = fingerprint(data)
+    path.write_bytes(b"LONGER")
+    assert fingerprint(data) == sampled  # the same size, not in the sample: not noticed, as documented
+    path.write_bytes(b"other")
+    assert len(found | {sampled, fingerprint(data)}) == 4 + (sampled not in found)
+    path.unlink()
+    assert "a.jpg cannot be read (No such file or directory). Bring it back." in refusal(fingerprint, data)
 
 
 def test_files_of_unknown_classes_come_behind(tmp_path):

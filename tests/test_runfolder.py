@@ -177,3 +177,17 @@ def test_recipe_json_tells_what_it_was_made_with(folder, pool):
     stored = json.loads((folder.path / "recipe.json").read_text())
     assert stored["recipe"]["n_query"] == 15
     assert {"python", "tensorflow", "numpy"} <= stored["environment"].keys()
+
+
+def test_a_folder_of_an_earlier_version_goes_on_where_its_data_agree(folder, pool, small):
+    """Its recipe.json holds the first part of a fingerprint."""
+    rows = _commit(folder, pool, 2)
+    assert RunFolder(small, 1, "print-whole").rows() == rows
+    with pytest.raises(InputError, match="data: 'print' there, 'other' here"):
+        RunFolder(small, 1, "other-whole").rows()
+
+
+def test_data_that_differ_in_what_a_sample_does_not_show_are_refused(pool, small):
+    _commit(RunFolder(small, 1, "print-whole"), pool, 2)
+    with pytest.raises(InputError, match="data: 'print-whole' there, 'print-changed' here"):
+        RunFolder(small, 1, "print-changed").rows()

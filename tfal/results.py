@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tfal.data.prints import comparable
 from tfal.errors import InputError
 from tfal.files import read_json
 from tfal.recipe import Recipe
@@ -154,9 +155,10 @@ def differing(runs: Collection[Run], names: Collection[str]) -> dict[str, list[A
     found: dict[str, list[Any]] = {}
     for name in names:
         values = found[name] = []
-        for run in runs:
-            if value(run, name) not in values:
-                values.append(value(run, name))
+        given = [value(run, name) for run in runs]
+        for one in comparable(given) if name == "data" else given:
+            if one not in values:
+                values.append(one)
     return {name: values for name, values in found.items() if len(values) > 1}
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from tfal.array_files import read_arrays
+from tfal.data.prints import comparable
 from tfal.errors import InputError
 from tfal.files import locked, make_folder, read_json, remove_leftovers, write_atomically, write_text
 from tfal.options import flag
@@ -67,11 +68,13 @@ class RunFolder:
 
     def _check_recipe(self, stored: dict[str, Any]) -> None:
         stored = {**_DEFAULTS, **stored}  # it may have been made before an option existed
-        names = sorted(stored.keys() | self._identity.keys())
+        stored["data"], here = comparable([stored.get("data"), self._identity["data"]])
+        wanted = {**self._identity, "data": here}
+        names = sorted(stored.keys() | wanted.keys())
         differing = [
-            f"{flag(name)[2:]}: {stored.get(name)!r} there, {self._identity.get(name)!r} here"
+            f"{flag(name)[2:]}: {stored.get(name)!r} there, {wanted.get(name)!r} here"
             for name in names
-            if stored.get(name) != self._identity.get(name)
+            if stored.get(name) != wanted.get(name)
         ]
         if differing:
             raise InputError(

@@ -21,6 +21,7 @@ from tfal.array_files import read_array
 from tfal.coldstart.criteria import CRITERIA, resolve
 from tfal.coldstart.data_maps import TEMPERATURES
 from tfal.data import Dataset, fingerprint
+from tfal.data.prints import comparable
 from tfal.errors import InputError
 from tfal.files import check_writable, locked, make_folder, read_json, remove_leftovers, write_text
 from tfal.kernels import check
@@ -195,10 +196,12 @@ class Plan:
                 raise InputError(f"{self.folder} holds pools.csv but no study.json. Give another --resultsDir.")
             return
         stored = read_json(self._identity_file, "Remove its folder.")
+        stored["data"], data = comparable([stored.get("data"), self._identity["data"]])
+        here = {**self._identity, "data": data}
         differing = [
-            f"{name}: {stored.get(name)!r} there, {self._identity.get(name)!r} here"
-            for name in sorted(stored.keys() | self._identity.keys())
-            if stored.get(name) != self._identity.get(name)
+            f"{name}: {stored.get(name)!r} there, {here.get(name)!r} here"
+            for name in sorted(stored.keys() | here.keys())
+            if stored.get(name) != here.get(name)
         ]
         if differing:
             raise InputError(

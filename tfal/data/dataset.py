@@ -2,14 +2,13 @@
 
 Images are uint8 arrays in memory, or, when they differ in size or are too many, files that are read when they are
 needed. Ids are row numbers of `x_train`, so they belong to one source: TensorFlow Datasets stores MNIST in another
-order than the original files do, and `fingerprint` tells the two apart. Importing this loads no TensorFlow.
+order than the original files do, and a fingerprint tells the two apart. Importing this loads no TensorFlow.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import os
 import re
 from dataclasses import dataclass, field
@@ -222,24 +221,6 @@ def joined_images(data: Dataset) -> np.ndarray | Listing:
     if isinstance(data.x_train, Listing) and isinstance(data.x_test, Listing):
         return data.x_train.joined(data.x_test, np.append(data.y_train, data.y_test))
     return np.concatenate([data.x_train, data.x_test])
-
-
-def fingerprint(dataset: Dataset) -> str:
-    """16 hexadecimal digits that follow from names, shapes, all labels, and some 256 images of each part.
-
-    Of files, from the names and labels of all and the sizes of some 256; nothing is decoded.
-    """
-    digest = hashlib.blake2b(digest_size=8)
-    shapes = dataset.x_train.shape, dataset.x_test.shape
-    digest.update(repr((dataset.name, dataset.class_names, shapes)).encode())
-    for images, labels in ((dataset.x_train, dataset.y_train), (dataset.x_test, dataset.y_test)):
-        digest.update(np.ascontiguousarray(labels, dtype="<i8").tobytes())
-        if isinstance(images, Listing):
-            digest.update(images.fingerprint().encode())
-        else:
-            digest.update(np.ascontiguousarray(images[:: max(1, len(images) // 256)]).tobytes())
-    digest.update(dataset.corrupt.astype("<i8").tobytes())
-    return digest.hexdigest()
 
 
 def _from_folder(name: str, root: Path, reading: Reading) -> Found:
