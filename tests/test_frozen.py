@@ -210,7 +210,32 @@ def _integers(shape):
 
 def _lambda(shape):
     x = keras.Input(shape)
-    return keras.Model(x, layers.Lambda(lambda y: y[:, :, 0, 0])(x))
+    return keras.Model(x, layers.Lambda(lambda y: y[:, :, 0, 0], name="cut")(x))
+
+
+class Doubled(layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+
+def _own_layer(shape):
+    x = keras.Input(shape)
+    return keras.Model(x, layers.Flatten()(Doubled()(x)))
+
+
+def test_what_the_messages_advise_works(images, recipe, change, batch, tmp_path):
+    """A model of Keras' layers with the weights of one with a Lambda; a class that is registered and imported."""
+    x = keras.Input((8, 8, 1))
+    heads = [layers.Dense(3, "relu"), layers.Dense(3, "relu")]
+    old = keras.Model(x, heads[0](layers.Flatten()(layers.Lambda(lambda y: 2 * y)(x))))
+    new = keras.Model(x, heads[1](layers.Flatten()(layers.Rescaling(2.0)(x))))
+    new.set_weights(old.get_weights())
+    made = make(images, change(recipe, encoder=saved(new, tmp_path)))
+    np.testing.assert_allclose(features(made, batch), old(batch), atol=1e-6)
+    registered = keras.saving.register_keras_serializable("tests")(type("Registered", (Doubled,), {}))
+    path = saved(keras.Model(x, layers.Flatten()(registered()(x))), tmp_path, "registered.keras")
+    found = features(make(images, change(recipe, encoder=path)), batch)
+    np.testing.assert_allclose(found, 2 * batch.reshape(6, 64), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +246,16 @@ def _lambda(shape):
         (_map, (8, 8, 1), r"must give features \(B, d\)\. Received: \(None, 6, 6, 5\)\. Name its output 'features'"),
         (_two_inputs, (8, 8, 1), "must be a functional or Sequential Keras model of one input of floats"),
         (_integers, (8, 8, 1), "must be a functional or Sequential Keras model of one input of floats"),
-        (_lambda, (8, 8, 1), r"cannot be loaded \((Value|Type)Error"),
+        (
+            _lambda,
+            (8, 8, 1),
+            r"has Lambda layers, whose code is not run from a file: 'cut'\. Build the model with layers",
+        ),
+        (
+            _own_layer,
+            (8, 8, 1),
+            r"has code that is not Keras': Doubled\. Build .* or decorate it, @keras\.saving",
+        ),
     ],
 )
 def test_keras_files_that_do_not_fit(kind, shape, message, images, recipe, change, tmp_path):
@@ -237,7 +271,7 @@ def test_files_that_are_missing_or_damaged(name, large, recipe, change, tmp_path
     with pytest.raises(InputError, match=r"there is no file .*model\..*Correct the path"):
         make(large, change(recipe, encoder=str(path)))
     path.write_bytes(b"nothing")
-    with pytest.raises(InputError, match=r"(cannot be loaded|is damaged or was not written)") as error:
+    with pytest.raises(InputError, match=r"(is no file of Keras|is damaged or was not written)") as error:
         make(large, change(recipe, encoder=str(path)))
     assert "\n" not in str(error.value)
 

@@ -26,6 +26,7 @@ from tfal.data.images import Images
 from tfal.errors import InputError, resolve_name
 from tfal.learners.classifier import Builder, OnEpoch
 from tfal.learners.encoder import SimCLR
+from tfal.learners.keras_files import unloadable
 from tfal.learners.outputs import NamedOutputs
 from tfal.learners.replicas import is_dropout_seed, networks_on, reading_function
 from tfal.learners.runtime import distribution
@@ -178,7 +179,7 @@ def _keras_file(path: Path, images: Images) -> Loaded:
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
-        raise InputError(f"{path} cannot be loaded ({_first_line(error)}). Save the model anew: model.save.") from None
+        raise InputError(unloadable(path, _first_line(error))) from None
     inner = keras.Model(model.inputs[0], _features(model, path)) if _is_graph(model) else None
     if inner is None or inner.inputs[0].dtype not in ("float16", "bfloat16", "float32"):
         raise InputError(f"{path} must be a functional or Sequential Keras model of one input of floats. It is not.")
