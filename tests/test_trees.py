@@ -7,6 +7,7 @@ import unicodedata
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from tests.test_data import refusal
 from tests.test_sources import write_tiny_imagenet, write_tree
@@ -165,3 +166,74 @@ def test_nothing_left_of_a_part(tmp_path, kind, part):
         path.write_bytes(b"")
     recipe = Recipe(dataset="mine", data_dir=str(tmp_path), image_size=8, corrupt="skip")
     assert f"mine: {('training', 'test')[part]}: 6 of 6 files cannot be read" in refusal(load_for, recipe)
+
+
+def test_orientation_and_transparency_are_said_once(tmp_path, capsys):
+    write_tree(tmp_path)
+    image, exif = Image.fromarray(np.full((5, 4, 3), 80, np.uint8)), Image.Exif()
+    exif[0x0112] = 6
+    for name in ("1.jpg", "2.jpg"):
+        image.save(tmp_path / "train" / "ant" / name, exif=exif)
+    exif[0x0112] = 1
+    image.save(tmp_path / "train" / "ant" / "3.jpg", exif=exif)
+    load("insects", str(tmp_path))
+    (line,) = capsys.readouterr().err.splitlines()
+    turned = tmp_path / "train" / "ant" / "1.jpg"
+    assert line.startswith("insects: 2 of 15 files looked at note how the camera was held (EXIF), which is not obeyed")
+    assert line.endswith(f"First: {turned}.")
+    image.putalpha(0)
+    image.save(tmp_path / "train" / "bee" / "c.png")
+    load("insects", str(tmp_path), size=8)
+    said = capsys.readouterr().err
+    assert "1 of 16 files looked at have transparency, which is dropped" in said  # another shape: files
+    assert said.count("EXIF") == 1
+    write_tree(tmp_path / "clear", size=(5, 4, 4))
+    assert load("insects", str(tmp_path / "clear")).input_shape == (5, 4, 4)
+    assert "12 of 12 files looked at have transparency, which is channel 4" in capsys.readouterr().err
+
+
+def test_files_that_must_not_be_decoded_are_refused_at_the_start(tmp_path):
+    """Where images stay in files, as here by two sizes, some of them are looked at before anything is trained."""
+    write_tree(tmp_path)
+    (tmp_path / "train" / "ant" / "a.PNG").write_bytes(png((9, 9, 3)))
+    deep = tmp_path / "train" / "bee" / "c.png"
+    deep.write_bytes(tf.io.encode_png(np.zeros((5, 4, 3), np.uint16)).numpy())
+    assert refusal(load, "insects", str(tmp_path)).startswith(f"{deep} cannot be read as an image (16 bits")
+    assert len(load("insects", str(tmp_path), skip_corrupt=True).x_train) == 7  # found later, by skip_corrupt
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (("Train", "test"), "rename Train/ to train/."),
+        (("Training", "Testing"), "rename Training/ to train/, rename Testing/ to test/."),
+        (("training", "test"), "rename training/ to train/."),
+        (("train", "Test"), "rename Test/ to test/."),
+        (("train", "extra"), "train has no test images beside it, but extra/: add test/<class>/."),
+        (("train",), "train has no test images beside it, but nothing else: add test/<class>/."),
+        (
+            (".",),
+            "holds folders of images (ant, bee, cat) but no train/: move them there, and a part of each to test/.",
+        ),
+    ],
+)
+def test_folders_that_are_nearly_right_are_told_so(tmp_path, parts, message):
+    write_tree(tmp_path / "insects", parts=parts)
+    found = refusal(load, "insects", str(tmp_path))
+    assert found.startswith(f"insects: {tmp_path / 'insects'}")
+    assert message in found
+    assert "unknown dataset" not in found
+    (tmp_path / "insects").rename(tmp_path / "cifar10")
+    assert message in refusal(load, "cifar10", str(tmp_path))
+
+
+def test_images_in_no_class_folder_and_an_archive_of_another_name_are_told(tmp_path):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "test").mkdir()
+    (tmp_path / "train" / "a.png").write_bytes(png())
+    assert "train holds no class folders: sort its images into train/<class>/." in refusal(load, "mine", str(tmp_path))
+    (tmp_path / "other").mkdir()
+    np.savez(tmp_path / "other" / "theirs.npz", x=np.zeros(3))
+    assert "other holds theirs.npz, which is read as --dataset theirs." in refusal(
+        load, "mine", str(tmp_path / "other")
+    )

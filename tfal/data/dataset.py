@@ -20,6 +20,7 @@ import numpy as np
 from tfal.data import sources
 from tfal.data.checks import check_classes, checked_images, checked_labels
 from tfal.data.found import Found, Known, one_line
+from tfal.data.layouts import layout_hint
 from tfal.data.listing import MAX_PIXELS, SIZE, Listing, Reading
 from tfal.data.prepared import download
 from tfal.data.super_classes import CIFAR20, cifar20_table
@@ -230,11 +231,12 @@ def _from_folder(name: str, root: Path, reading: Reading) -> Found:
         )
     known = DATASETS.get(name)
     unpacked = [root / known.folder] if known and known.folder else []
-    for folder in (root / name, *unpacked, root):
+    folders = (root / name, *unpacked, root)
+    for folder in folders:
         found = sources.read_folder(name, folder, known, reading)
         if found is not None:
             return found
-    raise _missing(name, f"neither {root / name} nor {root} holds it")
+    raise _missing(name, f"neither {root / name} nor {root} holds it", layout_hint(name, folders))
 
 
 def _downloaded(name: str, size: int) -> Found:
@@ -246,8 +248,8 @@ def _downloaded(name: str, size: int) -> Found:
         raise _missing(name, f"TensorFlow Datasets did not get it ({one_line(error)})") from error
 
 
-def _missing(name: str, why: str) -> InputError:
-    """The error for data that cannot be had, with every way to provide it."""
+def _missing(name: str, why: str, hint: str = "") -> InputError:
+    """The error for data that cannot be had, with every way to provide it; hint: what is nearly one of them."""
     known = DATASETS.get(name)
     tree = "image files in train/<class>/ and test/<class>/ (or val/<class>/)"
     if known and known.files:
@@ -257,12 +259,14 @@ def _missing(name: str, why: str) -> InputError:
         last = f"its folder {known.folder}/" if known and known.folder else "data prepared by TensorFlow Datasets"
         ways = f"{name}.npz ({', '.join(sources.ARRAYS)}), {idx}{tree}, or {last}"
     ways = f"Give a folder with --dataDir or {ENVIRONMENT}; it or its subfolder {name}/ must hold {ways}."
+    if known is None and hint:
+        return InputError(f"{name}: {hint} {ways}")
     if known is None:
         return InputError(
             f"{unknown_name('dataset', name, DATASETS)} For a dataset of your own: {why}. {ways} "
             "For a table of numbers, give --csv and --label."
         )
-    return InputError(f"dataset {name!r} is not at hand: {why}. {ways}")
+    return InputError(f"dataset {name!r} is not at hand: {why}. {hint and hint + ' '}{ways}")
 
 
 def _checked(name: str, found: Found) -> Dataset:

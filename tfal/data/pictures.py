@@ -38,6 +38,17 @@ def arrays(paths: Sequence[Path], channels: int, max_pixels: int) -> Iterator[tu
         yield int(number), image
 
 
+def check_headers(paths: Sequence[Path], max_pixels: int) -> None:
+    """Raises InputError for the first file that must not be decoded, see headers.py; nothing is decoded."""
+    for path in paths:
+        try:
+            found = problem(tf.io.read_file(os.fsencode(path)), max_pixels).numpy()
+        except tf.errors.OpError:  # damaged: refused where it is read
+            continue
+        if found:
+            raise unreadable(path, max_pixels)
+
+
 def find_corrupt(listing: Listing, *, show_progress: bool = True) -> np.ndarray:
     """Ids (k,) int64, ascending, of the files that cannot be decoded. Reads and decodes every file, on all cores."""
     paths = on_host(listing.paths)

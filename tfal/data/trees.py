@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from tfal.data.found import Found, Known
-from tfal.data.listing import Reading, class_names, folded, from_list, from_tree, spelled, text_lines
+from tfal.data.listing import Listing, Reading, class_names, folded, from_list, from_tree, spelled, text_lines
+from tfal.data.noticed import say_not_obeyed
 from tfal.data.passed_over import PassedOver
 from tfal.errors import InputError
 
 MOST_BYTES = 2 * 10**9  # of decoded images that are kept in memory
+_LOOKED_AT = 128  # files of each part that stay in files
 TEST_PARTS = ("test", "val", "valid", "validation")
 
 
@@ -37,6 +39,7 @@ def read_lists(name: str, folder: Path, known: Known | None, reading: Reading) -
         passed.say(name)
     else:
         raise InputError(f"{train} needs test images: {test.name}, test/<class>/ or val/<class>/ beside it. Add one.")
+    _look_at(name, (x_train, x_test), reading)
     return Found(str(train), x_train, x_train.labels, x_test, x_test.labels, classes or None)
 
 
@@ -64,6 +67,7 @@ def read_tree(name: str, folder: Path, known: Known | None, reading: Reading) ->
         print(f"{name}: the test images are those of {test}.", file=sys.stderr)
     listed = Found(str(folder), x_train, x_train.labels, x_test, x_test.labels, classes)
     if known and known.files:
+        _look_at(name, (x_train, x_test), reading)
         return listed
     files = [part.path(row) for part in (x_train, x_test) for row in range(len(part))]
     try:
@@ -73,7 +77,18 @@ def read_tree(name: str, folder: Path, known: Known | None, reading: Reading) ->
             raise
         size = reading.size
         print(f"{name}: images are read from their files, as {size} x {size} RGB: {error}", file=sys.stderr)
+        _look_at(name, (x_train, x_test), reading)
         return listed
+
+
+def _look_at(name: str, parts: Sequence[Listing], reading: Reading) -> None:
+    """Says what files note that is not obeyed. Raises InputError where many of them must not be decoded."""
+    from tfal.data.pictures import check_headers
+
+    files = [part.path(row) for part in parts for row in range(0, len(part), max(1, len(part) // _LOOKED_AT))]
+    say_not_obeyed(name, files)
+    if not reading.skip_corrupt:
+        check_headers(files, reading.max_pixels)
 
 
 def _check_class_names(name: str, train: Path, classes: Sequence[str], test: Path) -> None:
@@ -143,6 +158,7 @@ def _as_arrays(name: str, found: Found, files: Sequence[Path], reading: Reading,
     from tfal.data.pictures import say_left_out
 
     images, rows = _decoded(files, reading, channels)
+    say_not_obeyed(name, files, images.shape[3] if len(images) else None)
     is_read = np.isin(np.arange(len(files)), rows)
     train, test = np.split(is_read, [len(found.y_train)])
     for part, start, kept in (("training", 0, train), ("test", len(train), test)):
