@@ -42,7 +42,12 @@ def test_run_digits(tmp_path):
     assert (tmp_path / "digits_MLP" / "curves.png").exists()
     assert {"ldms", "random"} <= {path.name for path in (tmp_path / "digits_MLP").iterdir()}
     assert str(tmp_path / "digits_MLP" / "curves.png") in done.stdout.splitlines()[-1]
-    assert "epoch" in done.stderr  # the progress bar
+    lines = [line for line in done.stderr.splitlines() if "test accuracy" in line]  # no terminal, so no bars
+    assert [line.partition(": ")[0] for line in lines] == [
+        f"{name}, repetition 1, round {step}" for name in ("ldms", "random") for step in (0, 1)
+    ]
+    assert lines[1].partition(": ")[2].startswith("25 labels, test accuracy 0.")
+    assert "\r" not in done.stderr
 
 
 @pytest.mark.parametrize(("script", "folder"), [("run_mnist.py", "mnist_MLP"), ("run_cifar10.py", "cifar10_MLP")])

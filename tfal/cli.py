@@ -225,24 +225,25 @@ class _Progress(Progress):
     def epoch(self, learner: str, epoch: int, epochs: int) -> None:
         """One epoch of a learner is over; the first call for an encoder tells how far it was."""
         if learner in self._classifiers:
-            self._bar.update()
+            self.advance()
         elif learner == "features":
             self.below("reading features", "image", epoch, epochs)
         else:
             self.below(f"pretraining the encoder {learner}", "epoch", epoch, epochs)
 
     def say(self, strategy: str, rep: int, row: Mapping[str, float]) -> str:
-        """Shows the newest result; returns what it belongs to."""
+        """The newest result; returns what it belongs to."""
         what = f"{strategy}, repetition {rep}"
-        self._bar.set_description(f"{what}: {row['labels']:.0f} labels, test accuracy {row['test_accuracy']:.4f}")
+        found = f"{row['labels']} labels, test accuracy {row['test_accuracy']:.4f}"
+        seconds = sum(value for name, value in row.items() if name.startswith("seconds_"))
+        self.result(f"{what}: {found}", f"{what}, round {row['round']}: {found}, {seconds:.1f} s")
         return what
 
     def round(self, done: Round) -> None:
         """One round is committed."""
         row, what = done.row, self.say(done.strategy, done.rep, done.row)
         if done.picks is not None and not done.n_known:
-            self._bar.write(
-                f"{what}, round {row['round']:.0f}: all {len(done.picks.ids)} picks are of unknown classes; "
-                "training goes on with the labels that are there.",
-                file=sys.stderr,
+            self.note(
+                f"{what}, round {row['round']}: all {len(done.picks.ids)} picks are of unknown classes; "
+                "training goes on with the labels that are there."
             )

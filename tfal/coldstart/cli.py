@@ -145,5 +145,6 @@ class _Progress(Progress):
 
     def pool(self, row: Row) -> None:
         """One pool is trained."""
-        self._bar.set_description(f"{row['criterion']}, {row['budget']} images: {100 * row['accuracy']:.1f} %")
-        self._bar.update()
+        what, accuracy = f"{row['criterion']}, {row['budget']} images", f"{100 * row['accuracy']:.1f} %"
+        self.result(f"{what}: {accuracy}", f"{what}, run {row['run']}: {accuracy}, {row['seconds_train']:.1f} s")
+        self.advance()

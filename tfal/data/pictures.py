@@ -59,7 +59,7 @@ def find_corrupt(listing: Listing, *, show_progress: bool = True) -> np.ndarray:
 
     numbers = tf.data.Dataset.range(len(listing)).map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     is_corrupt = np.ones(len(listing), bool)
-    with tqdm(total=len(listing), desc="checking images", unit="image", disable=not show_progress) as bar:
+    with tqdm(total=len(listing), desc="checking images", unit="image", disable=None if show_progress else True) as bar:
         for batch, _ in numbers.ignore_errors().batch(_CHECKED_AT_ONCE).prefetch(PREFETCH):
             is_corrupt[batch.numpy()] = False
             bar.update(int(batch[-1]) + 1 - bar.n)
