@@ -1,6 +1,8 @@
 """The feature store on digits: unit rows, one pass, the same bytes after a stop at any moment, nothing stale."""
 
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +12,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 from tests.conftest import ROOT
-from tfal.errors import InputError
+from tfal.errors import InputError, StorageError
 from tfal.low_budget import feature_store
 from tfal.low_budget.feature_store import FeatureStore, normalized
 
@@ -294,6 +296,17 @@ def test_odd_options_are_refused_before_anything_is_written(option, message, sou
     with pytest.raises(InputError, match=message):
         make(tmp_path / "store", source, **option)
     assert not (tmp_path / "store").exists()
+
+
+def test_room_on_the_disk_is_taken_before_anything_is_read_into_it(source, tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full)
+        with pytest.raises(StorageError, match=r"features\.npy: No space left on device\. Free some space"):
+            make(tmp_path, source)
+    assert np.array_equal(make(tmp_path, source), make(tmp_path / "other", source))
 
 
 def test_a_second_writer_waits(source, tmp_path):

@@ -161,6 +161,26 @@ def test_a_damaged_index_file_is_named(study, digits):
         list(run(recipe, SCNN, data=digits))
 
 
+def test_index_files_are_looked_at_before_anything_is_trained(study, digits, monkeypatch):
+    recipe = dataclasses.replace(study, strategy="random")
+    list(run(recipe, SCNN, data=digits))
+    path = _folder(recipe, "random") / "random_digits_30.npy"
+    about, ids = path.with_suffix(".json"), np.load(path)
+    (path.parent / "rounds.csv").unlink()
+    monkeypatch.setattr("tfal.low_budget.bench.Bench", None)  # nothing may be trained
+    np.save(path, np.roll(ids, 1))
+    with pytest.raises(InputError, match=r"random_digits_30\.npy does not begin with the \d+ ids chosen before"):
+        list(run(recipe, SCNN, data=digits))
+    np.save(path, ids)
+    for text in ("hello", '{"seconds_query": "long"}'):
+        about.write_text(text)
+        with pytest.raises(InputError, match=r"random_digits_30\.json is damaged"):
+            list(run(recipe, SCNN, data=digits))
+    about.unlink()
+    with pytest.raises(InputError, match=r"random_digits_30\.json: No such file"):
+        list(run(recipe, SCNN, data=digits))
+
+
 def test_what_a_strategy_keeps_reaches_the_next_budget(study, digits):
     recipe = dataclasses.replace(study, strategy="probcover", evaluate="linear")
     list(run(recipe, SCNN, data=digits))

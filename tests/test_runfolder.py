@@ -123,9 +123,71 @@ def test_a_pool_of_another_run_is_refused(folder, pool):
         folder.pool(start, rows)
 
 
+def test_labels_that_are_not_those_of_the_data_set_are_refused(folder, pool):
+    start, labels = pool.back_to(0), np.arange(60) % 10
+    rows = _commit(folder, pool, 2)
+    assert folder.pool(start, rows, labels, 10) == pool
+    other = labels.copy()
+    other[[3, 22]] = 7
+    with pytest.raises(InputError, match=r"other labels than the data set, such as of ids \[3, 22\]"):
+        folder.pool(start, rows, other, 10)
+    with pytest.raises(InputError, match="other labels than the data set"):
+        folder.pool(start, rows, labels, 9)  # class 9 is unknown, and should have been rejected
+
+
+def test_rounds_of_other_sizes_are_refused(folder, pool):
+    start = pool.back_to(0)
+    rows = _commit(folder, pool, 3)
+    rows[1]["labels"] = 24
+    with pytest.raises(InputError, match=r"does not hold the pool .* rows of rounds\.csv"):
+        folder.pool(start, rows)
+
+
+def test_rows_are_written_in_one_form_however_often_they_are_read(folder, pool):
+    rows = _commit(folder, pool, 2)
+    path = folder.path / "rounds.csv"
+    text = path.read_bytes()
+    assert text == b"round,labels,test_accuracy,seconds_train\n0,20,0.0,1.25\n1,25,0.1,1.25\n"
+    for _ in range(2):
+        folder.write_rows(folder.rows())
+    assert path.read_bytes() == text
+    folder.write_rows([{name: np.array([value])[0] for name, value in row.items()} for row in rows])
+    assert path.read_bytes() == text
+
+
+def test_tables_of_other_versions_are_read(folder, pool):
+    _commit(folder, pool, 1)
+    path = folder.path / "rounds.csv"
+    path.write_bytes(b"\xef\xbb\xbfround,labels,test_accuracy,extra\r\n0.0,20.0,0.5,\r\n1,25,1.0,nan\r\n")
+    rows = folder.rows()
+    assert rows[0] == {"round": 0, "labels": 20, "test_accuracy": 0.5}
+    assert np.isnan(rows[1]["extra"])
+    folder.write_rows([*rows, {"round": 2, "labels": 30, "test_accuracy": 0.25, "new": 1}])
+    lines = path.read_text().splitlines()
+    assert lines[0] == "round,labels,test_accuracy,extra,new"
+    assert lines[1:] == ["0,20,0.5,,", "1,25,1.0,nan,", "2,30,0.25,,1"]
+    assert [len(row) for row in folder.rows()] == [3, 4, 4]
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
+        ("recipe.json", "hello"),
+        ("recipe.json", "{}"),
+        ("recipe.json", "[" * 100_000),
+        ("rounds.csv", ""),
+        ("rounds.csv", "hello"),
+        ("rounds.csv", "round,test_accuracy\n0,0.5\n"),
+        ("rounds.csv", "round,labels,test_accuracy\n0,20,0.5,7\n"),
+        ("rounds.csv", "round,labels,test_accuracy\n0,20,\n"),
+        ("rounds.csv", "round,labels,test_accuracy\n0,20,nan\n"),
+        ("rounds.csv", "round,labels,test_accuracy\n0,20,50\n"),
+        ("rounds.csv", "round,labels,test_accuracy\n0,20.5,0.5\n"),
+        ("rounds.csv", "round,labels,test_accuracy\n0,inf,0.5\n"),
+        ("rounds.csv", "round,labels,test_accuracy\n0,20,0.5\n1,15,0.5\n"),
+        ("rounds.csv", "round,labels,labels,test_accuracy\n0,20,20,0.5\n"),
+        ("rounds.csv", 'round,labels,test_accuracy\n0,20,"0.5\n'),
+        ("rounds.csv", "round,labels,test_accuracy\n0,20,0.5\0\n"),
         ("recipe.json", "{"),
         ("recipe.json", "[]"),
         ("rounds.csv", "round,labels\n0,x\n"),

@@ -78,8 +78,10 @@ def plan(recipe: Recipe, data: Dataset) -> list[Job]:
             folder = RunFolder(single, rep, data_print)
             check_writable(folder.path)
             rows = folder.rows()
-            folder.pool(task.start, rows)
+            folder.pool(task.start, rows, task.labels, task.n_classes)
             folder.memory(len(rows))
+            if single.warm_start == "on" and 0 < len(rows) <= single.n_step:
+                folder.weights(len(rows) - 1)
             jobs.append(Job(single, rep, strategy, folder, task, rows))
     return jobs
 
@@ -157,7 +159,7 @@ def _learners(job: Job) -> list[str]:
 def _repetition(job: Job, bench: _Bench) -> Iterator[Round]:
     with job.folder.locked():
         rows = job.folder.rows()  # read again: another process may have gone on before this one had the lock
-        pool = job.folder.pool(job.task.start, rows)
+        pool = job.folder.pool(job.task.start, rows, job.task.labels, job.task.n_classes)
         job.folder.start()
         for step in range(len(rows), job.recipe.n_step + 1):
             row, answer = _round(job, step, pool, bench)

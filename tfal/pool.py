@@ -133,6 +133,13 @@ class Pool:
             return "some samples have a round without being labeled, or are labeled without a round"
         return None
 
+    def mislabeled(self, labels: np.ndarray, n_known: int | None = None) -> np.ndarray:
+        """Ids whose label is another than in `labels` (N,), or that are rejected against what `n_known` says."""
+        wrong = (self.label >= 0) & (self.label != labels)
+        if n_known is not None:
+            wrong |= (self.round >= 0) & ((labels >= n_known) != (self.state == REJECTED))
+        return np.flatnonzero(wrong)
+
     def save(self, path: Path) -> None:
         """Writes the pool as .npz, at once or not at all. The same pool gives the same bytes."""
         write_atomically(path, lambda file: np.savez(file, state=self.state, label=self.label, round=self.round))

@@ -82,24 +82,34 @@ class RunFolder:
                 "Use the same options to resume it, or give another --resultsDir."
             )
 
-    def pool(self, initial: Pool, rows: list[Row]) -> Pool:
-        """A pool with which the round after `rows` begins; `initial` is the recipe's pool before any query.
+    def pool(
+        self, initial: Pool, rows: list[Row], labels: np.ndarray | None = None, n_known: int | None = None
+    ) -> Pool:
+        """A pool with which the round after `rows` begins.
 
-        Raises InputError when pool.npz is damaged, or is not the pool of these rows and this split.
+        Args:
+            initial: the recipe's pool before any query.
+            rows: the committed rounds.
+            labels: (N,) the true classes, where the pool is to be held against them.
+            n_known: classes from this number on are unknown ones.
+
+        Raises InputError when pool.npz is damaged, or is not the pool of these rows, this split and these labels.
         """
         if not rows:
             return initial.back_to(0)  # a copy: strategies start from the same one
-        path = self.path / "pool.npz"
+        path, mend = self.path / "pool.npz", "Remove its folder or give another --resultsDir."
         if not path.exists():
-            raise InputError(f"{path} is missing. Remove its folder or give another --resultsDir.")
+            raise InputError(f"{path} is missing. {mend}")
         pool = Pool.load(path)
-        labels = pool.back_to(len(rows) - 1).n_bought
         before = 0 if initial.n_bought else -1  # first labels that a strategy chose are those of round 0
-        if pool.back_to(before) != initial or labels != rows[-1]["labels"]:
+        bought = [int(np.sum((pool.round >= 0) & (pool.round <= step))) for step in range(len(rows))]
+        if pool.back_to(before) != initial or bought != [row["labels"] for row in rows]:
             raise InputError(
-                f"{path} does not hold the pool of this data set, this seed and the rows of rounds.csv. "
-                "Remove its folder or give another --resultsDir."
+                f"{path} does not hold the pool of this data set, this seed and the rows of rounds.csv. {mend}"
             )
+        wrong = np.zeros(0, int) if labels is None else pool.mislabeled(labels, n_known)
+        if len(wrong):
+            raise InputError(f"{path} has other labels than the data set, such as of ids {wrong[:5].tolist()}. {mend}")
         return pool.back_to(len(rows))
 
     def memory(self, round: int) -> dict[str, np.ndarray]:

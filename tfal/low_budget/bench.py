@@ -19,7 +19,7 @@ from tfal.learners.built import checked_builder
 from tfal.learners.classifier import Builder, OnEpoch
 from tfal.learners.runtime import distribution, prepare_tensorflow, read_batch_size
 from tfal.low_budget.feature_store import FeatureStore
-from tfal.low_budget.index_files import read_about
+from tfal.low_budget.index_files import query_seconds
 from tfal.low_budget.jobs import Job, members_pool
 from tfal.low_budget.linear_heads import Head, linear_heads
 from tfal.low_budget.linear_probe import linear_probes
@@ -119,7 +119,7 @@ class Bench:
                 "test_accuracy": scores[names[0]].top1,
                 "coverage": class_coverage(self.labels[ids], self.n_classes),
                 **{f"{name}_{top}": getattr(score, top) for name, score in scores.items() for top in ("top1", "top5")},
-                "seconds_query": float(read_about(job.index_file(budget))["seconds_query"]),
+                "seconds_query": query_seconds(job.index_file(budget)),
             }
 
     def _linear(self, selections: Sequence[np.ndarray], seeds: Sequence[int]) -> Sequence[Scores]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.files import check_writable, locked, read_json, remove_leftovers, write_text
+from tfal.files import check_writable, locked, read_json, remove_leftovers, storage_errors, write_text
 
 FORMAT = 1  # to be raised with every change after which a pass gives other rows
 DTYPES = ("float16", "float32")
@@ -146,7 +147,7 @@ class _Files:
         try:
             table = np.lib.format.open_memmap(self.table, mode="r")  # "r+" would lengthen a file that is too short
             size = self.table.stat().st_size
-        except (OSError, ValueError) as error:
+        except Exception as error:  # whatever NumPy finds in a header that is none
             raise InputError(f"{self.table} is missing or damaged ({error}). {_MEND}") from None
         if table.shape != shape or table.dtype != dtype or size != table.offset + table.nbytes:
             raise InputError(
@@ -185,7 +186,8 @@ class _Pass:
             table[row : row + len(values)] = self._rows(values, row, table.shape[1])
             row += len(values)
             if row % self._block == 0 or row == n:
-                table.flush()
+                with storage_errors(self._files.table):
+                    table.flush()
                 state = {"dim": table.shape[1], "done": row}
                 self._files.record(state)
                 self._report(row)
@@ -203,8 +205,11 @@ class _Pass:
         state = {"dim": values.shape[1], "done": 0}
         self._rows(values, 0, self._files.depends.get("dim", state["dim"]))  # refuse before anything is written
         self._files.record(state)  # first: features.npy alone would be taken for somebody else's
-        shape = len(self._ids), state["dim"]
-        return state, np.lib.format.open_memmap(self._files.table, mode="w+", dtype=self._dtype, shape=shape)
+        shape, path = (len(self._ids), state["dim"]), self._files.table
+        with storage_errors(path):
+            table = np.lib.format.open_memmap(path, mode="w+", dtype=self._dtype, shape=shape)
+            _reserve(path)
+        return state, table
 
     def _rows(self, values: np.ndarray, row: int, dim: int) -> np.ndarray:
         ids = self._ids[row : row + self._batch_size]
@@ -217,6 +222,13 @@ class _Pass:
                 "Look at this image and at the encoder's weights."
             )
         return normalized(values)
+
+
+def _reserve(path: Path) -> None:
+    """Takes the room on the disk now: in a memory map, a full one would end the process without a word."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def normalized(values: np.ndarray) -> np.ndarray:

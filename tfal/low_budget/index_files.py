@@ -23,9 +23,15 @@ def write_ids(path: Path, ids: np.ndarray, about: Mapping[str, Any]) -> None:
     write_atomically(path, lambda file: file.write(content.getvalue()))
 
 
-def read_about(path: Path) -> dict[str, Any]:
-    """What the json beside an index file says. Raises InputError when it is damaged."""
-    return read_json(path.with_suffix(".json"), "Remove its folder.")
+def query_seconds(path: Path) -> float:
+    """How long the ids of an index file took to choose; NaN where the json beside it does not say.
+
+    Raises InputError when that is damaged.
+    """
+    seconds = read_json(path.with_suffix(".json"), "Remove its folder.").get("seconds_query", float("nan"))
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise InputError(f"{path.with_suffix('.json')} is damaged (seconds_query: {seconds!r}). Remove its folder.")
+    return float(seconds)
 
 
 def read_pool_ids(path: Path, known: np.ndarray, n: int | None = None) -> np.ndarray:

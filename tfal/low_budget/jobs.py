@@ -12,7 +12,7 @@ import numpy as np
 from tfal.data import Dataset, fingerprint
 from tfal.errors import InputError
 from tfal.files import check_writable
-from tfal.low_budget.index_files import read_pool_ids
+from tfal.low_budget.index_files import query_seconds, read_pool_ids
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.runfolder import RunFolder
@@ -39,6 +39,27 @@ class Job:
         """Where the ids of a budget are."""
         return self.folder.path / f"{self.recipe.strategy}_{self.recipe.dataset}_{budget}.npy"
 
+    def stored(self, budget: int, chosen: np.ndarray, members: np.ndarray) -> np.ndarray | None:
+        """The ids in the file of a budget, which begin with `chosen`, those before, where budgets nest; None: no file.
+
+        Raises InputError for anything else than ids of the pool.
+        """
+        path = self.index_file(budget)
+        if not path.exists():
+            return None
+        ids = read_pool_ids(path, members, budget)
+        query_seconds(path)
+        if not self.strategy.single_batch and not np.array_equal(ids[: len(chosen)], chosen):
+            raise InputError(f"{path} does not begin with the {len(chosen)} ids chosen before. Remove its folder.")
+        return ids
+
+    def check(self, members: np.ndarray) -> None:
+        """Raises InputError when an index file is not what it should be: before anything is trained."""
+        chosen: np.ndarray | None = self.start
+        for budget in self.budgets:
+            before = chosen if chosen is not None else self.start
+            chosen = self.stored(budget, before, members)
+
 
 def plan(recipe: Recipe, data: Dataset) -> list[Job]:
     """All repetitions of all strategies, checked against data and files. Raises InputError; writes nothing."""
@@ -58,6 +79,7 @@ def plan(recipe: Recipe, data: Dataset) -> list[Job]:
             folder = RunFolder(single, rep, data_print)
             check_writable(folder.path)
             jobs.append(Job(single, rep, strategy, folder, budgets, start, folder.rows()))
+            jobs[-1].check(members)
     return jobs
 
 

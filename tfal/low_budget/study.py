@@ -19,7 +19,7 @@ import numpy as np
 
 from tfal.data import Dataset, data_for
 from tfal.errors import training_of
-from tfal.low_budget.index_files import read_pool_ids, write_ids
+from tfal.low_budget.index_files import write_ids
 from tfal.low_budget.jobs import Job, plan
 from tfal.recipe import Recipe
 from tfal.strategies import check_picks, make_strategy
@@ -88,15 +88,16 @@ def selected(job: Job, bench: Bench) -> dict[int, np.ndarray]:
     """The ids of every budget, from their files, or chosen now and written."""
     chosen, found = job.start, {}
     for step, budget in enumerate(job.budgets):
-        path = job.index_file(budget)
-        if path.exists():
-            chosen = read_pool_ids(path, bench.members, budget)
+        stored = job.stored(budget, chosen, bench.members)
+        if stored is not None:
+            chosen = stored
         else:
             began = time.perf_counter()
             where = f"the head that {job.recipe.strategy} asks for {budget} labels in repetition {job.rep}"
             with training_of(where, "Lower the learning rate of linear heads, or look at the images and labels."):
                 chosen = _query(job, step, budget, chosen, bench)
-            write_ids(path, chosen, _about(job, chosen, bench, time.perf_counter() - began))
+            about = _about(job, chosen, bench, time.perf_counter() - began)
+            write_ids(job.index_file(budget), chosen, about)
         found[budget] = chosen
     return found
 
