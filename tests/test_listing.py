@@ -76,6 +76,9 @@ def test_list_and_tree_give_the_same_ids(root):
         ("7", "must be 'path label'"),
         ("/etc/x.png 1", "must be 'path label', a path relative to"),
         ("train/a/x.PNG 2", "must be in 0..1. Received: 2"),
+        ("train/a/x.PNG 99999999999999999999", "must be in 0..1. Received: 99999999999999999999"),
+        ("train/a/x.PNG " + "9" * 5000, "must be in 0..1. Received: " + "9" * 30 + "."),
+        ("./train/b/../b//2.JPEG 1", "train/b/2.JPEG stands in line 1 already. Remove one."),
         ("train/a/x.PNG 1", "must be 0, the place of the folder a"),
         ("train/a/gone.png 0", "gone.png is not there"),
         ("train/a/folder.png 0", "folder.png is not there"),
@@ -86,6 +89,31 @@ def test_bad_lines_are_named(root, line, part):
     message = refusal(listed, root, "train/b/2.JPEG 1", "", line, classes=("a", "b"), n_classes=2)
     assert message.startswith(f"{root / 'list.txt'}, line 3: ")
     assert part in message
+
+
+def test_one_file_by_two_names(root):
+    """By `.`, by a link and by a hard link: one label is a repeated picture, two labels a contradiction."""
+    for name, make in (("train/a/soft.png", os.symlink), ("train/a/hard.png", os.link)):
+        make(root / "train" / "a" / "x.PNG", root / name)
+        assert len(listed(root, "train/a/x.PNG 0", f"{name} 0")) == 2
+        message = refusal(listed, root, "train/a/x.PNG 0", f"{name} 1")
+        assert f"line 2: {name} stands in line 1 already as train/a/x.PNG. Remove one." in message
+    for labels in ("00", "01"):
+        message = refusal(listed, root, f"train/a/x.PNG {labels[0]}", f"./train/a/x.PNG {labels[1]}")
+        assert "line 2: train/a/x.PNG stands in line 1 already. Remove one." in message
+
+
+def test_lists_as_others_write_them(root):
+    lines = ["\ufeff./train/a/x.PNG 0", "train/a/u\u0308 1.bmp\t0", "train/b/10.jpg,1", "train/b/2.JPEG, 1"]
+    found = listed(root, *lines, classes=("a", "b"))
+    assert [os.fsdecode(path) for path in found.paths] == [
+        "train/a/x.PNG",
+        "train/a/ü 1.bmp",
+        "train/b/10.jpg",
+        "train/b/2.JPEG",
+    ]
+    assert found.labels.tolist() == [0, 0, 1, 1]
+    assert "must be in 0..999999. Received: 1000000" in refusal(listed, root, "train/a/x.PNG 1000000")
 
 
 def test_bad_lists(root):

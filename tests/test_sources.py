@@ -253,7 +253,7 @@ def test_odd_trees(tmp_path):
 
 def test_tree_without_images_or_test(tmp_path):
     (tmp_path / "train" / "ant").mkdir(parents=True)
-    assert "unknown dataset" in refusal(load, "insects", str(tmp_path))
+    assert "train has no test images beside it" in refusal(load, "insects", str(tmp_path))
     (tmp_path / "test").mkdir()
     assert "every class folder must hold image files" in refusal(load, "insects", str(tmp_path))
     (tmp_path / "train" / "ant" / "a.png").write_bytes(tf.io.encode_png(np.zeros((5, 4, 3), np.uint8)).numpy())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import posixpath
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ from tfal.errors import InputError
 
 SIZE = 224  # height and width in which networks for ImageNet see images [pixels]
 MAX_PIXELS = 100_000_000  # of the largest picture that is decoded: 300 MB in RGB
+_LINE = re.compile(r"(.+?)[\s,]+(\d+)")  # of a list
+_MOST_CLASSES, _DIGITS = 10**6, 18  # of a list that nothing else tells the classes of; of a label
 _N_SIZES = 256  # files whose sizes a fingerprint asks for
 
 
@@ -170,7 +174,8 @@ def from_list(
 ) -> Listing:
     """The files that a list names, one "path label" a line as in ImageNet-LT's lists, sorted by (label, path).
 
-    Paths are relative to the folder of the list. Empty lines are passed over.
+    Paths are relative to the folder of the list, may contain blanks, and end at blanks, tabs or a comma before the
+    label; `./a` is `a`, and accents may be encoded in another way than in the file system. Empty lines are passed over.
 
     Args:
         file: the list, UTF-8.
@@ -179,19 +184,25 @@ def from_list(
         size, max_pixels: see Reading.
 
     Raises InputError, which names the list and the line: a malformed line, a label out of range or of another class
-    folder, a file that is not there or listed twice.
+    folder, a file that is not there, that is listed twice, or that has two names with different labels.
     """
     folder, numbers = file.parent, {name: label for label, name in enumerate(classes)}
     found: dict[str, tuple[int, int]] = {}
+    same: dict[tuple[int, int], str] = {}
     for number, line in enumerate(text_lines(file), start=1):
         if not line.strip():
             continue
-        path, label = _entry(file, number, line, n_classes)
-        _check_folder(file, number, path, label, numbers)
-        if path in found:
-            raise InputError(f"{file}, line {number}: {path} stands in line {found[path][1]} already. Remove one.")
+        where = f"{file}, line {number}"
+        given, label = _entry(where, folder, line, n_classes)
+        path = spelled(folder, given)
         if not (folder / path).is_file():
-            raise InputError(f"{file}, line {number}: {folder / path} is not there. Copy it, or remove the line.")
+            raise InputError(f"{where}: {folder / given} is not there. Copy it, or remove the line.")
+        _check_folder(where, path, label, numbers)
+        status = (folder / path).stat()
+        other = path if path in found else same.setdefault((status.st_dev, status.st_ino), path)
+        if path in found or found.get(other, (label,))[0] != label:
+            by = f" as {other}" * (other != path)
+            raise InputError(f"{where}: {path} stands in line {found[other][1]} already{by}. Remove one.")
         found[path] = label, number
     if not found:
         raise InputError(f"{file} must hold lines 'path label'. Received: none. Copy it again.")
@@ -201,31 +212,34 @@ def from_list(
 
 
 def text_lines(file: Path) -> list[str]:
-    """The lines of a text file. Raises InputError when it cannot be read."""
+    """The lines of a text file, without a byte order mark. Raises InputError when it cannot be read."""
     try:
-        return file.read_text(encoding="utf-8").splitlines()
+        return file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} cannot be read as UTF-8 text ({error}). Copy it again.") from error
-
-
-def _entry(file: Path, number: int, line: str, n_classes: int | None) -> tuple[str, int]:
-    """Path and label of one line; a path may contain blanks."""
-    path, _, label = line.strip().rpartition(" ")
-    path = path.strip()
-    if not path or not label.isdecimal() or path.startswith("/") or Path(path).is_absolute():
         raise InputError(
-            f"{file}, line {number}: must be 'path label', a path relative to {file.parent} and a class number. "
+            f"{file} cannot be read as UTF-8 text ({error}). Save it as UTF-8, or copy it again."
+        ) from error
+
+
+def _entry(where: str, folder: Path, line: str, n_classes: int | None) -> tuple[str, int]:
+    """Path, in its one spelling, and label of one line."""
+    parts = _LINE.fullmatch(line.strip())
+    path, label = parts.groups() if parts else ("", "")
+    if not path or path.startswith("/") or Path(path).is_absolute():
+        raise InputError(
+            f"{where}: must be 'path label', a path relative to {folder} and a class number. "
             f"Received: {line.strip()[:100]!r}. Mend the line."
         )
-    if n_classes is not None and int(label) >= n_classes:
-        raise InputError(f"{file}, line {number}: the label must be in 0..{n_classes - 1}. Received: {label}. Mend it.")
-    return path, int(label)
+    most = _MOST_CLASSES if n_classes is None else n_classes
+    if len(label) > _DIGITS or int(label) >= most:
+        raise InputError(f"{where}: the label must be in 0..{most - 1}. Received: {label[:30]}. Mend it.")
+    return posixpath.normpath(path), int(label)
 
 
-def _check_folder(file: Path, number: int, path: str, label: int, numbers: dict[str, int]) -> None:
+def _check_folder(where: str, path: str, label: int, numbers: dict[str, int]) -> None:
     name = path.split("/")[-2] if "/" in path else ""
     if numbers.get(name, label) != label:
         raise InputError(
-            f"{file}, line {number}: the label of {path} must be {numbers[name]}, the place of the folder {name} among "
+            f"{where}: the label of {path} must be {numbers[name]}, the place of the folder {name} among "
             f"the sorted class folders. Received: {label}. Mend it, or complete the class folders."
         )
