@@ -1,7 +1,11 @@
 import dataclasses
+import http.server
 import os
 import re
+import socket
 import sys
+import threading
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -12,6 +16,7 @@ from tfal.data.dataset import ENVIRONMENT
 from tfal.data.listing import from_tree
 from tfal.data.prints import comparable
 from tfal.data.super_classes import CIFAR100_NAMES, cifar20_table
+from tfal.data.way_out import check_way_out
 from tfal.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -373,6 +378,58 @@ def test_offline_ends_in_one_line(monkeypatch):
         "cifar10.npz",
     ]
     assert [part for part in parts if part not in message] == []
+
+
+@pytest.fixture
+def server():
+    """The address of a server on this machine that answers every request with 404."""
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as found:
+        thread = threading.Thread(target=found.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{found.server_port}"
+        found.shutdown()
+
+
+def closed_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{found.getsockname()[1]}"
+
+
+def test_any_answer_is_a_way_out(server, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    check_way_out([])
+    check_way_out([f"{server}/a.gz", f"{server}/b.gz"], 30)
+    check_way_out([f"{closed_port()}/a.gz", server.replace("127.0.0.1", "localhost")], 30)  # one host of two
+    with pytest.raises(ConnectionError, match=r"no way to 127\.0\.0\.1: ConnectionError"):
+        check_way_out([closed_port()], 30)
+
+
+def test_a_host_that_says_nothing_is_given_up(monkeypatch):
+    monkeypatch.setattr("requests.head", lambda *_, **__: threading.Event().wait())
+    with pytest.raises(ConnectionError, match=r"no way to example\.com: no answer within 0\.05 s"):
+        check_way_out(["http://example.com/a", "http://example.com/b"], 0.05)
+
+
+def test_no_network_ends_in_one_line(monkeypatch, tmp_path):
+    """Before TensorFlow Datasets tries, which takes minutes."""
+    tfds = pytest.importorskip("tensorflow_datasets")
+
+    class Builder:
+        url_infos: ClassVar = {closed_port(): None}
+        info = type("Info", (), {"splits": {}})
+
+        def is_prepared(self):
+            return False
+
+        def download_and_prepare(self):
+            raise AssertionError("it was asked to download")
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(tfds, "builder", lambda name: Builder())
+    message = refusal(load, "cifar10")
+    assert "TensorFlow Datasets did not get it (ConnectionError: no way to 127.0.0.1" in message
+    assert "cifar10.npz" in message
 
 
 def test_without_tensorflow_datasets(monkeypatch):

@@ -14,6 +14,7 @@ import numpy as np
 from tfal.data import trees
 from tfal.data.found import Found, one_line
 from tfal.data.listing import SIZE
+from tfal.data.way_out import check_way_out
 from tfal.errors import InputError
 
 _AT_ONCE = 256  # pictures
@@ -24,17 +25,16 @@ def download(name: str, size: int = SIZE) -> Found:
 
     Images that differ in size, as those of food101, become size x size RGB [pixels].
 
-    Lets any exception of TensorFlow Datasets through: offline, disk full, unknown name.
+    Lets any exception of TensorFlow Datasets through: disk full, unknown name. Raises ConnectionError when none of the
+    hosts that it would ask answers within seconds; by itself it would try for minutes.
     """
     import tensorflow_datasets as tfds
 
     builder = tfds.builder(name)
     _check_memory(builder, size)  # known before some data sets are downloaded, and asked again when they are read
-    if not builder.is_prepared():  # it tries for minutes when there is no way out
-        print(
-            f"{name}: TensorFlow Datasets downloads it to {builder.data_path}. Offline? Stop here and give --dataDir.",
-            file=sys.stderr,
-        )
+    if not builder.is_prepared():
+        check_way_out(builder.url_infos or ())
+        print(f"{name}: TensorFlow Datasets downloads it to {builder.data_path}.", file=sys.stderr)
     builder.download_and_prepare()
     return _read_builder(builder, "TensorFlow Datasets", size)
 
