@@ -178,6 +178,17 @@ def test_a_strategy_that_reads_labels_which_nobody_gave_is_told_so(images, model
         tfal.query(Reads(), None, images, 3, labeled=[4, 5])
 
 
+def test_samples_that_the_network_overflows_on_are_named(images):
+    inputs = keras.Input((8, 8, 1))
+    flat = layers.Flatten()(inputs)
+    model = keras.Model(inputs, layers.Dense(3)(layers.Multiply()([flat, flat])))
+    loud = images.copy()
+    loud[[7, 12]] = 1e30
+    with pytest.raises(InputError, match=r"logits of the network must be finite.* for ids \[7, 12\]\. Look at"):
+        tfal.query("max_logit", model, loud, 3, batch_size=16)
+    assert len(tfal.query("max_logit", model, loud, 3, labeled=[7, 12], batch_size=16)) == 3
+
+
 def test_a_ranking_of_ones_own(images, tmp_path):
     np.save(tmp_path / "ids.npy", np.array([7, 3, 50, 0]))
     ids = tfal.query("ranking", None, images, 3, ranking=str(tmp_path / "ids.npy"), labeled=[3])

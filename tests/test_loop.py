@@ -71,6 +71,11 @@ def test_data_of_another_kind_are_refused_at_the_call(small, digits, make, messa
     assert not Path(small.results_dir).exists()
 
 
+def test_a_low_budget_recipe_is_sent_to_its_own_place(small, digits):
+    with pytest.raises(InputError, match=r"splits='20,50'\. Give it to tfal.low_budget.run"):
+        run(dataclasses.replace(small, splits="20,50"), MLP, data=digits)
+
+
 def test_a_recipe_of_another_kind_is_refused_at_the_call(digits):
     with pytest.raises(InputError, match=r"recipe must be a tfal.Recipe. Received: a dict"):
         run({"dataset": "digits"}, MLP, data=digits)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tfal.errors import InputError
 from tfal.pool import Pool
 from tfal.strategies import STRATEGIES, Picks, check_picks, make_strategy
 from tfal.streams import Streams
@@ -199,10 +200,16 @@ def test_ldms_uses_its_sample_size(make_view):
         ([1, 2, 3], r"Received: list \(3,\)"),
         (np.array([1, 2]), r"Received: int64 \(2,\)"),
         (np.array([1.0, 2.0, 3.0]), "Received: float64"),
-        (np.array([1, 2, 2]), "Received: 1 repeated"),
+        (np.array([1, 2, 2]), r"Received: 1 repeated ids, \[2\]"),
         (np.array([1, 2, 9]), r"Received: \[9\], which are no candidates"),
     ],
 )
 def test_a_wrong_answer_is_named(ids, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InputError, match=message):
         check_picks(Picks(ids), np.arange(5), 3, "mine")
+
+
+def test_an_answer_of_another_kind_is_named():
+    for answer, received in ((None, "a NoneType"), (np.arange(3), "a ndarray")):
+        with pytest.raises(InputError, match=f"must answer Picks of 3 .* Received: {received}"):
+            check_picks(answer, np.arange(5), 3, "mine")

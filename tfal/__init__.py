@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tfal import coldstart, compare, data, kernels, report, strategies
+    from tfal import coldstart, compare, data, kernels, low_budget, report, strategies
     from tfal.adopt import query
     from tfal.data import load
     from tfal.errors import InputError, TrainingError
@@ -23,6 +23,7 @@ __all__ = [
     "data",
     "kernels",
     "load",
+    "low_budget",
     "query",
     "report",
     "run",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tfal.data import Dataset, data_for, fingerprint
-from tfal.errors import TrainingError, training_of
+from tfal.errors import InputError, TrainingError, training_of
 from tfal.files import check_writable
 from tfal.initial import initial_strategy, label_initial, with_clusters
 from tfal.options import flag
@@ -104,6 +104,10 @@ def run(
         InputError: something cannot be used; raised before anything is written.
         TrainingError: a loss, weights or logits became NaN or infinite. What was committed stays.
     """
+    if isinstance(recipe, Recipe) and recipe.splits:
+        raise InputError(
+            f"this runs query rounds. Received: a recipe with splits={recipe.splits!r}. Give it to tfal.low_budget.run."
+        )
     recipe, data = data_for(recipe, data)
     return _rounds(plan(recipe, data), build, data, on_epoch)
 

@@ -1,9 +1,11 @@
-"""Whether the weights of a network are numbers.
+"""Whether the weights and the outputs of a network are numbers.
 
 A ReLU turns NaN into 0, so that a diverged network can answer with logits that look in order and mean nothing.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -50,3 +52,15 @@ def checked_logits(logits: np.ndarray) -> np.ndarray:
     if not finite.all():
         raise TrainingError(f"the logits of {np.sum(~finite)} of {len(logits)} images are NaN or infinite")
     return logits
+
+
+def check_outputs(found: Mapping[str, tf.Tensor], ids: np.ndarray) -> None:
+    """Raises InputError when an output (B, ...) of the samples `ids` is NaN or infinite, naming these samples."""
+    for name, values in found.items():
+        if values.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(values))):
+            wrong = ids[~np.isfinite(values.numpy()).reshape(len(ids), -1).all(axis=1)]
+            more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+            raise InputError(
+                f"{name} of the network must be finite. Received: NaN or infinity for ids {wrong[:5].tolist()}{more}. "
+                "Look at the scale of these images, or for a diverged network or an overflow of float16."
+            )

@@ -56,7 +56,7 @@ class Passes:
             kept.append(batch[wanted[start : start + len(batch)]])
             found += len(kept[-1])
             while found - given >= batch_size or given < found == len(ids):
-                rows = np.concatenate(kept)
+                rows = kept[0] if len(kept) == 1 else np.concatenate(kept)
                 part = ids[given : given + batch_size]
                 yield self._wanted.tensor(rows[: len(part)], part)
                 kept, given = [rows[len(part) :]], given + len(part)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfal.kernels.xp import to_numpy
 from tfal.learners.backend import Backend
+from tfal.learners.finite import check_outputs
 from tfal.learners.remembered import Remembered
 
 
@@ -25,6 +26,8 @@ class LearnerReader:
 
     source: the images; learners: by name, each with read(batch, outputs) and head(); batch_size: images a batch;
     backend: where the kernels compute; remembered: what frozen learners gave in earlier rounds.
+
+    Outputs that are no numbers are refused with the ids of their samples.
 
     A learner is frozen when it has `frozen_for`, the ids (ascending) that it was trained for, and that is not None.
     """
@@ -59,8 +62,9 @@ class LearnerReader:
             yield {name: self._backend.from_host(values) for name, values in rows.items()}
 
     def _read(self, learner: str, outputs: Sequence[str], ids: np.ndarray) -> Iterator[dict[str, Any]]:
-        for batch in self._source.batches(ids, self._batch_size):
+        for start, batch in enumerate(self._source.batches(ids, self._batch_size)):
             found = self._learners[learner].read(batch, outputs)
+            check_outputs(found, ids[start * self._batch_size :][: len(batch)])
             yield {name: self._backend.from_tensor(value) for name, value in found.items()}
             self._backend.release()
 

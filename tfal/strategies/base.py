@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tfal import kernels
+from tfal.errors import InputError
 from tfal.kernels.xp import to_numpy
 from tfal.view import PoolView
 
@@ -115,14 +116,17 @@ def warn_if_alike(scores: np.ndarray, n: int) -> None:
 
 
 def check_picks(picks: Picks, candidates: np.ndarray, n: int, strategy: str) -> Picks:
-    """The picks, if they are n distinct candidates; ValueError otherwise."""
+    """The picks, if they are n distinct candidates; InputError otherwise."""
+    expected = f"strategy {strategy!r} must answer Picks of {n} distinct ids out of view.candidates, an int64 array"
+    if not isinstance(picks, Picks):
+        raise InputError(f"{expected}. Received: a {type(picks).__name__}.")
     ids = picks.ids
-    expected = f"strategy {strategy!r} must answer {n} distinct ids out of view.candidates as an int64 array"
     if not isinstance(ids, np.ndarray) or ids.dtype != np.int64 or ids.shape != (n,):
-        raise ValueError(f"{expected}. Received: {getattr(ids, 'dtype', type(ids).__name__)} {np.shape(ids)}")
-    if len(np.unique(ids)) != n:
-        raise ValueError(f"{expected}. Received: {n - len(np.unique(ids))} repeated ids")
+        raise InputError(f"{expected}. Received: {getattr(ids, 'dtype', type(ids).__name__)} {np.shape(ids)}.")
+    distinct, times = np.unique(ids, return_counts=True)
+    if len(distinct) != n:
+        raise InputError(f"{expected}. Received: {n - len(distinct)} repeated ids, {distinct[times > 1][:5].tolist()}.")
     foreign = ids[~np.isin(ids, candidates)]
     if len(foreign):
-        raise ValueError(f"{expected}. Received: {foreign[:5].tolist()}, which are no candidates")
+        raise InputError(f"{expected}. Received: {foreign[:5].tolist()}, which are no candidates.")
     return picks
