@@ -294,3 +294,32 @@ def test_the_example_of_the_readme_runs():
     )
     code = setup + example + "\nassert len(set(ids) - set(labeled)) == 100"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+@pytest.fixture(scope="module")
+def binary(images):
+    """The same network with a sigmoid of z and with a softmax of (0, z)."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 1))
+    hidden = layers.Dropout(0.5)(layers.Dense(16, activation="relu")(layers.Flatten()(inputs)))
+    one, two = layers.Dense(1, activation="sigmoid"), layers.Dense(2, activation="softmax")
+    models = keras.Model(inputs, one(hidden)), keras.Model(inputs, two(hidden))
+    kernel, bias = one.get_weights()
+    two.set_weights([np.hstack([0 * kernel, kernel]), np.append(0 * bias, bias)])
+    return models
+
+
+@pytest.mark.parametrize("strategy", ONE_MODEL)
+def test_one_unit_asks_for_what_two_units_ask(images, binary, strategy):
+    given = {"labeled": [3, 0, 59], "labels": [1, 0, 1], "seed": 1}
+    one, two = (tfal.query(strategy, model, images, 10, **given).tolist() for model in binary)
+    assert one == two
+
+
+def test_of_one_unit_uncertainty_asks_for_the_smallest_logits(images, binary):
+    z = np.log(1 / binary[0].predict(images, verbose=0).ravel() - 1)
+    nearest = np.argsort(np.abs(z))[:6]
+    for strategy in ("margin", "entropy", "least_confidence"):
+        assert tfal.query(strategy, binary[0], images, 6).tolist() == nearest.tolist()
+    with pytest.raises(InputError, match="labels"):
+        tfal.query("margin", binary[0], images, 6, labeled=[1], labels=[2])
