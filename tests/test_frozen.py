@@ -134,6 +134,17 @@ def _headless(shape):
     return keras.Model(x, hidden), hidden
 
 
+def _diverged(shape):
+    """Its features are in order: a ReLU turns NaN into 0."""
+    x = keras.Input(shape)
+    maps = layers.Conv2D(5, 3, activation="relu", name="maps")
+    model = keras.Model(x, layers.GlobalAveragePooling2D()(maps(x)))
+    kernel = maps.kernel.numpy()
+    kernel[0, :2] = np.nan
+    maps.kernel.assign(kernel)
+    return model
+
+
 def _any_size(shape):
     return _headless((None, None, shape[-1]))
 
@@ -244,6 +255,7 @@ def test_what_the_messages_advise_works(images, recipe, change, batch, tmp_path)
         (lambda shape: _headless(shape)[0], (8, 8, 3), r"takes images \(8, 8, 3\)\. Received: \(8, 8, 1\)\. Resize"),
         (lambda shape: _headless(shape)[0], (9, 8, 1), r"takes images \(9, 8, 1\)\. Received: \(8, 8, 1\)"),
         (_map, (8, 8, 1), r"must give features \(B, d\)\. Received: \(None, 6, 6, 5\)\. Name its output 'features'"),
+        (_diverged, (8, 8, 1), "expected finite weights, but 10 of 45 values of 'maps/kernel' are NaN or infinite"),
         (_two_inputs, (8, 8, 1), "must be a functional or Sequential Keras model of one input of floats"),
         (_integers, (8, 8, 1), "must be a functional or Sequential Keras model of one input of floats"),
         (

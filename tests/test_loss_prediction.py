@@ -255,6 +255,32 @@ def test_a_network_without_the_logits_of_all_classes_is_refused(make, last, mess
         make(build)
 
 
+class Hidden(keras.layers.Layer):
+    """A Dense layer with a softmax, which nobody can see from outside, or with noise."""
+
+    def __init__(self, n, *, noise):
+        super().__init__(name="hidden")
+        self.dense, self.noise = keras.layers.Dense(n), noise
+
+    def call(self, x):
+        z = self.dense(x)
+        return z + keras.random.normal(keras.ops.shape(z)) if self.noise else keras.ops.softmax(z)
+
+
+@pytest.mark.parametrize("noise", [False, True])
+def test_a_network_whose_answers_mean_nothing_is_refused_before_it_is_trained(make, noise):
+    def build(shape, n):
+        images = keras.Input(shape)
+        flat = keras.layers.Flatten()(images)
+        return keras.Model(images, {"features": flat, "logits": Hidden(n, noise=noise)(flat)}, name="mine")
+
+    message = (
+        "'mine' cannot be read: its layer 'hidden'" if noise else "'mine': expected logits, received probabilities"
+    )
+    with pytest.raises(InputError, match=message):
+        make(build, Classifier)
+
+
 def test_regularizers_of_the_network_count(make, digits):
     def build(shape, n):
         images = keras.Input(shape)

@@ -107,8 +107,10 @@ def test_half_precision_gives_float32(images, half):
     try:
         keras.config.set_dtype_policy(half)
         outputs = NamedOutputs(MODELS["softmax activation"]())
+        model = _nested(layers.Dense(4), layers.Activation("linear", dtype="float32"))
     finally:
         keras.config.set_dtype_policy(policy)
+    np.testing.assert_array_equal(NamedOutputs(model).read(images, ["logits"])["logits"], model(images))
     found = outputs.read(images, ["logits", "features"])
     assert {value.dtype for value in found.values()} == {tf.float32}
 

@@ -64,6 +64,7 @@ class Classifier:
             optimizer = make_optimizer(recipe)
             self._network = self._first_network()
         self._outputs = readable(self._network, n_classes, recipe, self._strategy)
+        self._outputs.read(np.zeros((2, *images.shape), np.float32), ["logits"])  # a network without answers is refused
         self._sampled = SampledOutputs(
             self._outputs,
             recipe.network,

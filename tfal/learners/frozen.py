@@ -26,6 +26,7 @@ from tfal.data.images import Images
 from tfal.errors import InputError, resolve_name
 from tfal.learners.classifier import Builder, OnEpoch
 from tfal.learners.encoder import SimCLR
+from tfal.learners.finite import check_finite_weights
 from tfal.learners.keras_files import unloadable
 from tfal.learners.outputs import NamedOutputs
 from tfal.learners.replicas import is_dropout_seed, networks_on, reading_function
@@ -79,6 +80,8 @@ class FrozenEncoder:
         self._simclr = SimCLR(build, images, n_classes, recipe) if recipe.encoder == "simclr" else None
         with networks_on(self._strategy):
             self._loaded = None if self._simclr else _load(recipe.encoder, images)
+        if self._loaded:
+            check_finite_weights(self._loaded.network)
         self._frozen_for: np.ndarray | None = None
         self._function: Any = None
 

@@ -6,6 +6,7 @@ What stands behind the last Dense layer is told by what it does to numbers, not 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,7 +53,7 @@ class Head:
         if self.dense is None:
             raise InputError(
                 "the layer named for the logits has no kernel, but this strategy needs the one that makes the logits. "
-                "Name a Dense layer: outputs={'logits': <name of a Dense layer>}."
+                "Name a Dense layer, in tfal.query: outputs={'logits': <name of a Dense layer>}."
             )
         return self.dense
 
@@ -180,7 +181,8 @@ def _kinds(functions: Sequence[Callable[[Any], Any]], units: int, dtype: str) ->
             z = tf.cast(np.random.default_rng(0).normal(0.5, 2, (_ROWS, units)), dtype)
             values = z
         try:
-            values = function(values)
+            with warnings.catch_warnings(action="ignore"):
+                values = function(values)
             kinds.append(_kind(z, values))
         except Exception:  # whatever a function of others raises: it is none of those that are known
             return kinds + ["other"] * (len(functions) + 1 - len(kinds))
@@ -198,7 +200,7 @@ def _check_units(kinds: Sequence[str], units: int, dense: keras.layers.Dense | N
     if units > 1 and "sigmoid" in kinds:
         raise InputError(
             f"the model has a multi-label head, {units} units with a sigmoid each, but strategies that use logits need "
-            "one class for each sample: units with a softmax. Choose coreset, which needs features alone: "
+            "one class for each sample: units with a softmax. In tfal.query, coreset needs features alone: "
             "outputs={'features': <layer before the head>}."
         )
     if units > 1:
@@ -223,4 +225,7 @@ def _check_other(kinds: Sequence[str], chain: Sequence[Call], dense: keras.layer
 
 
 def _described(call: Call | None) -> str:
-    return "its input" if call is None else f"{call.operation.name!r}, a {type(call.operation).__name__}"
+    if call is None:
+        return "its input"
+    quantized = "quantized " if getattr(call.operation, "quantization_mode", None) else ""
+    return f"{call.operation.name!r}, a {quantized}{type(call.operation).__name__}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ _RANDOM = re.compile(
     r"Random(Uniform|StandardNormal|Gamma|Poisson|Shuffle)\w*|\w*TruncatedNormal|Multinomial|Stateful[UTSR]\w*"
 )
 _PYTHON = re.compile(r"(Eager)?PyFunc\w*")
+_RESTING = threading.RLock()
 _NOT_STATEFUL = re.compile(r"Stateless\w*|StatefulPartitionedCall")
 
 
@@ -90,20 +92,24 @@ def check_same(first: Any, second: Any, name: str) -> None:
 
 @contextlib.contextmanager
 def _noise_off(operations: Collection[Any]) -> Iterator[None]:
-    """Sets the rates of all layers of noise to 0, for layers that call them, or derive from them, as if in training."""
-    kinds = {**dict.fromkeys(DROPOUT, "rate"), keras.layers.GaussianNoise: "stddev"}
-    found = []
-    for layer in layers_in(operations):
-        attribute = next((attribute for kind, attribute in kinds.items() if isinstance(layer, kind)), None)
-        if attribute is not None:
-            found.append((layer, attribute, getattr(layer, attribute)))
-    try:
-        for layer, attribute, _ in found:
-            setattr(layer, attribute, 0.0)
-        yield
-    finally:
-        for layer, attribute, value in found:
-            setattr(layer, attribute, value)
+    """Sets the rates of all layers of noise to 0, for layers that call them, or derive from them, as if in training.
+
+    They are the layers of the caller's model, which other threads may be reading: one after the other.
+    """
+    with _RESTING:
+        kinds = {**dict.fromkeys(DROPOUT, "rate"), keras.layers.GaussianNoise: "stddev"}
+        found = []
+        for layer in layers_in(operations):
+            attribute = next((attribute for kind, attribute in kinds.items() if isinstance(layer, kind)), None)
+            if attribute is not None:
+                found.append((layer, attribute, getattr(layer, attribute)))
+        try:
+            for layer, attribute, _ in found:
+                setattr(layer, attribute, 0.0)
+            yield
+        finally:
+            for layer, attribute, value in found:
+                setattr(layer, attribute, value)
 
 
 def _operations(graph: Any) -> Iterator[tuple[str, str]]:

@@ -138,7 +138,8 @@ class NamedOutputs:
         if head.dense is None and is_distribution(logits.numpy(), 1e-2 if half else 1e-4):
             raise InputError(
                 f"model {self.model_name!r}: expected logits, received probabilities, values from 0 to 1 with a sum "
-                "of 1 for each sample. Name the layer before the softmax: outputs={'logits': <that layer>}."
+                "of 1 for each sample. Let the model return what comes before the softmax, or name its layer, in "
+                "tfal.query: outputs={'logits': <that layer>}."
             )
 
     def head(self) -> tuple[np.ndarray, np.ndarray]:
@@ -152,8 +153,8 @@ class NamedOutputs:
         if head.before is not None and not same_at_rest(self.graph, head.before, features):
             raise InputError(
                 f"this strategy multiplies features by the kernel of layer {self.last_layer.name!r}, but reads them at "
-                "another place than before that layer. Let them be found: name the layer of the logits alone, "
-                f"outputs={{'logits': {self.last_layer.name!r}}}."
+                "another place than before that layer. Let the model return those as 'features', or name the layer "
+                f"of the logits alone, in tfal.query: outputs={{'logits': {self.last_layer.name!r}}}."
             )
         return kernel, bias
 
