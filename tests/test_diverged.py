@@ -1,6 +1,7 @@
 """A diverged network is never a result: nothing of it is committed, in the last step too, and the round is named."""
 
 import dataclasses
+import random
 
 import keras
 import numpy as np
@@ -30,11 +31,13 @@ def diverging(small):
 @pytest.mark.parametrize(("options", "message"), ONE_STEP)
 def test_a_round_that_diverges_in_its_last_step_is_not_committed(options, message, diverging, digits):
     recipe = dataclasses.replace(diverging, learning_rate=1e37, **options)
+    random.seed(1)
     with pytest.raises(TrainingError, match=message) as error:
         list(run(recipe, BUILDERS["MLP"], data=digits))
     assert "NaN or infinite" in str(error.value)
     assert "of round 0 in repetition 1 of random. Lower --learningRate" in str(error.value)
     assert not (RunFolder(recipe, 1, "").path / "rounds.csv").exists()
+    assert random.random() == random.Random(1).random()  # what the run seeded is as it was
 
 
 def test_a_pool_of_the_cold_start_names_itself(diverging, digits):

@@ -91,7 +91,8 @@ def run(
 ) -> Iterator[Round]:
     """Runs every repetition of every strategy of `recipe`, from where its result files end; yields each new round.
 
-    What is given is checked at once; networks are trained as rounds are asked for.
+    What is given is checked at once; networks are trained as rounds are asked for. Operations are deterministic and
+    global generators are seeded while it runs; when it ends or is closed, both are as they were.
 
     Args:
         recipe: what to run.
@@ -119,8 +120,9 @@ def _rounds(jobs: list[Job], build: Builder, data: Dataset, on_epoch: OnEpoch | 
     unfinished = [job for job in jobs if job.rounds_left]
     if unfinished:
         from tfal.data.image_files import named_errors
+        from tfal.learners.runtime import settings_restored
 
-        with named_errors():
+        with settings_restored(), named_errors():
             bench = _Bench(unfinished, build, data, on_epoch)
             for job in unfinished:
                 yield from _repetition(job, bench)

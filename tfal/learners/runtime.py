@@ -6,9 +6,16 @@ and can be resumed are worth more. On a CPU it made S-CNN training about ten tim
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import random
+from collections.abc import Iterator
 
+import numpy as np
 import tensorflow as tf
+from keras.src.backend.common import global_state
+from tensorflow.python.eager import context
+from tensorflow.python.framework import config
 
 _READ_PIXELS = 2**19  # pixels in a batch that is only read: 668 MNIST or 512 CIFAR images
 _READ_PIXELS_GPU = 2**22  # 83 images of 224 x 224; with 10 of them a GPU would mostly wait
@@ -22,6 +29,33 @@ def prepare_tensorflow() -> None:
             tf.config.experimental.set_memory_growth(gpu, True)
         except RuntimeError:
             return  # the caller has used the GPU already; its own choice stands
+
+
+@contextlib.contextmanager
+def settings_restored() -> Iterator[None]:
+    """What a run sets for the whole process is afterwards as it was, however the run ends.
+
+    That is whether operations are deterministic, and the seeds and states of the global generators of Python, NumPy,
+    TensorFlow and Keras. TensorFlow and Keras have no public call that reads theirs.
+    """
+    eager, names = context.context(), ("global_random_seed", "global_seed_generator")
+    deterministic = config.is_op_determinism_enabled()
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    seed, generator = eager._seed, getattr(eager, "_rng", None)  # none before the first seed
+    state = generator and generator.getstate()
+    kept = {name: global_state.get_global_attribute(name) for name in names}
+    try:
+        yield
+    finally:
+        if not deterministic:
+            config.disable_op_determinism()
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+        eager._set_global_seed(seed)
+        if state:
+            eager._rng.setstate(state)
+        for name, value in kept.items():
+            global_state.set_global_attribute(name, value)
 
 
 def distribution(devices: str) -> tf.distribute.Strategy:

@@ -65,9 +65,10 @@ def run(
     jobs = [job for job in plan(recipe, data) if len(job.rows) < len(job.budgets)]
     if jobs:
         from tfal.data.image_files import named_errors
+        from tfal.learners.runtime import settings_restored
         from tfal.low_budget.bench import Bench
 
-        with named_errors():
+        with settings_restored(), named_errors():
             bench = Bench(recipe, build, data, on_epoch)
             for job in jobs:
                 with job.folder.locked():
