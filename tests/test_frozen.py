@@ -234,6 +234,21 @@ def _own_layer(shape):
     return keras.Model(x, layers.Flatten()(Doubled()(x)))
 
 
+def test_files_of_old_versions_of_keras_must_be_trusted(images, recipe, change, batch, tmp_path, monkeypatch):
+    path = saved(_lambda((8, 8, 1)), tmp_path)
+    with pytest.raises(InputError, match="or give --trustEncoder on for a file that you trust"):
+        make(images, change(recipe, encoder=path))
+    trusting = change(recipe, encoder=path, trust_encoder="on")
+    np.testing.assert_array_equal(features(make(images, trusting), batch), batch[:, :, 0, 0])
+    plain = saved(_headless((8, 8, 1))[0], tmp_path, "plain.keras")
+    monkeypatch.setattr(keras, "__version__", "3.13.2")
+    with pytest.raises(InputError, match=r"Keras 3\.13\.2 runs .* from 3\.14 on do not\. Upgrade Keras, or give"):
+        make(images, change(recipe, encoder=plain))
+    assert make(images, change(recipe, encoder=plain, trust_encoder="on")).identity()["encoder"] == ".keras"
+    monkeypatch.setattr(keras, "__version__", "3.14.0rc1")
+    make(images, change(recipe, encoder=plain))
+
+
 def test_what_the_messages_advise_works(images, recipe, change, batch, tmp_path):
     """A model of Keras' layers with the weights of one with a Lambda; a class that is registered and imported."""
     x = keras.Input((8, 8, 1))

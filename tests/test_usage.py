@@ -118,12 +118,13 @@ MODES = {
     ),
     "low budgets, a head that is asked": (
         {"strategy": "margin", "splits": "10,20", "evaluate": "knn", "encoder": "a.keras"},
-        IMAGES | {"evaluate", "resume_indices", "encoder", "n_neighbor", "lr_linear", "n_epoch_linear"},
+        IMAGES
+        | {"evaluate", "resume_indices", "encoder", "trust_encoder", "n_neighbor", "lr_linear", "n_epoch_linear"},
     ),
     "low budgets, trained": (
         {"strategy": "random", "splits": "10,20", "evaluate": "finetune,scratch", "encoder": "a.keras"},
         IMAGES
-        | {"evaluate", "resume_indices", "encoder", "augment", "n_batch"}
+        | {"evaluate", "resume_indices", "encoder", "trust_encoder", "augment", "n_batch"}
         | {"n_epoch_linear", "lr_linear", "lr_finetune", "lr_scratch"},
     ),
 }

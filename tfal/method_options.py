@@ -39,6 +39,13 @@ class MethodOptions:
         "where frozen features come from: simclr (trained here), a .keras file, or keras:NAME for ImageNet weights",
         uses="encoder",
     )
+    trust_encoder: str = _low_budget(
+        "off",
+        "on: the .keras file of --encoder may run code, such as that of Lambda layers, and is loaded with any Keras",
+        choices=("off", "on"),
+        identity=False,
+        uses="encoder keras",
+    )
     n_epoch_simclr: int = _low_budget(200, "pretraining epochs, simclr", least=1, uses="simclr")
     simclr_optimizer: str = _low_budget(
         "lars",

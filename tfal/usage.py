@@ -43,6 +43,7 @@ TAGS = {
     "knn": "--evaluate knn",
     "finetune": "--evaluate finetune",
     "scratch": "--evaluate scratch",
+    "keras": "a .keras file as --encoder",
     "head": "--splits with a strategy that asks a classifier",
 }
 _STARTS_FROM = {"scan": ("simclr",), "self_label": ("scan", "simclr")}  # learners that others are trained from
@@ -143,6 +144,7 @@ def _kinds(recipe: Recipe, data: Dataset | None) -> set[str]:
         "counted": bool(recipe.n_class_known),
         "first": recipe.initial != BALANCED,
         "tail": bool(recipe.long_tail),
+        "keras": recipe.encoder.endswith(".keras"),
     }
     evaluations = () if rounds else recipe.evaluate.split(",")
     return {name for name, holds in found.items() if holds} | {*evaluations}

@@ -13,6 +13,7 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -36,6 +37,7 @@ from tfal.recipe import Recipe
 from tfal.streams import Streams
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in [0, 1], as torchvision has them
+_SAFE = (3, 14)  # of Keras, in which the published ways round safe mode are closed
 _SMALLEST = 32  # pixels a side that an ImageNet stem takes
 _WEIGHTS: str | None = "imagenet"  # of keras.applications; None, random weights, is for tests
 
@@ -55,7 +57,8 @@ class FrozenEncoder:
     """A network whose features never change, chosen by `recipe.encoder`; the weights of all but simclr are loaded here.
 
     - "simclr": trained by `fit` on all images of the pool, then kept in a file; see SimCLR.
-    - "<path>.keras": any functional or Sequential Keras model of one input that fits the images, loaded in safe mode.
+    - "<path>.keras": any functional or Sequential Keras model of one input that fits the images, loaded in safe mode
+      by Keras 3.14 or newer; with recipe.trust_encoder "on" by any version, and its Lambda layers run.
       Features: its output "features", else the input of its last Dense layer, where it ends in a linear or softmax
       one, else its output (B, d). It sees images in [0, 1]; what else it needs must be a layer of its own.
     - "<path>.weights.h5": written by `python -m tfal.convert_torch`; channels are normalised as for ImageNet.
@@ -79,7 +82,7 @@ class FrozenEncoder:
         self._images, self._recipe, self._strategy = images, recipe, distribution(recipe.devices)
         self._simclr = SimCLR(build, images, n_classes, recipe) if recipe.encoder == "simclr" else None
         with networks_on(self._strategy):
-            self._loaded = None if self._simclr else _load(recipe.encoder, images)
+            self._loaded = None if self._simclr else _load(recipe, images)
         if self._loaded:
             check_finite_weights(self._loaded.network)
         self._frozen_for: np.ndarray | None = None
@@ -163,10 +166,14 @@ def _layers(network: keras.Model) -> Iterator[keras.Layer]:
         yield from _layers(layer) if isinstance(layer, keras.Model) else ()
 
 
-def _load(spec: str, images: Images) -> Loaded:
+def _load(recipe: Recipe, images: Images) -> Loaded:
+    spec = recipe.encoder
     if spec.startswith("keras:"):
         return _application(spec.removeprefix("keras:"), images)
-    kinds = {".weights.h5": _converted, ".keras": _keras_file}
+    kinds: dict[str, Callable[[Path, Images], Loaded]] = {
+        ".weights.h5": _converted,
+        ".keras": partial(_keras_file, trusted=recipe.trust_encoder == "on"),
+    }
     load = next((load for ending, load in kinds.items() if spec.endswith(ending)), None)
     if load is None:
         raise InputError(
@@ -178,15 +185,24 @@ def _load(spec: str, images: Images) -> Loaded:
     return load(Path(spec), images)
 
 
-def _keras_file(path: Path, images: Images) -> Loaded:
+def _keras_file(path: Path, images: Images, trusted: bool) -> Loaded:
+    if not trusted and _version() < _SAFE:
+        raise InputError(
+            f"{path} may hold code that Keras {keras.__version__} runs when it loads a file; versions from "
+            f"{_SAFE[0]}.{_SAFE[1]} on do not. Upgrade Keras, or give --trustEncoder on for a file that you trust."
+        )
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = keras.saving.load_model(path, compile=False, safe_mode=not trusted)
     except Exception as error:
         raise InputError(unloadable(path, _first_line(error))) from None
     inner = keras.Model(model.inputs[0], _features(model, path)) if _is_graph(model) else None
     if inner is None or inner.inputs[0].dtype not in ("float16", "bfloat16", "float32"):
         raise InputError(f"{path} must be a functional or Sequential Keras model of one input of floats. It is not.")
     return Loaded(_bound(inner, images, str(path), lambda x: x), ".keras", "unit")
+
+
+def _version() -> tuple[int, ...]:
+    return tuple(int(number) for number in keras.__version__.split(".")[:2])
 
 
 def _is_graph(model: Any) -> bool:

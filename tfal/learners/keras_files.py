@@ -25,7 +25,8 @@ def unloadable(path: Path, reason: str) -> str:
     if lambdas:
         return (
             f"{path} has Lambda layers, whose code is not run from a file: {', '.join(lambdas)}. {_INSTEAD}, give it "
-            "the weights, new.set_weights(old.get_weights()), and save that one."
+            "the weights, new.set_weights(old.get_weights()), and save that one; or give --trustEncoder on for a file "
+            "that you trust."
         )
     if unknown:
         return (
