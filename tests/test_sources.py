@@ -1,5 +1,8 @@
 import gzip
+import io
 import json
+import pickle
+import zipfile
 from collections import Counter
 
 import numpy as np
@@ -115,13 +118,65 @@ def test_damaged_npz(tmp_path):
 
 def test_npz_with_pickled_objects(tmp_path):
     np.savez(tmp_path / "mine.npz", **(ARRAYS | {"y_test": np.array([{}, None, 1, 2, 3, 4], dtype=object)}))
-    assert "no .npz file of plain arrays" in refusal(load, "mine", str(tmp_path))
+    assert "mine.npz is damaged or no .npz file" in refusal(load, "mine", str(tmp_path))
 
 
 def test_npz_that_is_one_array(tmp_path):
     with open(tmp_path / "mine.npz", "wb") as file:
         np.save(file, ARRAYS["x_train"])
-    assert "no .npz file of plain arrays" in refusal(load, "mine", str(tmp_path))
+    assert "mine.npz is damaged or no .npz file" in refusal(load, "mine", str(tmp_path))
+
+
+def written_npz(path, how=lambda archive, name, data: archive.writestr(name, data), header=None):
+    """ARRAYS as an .npz, each member written by `how`; header: in place of that of x_train."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in ARRAYS.items():
+            file = io.BytesIO()
+            np.save(file, array)
+            data = file.getvalue()
+            if header and name == "x_train":
+                out = io.BytesIO()
+                np.lib.format.write_array_header_1_0(out, header)
+                data = out.getvalue() + array.tobytes()
+            how(archive, f"{name}.npy", data)
+
+
+def test_npz_with_a_header_of_40_terabytes(tmp_path):
+    written_npz(tmp_path / "mine.npz")
+    assert load("mine", str(tmp_path)).n_classes == 3
+    header = {"descr": "|u1", "fortran_order": False, "shape": (2 * 10**8, 256, 256, 3)}
+    written_npz(tmp_path / "mine.npz", header=header)
+    message = refusal(load, "mine", str(tmp_path))
+    assert message.startswith(
+        f"{tmp_path / 'mine.npz'} is damaged or no .npz file (its member 'x_train.npy': its header"
+    )
+    assert "39321600000128 bytes" in message
+
+
+def test_npz_with_encrypted_members(tmp_path):
+    written_npz(tmp_path / "mine.npz")
+    data = bytearray((tmp_path / "mine.npz").read_bytes())
+    for signature, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # the flag in both headers of every member
+        place = data.find(signature)
+        while place >= 0:
+            data[place + at] |= 1
+            place = data.find(signature, place + 1)
+    (tmp_path / "mine.npz").write_bytes(data)
+    assert "its member 'x_train.npy' is encrypted" in refusal(load, "mine", str(tmp_path))
+
+
+def test_what_is_named_npz_and_is_none(tmp_path):
+    (tmp_path / "mine.npz").write_bytes(pickle.dumps(ARRAYS))
+    assert "mine.npz is damaged or no .npz file" in refusal(load, "mine", str(tmp_path))
+    with zipfile.ZipFile(tmp_path / "mine.npz", "w") as archive:
+        archive.writestr("x_train.csv", "1,2")
+    assert "It lacks: x_train, y_train, x_test, y_test" in refusal(load, "mine", str(tmp_path))
+    for name, data in (("x_train.npy", pickle.dumps(ARRAYS["x_train"])), ("x_train.npy", b"PK\x03\x04" * 9)):
+        written_npz(
+            tmp_path / "mine.npz",
+            lambda archive, one, whole, name=name, data=data: archive.writestr(one, data if one == name else whole),
+        )
+        assert "mine.npz is damaged or no .npz file (its member 'x_train.npy'" in refusal(load, "mine", str(tmp_path))
 
 
 def test_bad_arrays_name_their_file(tmp_path):
@@ -149,6 +204,14 @@ def test_idx_files(tmp_path):
         (
             lambda data: gzip.compress(gzip.decompress(data)[:-5]),
             "must hold 5488 bytes after its header. Received: 5483",
+        ),
+        (
+            lambda data: gzip.compress(gzip.decompress(data) + b"x"),
+            "must hold 5488 bytes after its header. Received: more",
+        ),
+        (
+            lambda data: gzip.compress(gzip.decompress(data)[:4] + b"\xff" * 12 + gzip.decompress(data)[16:]),
+            f"claims {(2**32 - 1) ** 3} bytes, more than its ",
         ),
         (
             lambda data: gzip.compress(b"\0\0\x08\x01" + gzip.decompress(data)[4:]),

@@ -60,6 +60,16 @@ def read_arrays(path: Path, mend: str = "", names: Sequence[str] | None = None) 
     return _guarded(path, ".npz", mend, lambda file: _read_npz(file, names))
 
 
+def array_names(path: Path, mend: str = "") -> list[str]:
+    """Names of the arrays of an .npz file, of which nothing is read. Raises ArrayFileError, which ends in `mend`."""
+
+    def names(file: IO[bytes]) -> list[str]:
+        with zipfile.ZipFile(file) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+
+    return _guarded(path, ".npz", mend, names)
+
+
 def read_ids(path: Path, mend: str = "") -> np.ndarray:
     """The distinct ids (n,) of an .npy file, int64, at least 0. Raises InputError, which ends in `mend`."""
     ids = read_array(path, mend)

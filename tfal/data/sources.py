@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import gzip
 import math
-import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from tfal.array_files import array_names, read_arrays
 from tfal.data.found import Found, Known, one_line
 from tfal.data.listing import Reading
 from tfal.data.prepared import read_prepared
 from tfal.data.trees import read_annotated_tree, read_lists, read_tree
 from tfal.errors import InputError
 
+_DEFLATE = 1100  # times: more than gzip can unpack
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 MEDMNIST = {  # as published; val_images and val_labels are left out, see read_folder
     "x_train": "train_images",
@@ -81,20 +82,16 @@ def _read_npz(name: str, folder: Path) -> Found | None:
     path = folder / f"{name}.npz"
     if not path.is_file():
         return None
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            names = MEDMNIST if set(MEDMNIST.values()) & set(file) else dict(zip(ARRAYS, ARRAYS, strict=True))
-            arrays = {key: file[stored] for key, stored in names.items() if stored in file}
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(
-            f"{path} is damaged or no .npz file of plain arrays ({one_line(error)}). Copy it again."
-        ) from error
-    if len(arrays) < len(names):
-        lacking = ", ".join(stored for key, stored in names.items() if key not in arrays)
+    stored = array_names(path, "Copy it again.")
+    names = MEDMNIST if set(MEDMNIST.values()) & set(stored) else dict(zip(ARRAYS, ARRAYS, strict=True))
+    lacking = ", ".join(name for name in names.values() if name not in stored)
+    if lacking:
         raise InputError(f"{path} must hold {', '.join(names.values())}. It lacks: {lacking}. {_mend(names)}")
+    found = read_arrays(path, "Copy it again.", list(names.values()))
+    arrays = {key: found[name] for key, name in names.items()}
     if names is MEDMNIST:
         _check_medmnist(path, arrays)
-    return Found(str(path), **arrays)
+    return Found(str(path), *(arrays[key] for key in ARRAYS))
 
 
 def _mend(names: Mapping[str, str]) -> str:
@@ -130,14 +127,21 @@ def _read_idx(folder: Path) -> Found | None:
 
 def _read_idx_file(path: Path, n_dims: int) -> np.ndarray:
     """The uint8 array of one gzipped idx file: magic 0x800 + dimensions, big-endian uint32 sizes, bytes."""
+    start, size = 4 * (1 + n_dims), path.stat().st_size
     try:
-        data = gzip.decompress(path.read_bytes())
+        with gzip.open(path) as file:
+            magic, *sizes = np.frombuffer(file.read(start).ljust(start, b"\0"), dtype=">u4").tolist()
+            if magic != 0x800 + n_dims:
+                raise InputError(
+                    f"{path} must be an idx file with magic {0x800 + n_dims}. Received: {magic}. Copy it again."
+                )
+            n = math.prod(sizes)
+            if n > _DEFLATE * size:
+                raise InputError(f"{path} claims {n} bytes, more than its {size} can hold. Copy it again.")
+            data = file.read(n + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} is damaged or no gzip file ({one_line(error)}). Copy it again.") from error
-    start = 4 * (1 + n_dims)
-    magic, *sizes = np.frombuffer(data[:start].ljust(start, b"\0"), dtype=">u4").tolist()
-    if magic != 0x800 + n_dims:
-        raise InputError(f"{path} must be an idx file with magic {0x800 + n_dims}. Received: {magic}. Copy it again.")
-    if len(data) - start != math.prod(sizes):
-        raise InputError(f"{path} must hold {math.prod(sizes)} bytes after its header. Received: {len(data) - start}.")
-    return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(sizes)
+    if len(data) != n:
+        more = "more" if len(data) > n else str(len(data))
+        raise InputError(f"{path} must hold {n} bytes after its header. Received: {more}. Copy it again.")
+    return np.frombuffer(data, dtype=np.uint8).reshape(sizes)
