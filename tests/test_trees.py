@@ -7,13 +7,14 @@ import unicodedata
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageFile
 
 from tests.test_data import refusal
 from tests.test_sources import write_tiny_imagenet, write_tree
 from tfal.data import load
 from tfal.data.listing import Listing
 from tfal.data.loading import load_for
+from tfal.data.noticed import say_not_obeyed
 from tfal.recipe import Recipe
 
 
@@ -190,6 +191,17 @@ def test_orientation_and_transparency_are_said_once(tmp_path, capsys):
     write_tree(tmp_path / "clear", size=(5, 4, 4))
     assert load("insects", str(tmp_path / "clear")).input_shape == (5, 4, 4)
     assert "12 of 12 files looked at have transparency, which is channel 4" in capsys.readouterr().err
+
+
+def test_looking_at_files_decodes_none(tmp_path, monkeypatch):
+    paths = []
+    for kind, mode in (("png", "P"), ("png", "RGBA"), ("jpg", "RGB"), ("webp", "RGBA"), ("gif", "RGB"), ("bmp", "RGB")):
+        paths.append(tmp_path / f"{mode}.{kind}")
+        Image.new(mode, (9, 9)).save(paths[-1])
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda *_: pytest.fail("it was decoded"))
+    say_not_obeyed("mine", paths)
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    say_not_obeyed("mine", [tmp_path / "broken.jpg", tmp_path / "gone.png"])
 
 
 def test_files_that_must_not_be_decoded_are_refused_at_the_start(tmp_path):

@@ -40,6 +40,7 @@ def _looked_at(path: Path) -> tuple[bool, bool]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about large pictures, which have a limit of their own here
             with Image.open(path) as image:
-                return image.getexif().get(_ORIENTATION, 1) != 1, image.has_transparency_data
+                told = image.format != "PNG" or "exif" in image.info  # else Pillow would decode it to look for more
+                return told and image.getexif().get(_ORIENTATION, 1) != 1, image.has_transparency_data
     except Exception:  # whatever Pillow finds wrong with a file, the decoder says it
         return False, False

@@ -91,7 +91,7 @@ def _read_npz(name: str, folder: Path) -> Found | None:
     arrays = {key: found[name] for key, name in names.items()}
     if names is MEDMNIST:
         _check_medmnist(path, arrays)
-    return Found(str(path), *(arrays[key] for key in ARRAYS))
+    return Found(str(path), arrays["x_train"], arrays["y_train"], arrays["x_test"], arrays["y_test"])
 
 
 def _mend(names: Mapping[str, str]) -> str:
