@@ -85,6 +85,15 @@ def test_confident_samples_keep_their_order(name, top):
     assert (ids, said) == ([39, 38, 37], [])
 
 
+@pytest.mark.parametrize("name", ["coreset", "badge", "bait", "ldms", "maxherding", "probcover", "typiclust", "kmeans"])
+def test_equal_samples_are_picked_at_random(name):
+    view = view_of(30, features=np.ones((30, 2), np.float32), logits=np.zeros((30, 3), np.float32))
+    view._reader.head = lambda learner: (np.eye(2, 3, dtype=np.float32), np.zeros(3, np.float32))
+    counts = sum(np.bincount(query(name, view, n=10, seed=seed)[0], minlength=30) for seed in range(60))
+    assert counts.min() > 4  # 20 is expected
+    assert counts.max() < 40
+
+
 @pytest.mark.parametrize("name", ["power_margin", "power_entropy"])
 def test_power_draws_by_relative_scores_however_confident(name):
     gaps = np.repeat(np.float32([2000, 1000]), 20)

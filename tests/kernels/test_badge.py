@@ -70,10 +70,9 @@ def test_rows_are_unique_in_range_and_repeatable(seed, m, data):
 def test_equal_samples_are_drawn_uniformly():
     features, logits = np.full((5, 64), 0.3, np.float32), np.tile([1.0, 0.3, -2.0], (5, 1))
     picks = np.array([badge_seeding(features, logits, 2, rng=np.random.default_rng(s)) for s in range(2000)])
-    assert np.all(picks[:, 0] == 0)
-    counts = np.bincount(picks[:, 1], minlength=5)
-    assert counts[0] == 0
-    assert np.all(np.abs(counts[1:] - 500) < 3 * np.sqrt(375))
+    assert np.all(picks[:, 0] != picks[:, 1])
+    for place in (0, 1):
+        assert np.all(np.abs(np.bincount(picks[:, place], minlength=5) - 400) < 4 * np.sqrt(320))
 
 
 def test_equal_samples_wait_until_all_others_are_picked():
@@ -98,7 +97,7 @@ def test_very_confident_samples_are_still_told_apart():
     logits = np.array([(60.0, 0, 0), (60.0, 0, 0), (0, 60.0, 0)])
     features = np.array([(1.0, 0), (1.0, 0), (0, 1.0)])
     for seed in range(10):
-        assert badge_seeding(features, logits, 2, rng=np.random.default_rng(seed)).tolist() == [0, 2]
+        assert (badge_seeding(features, logits, 2, rng=np.random.default_rng(seed)) == 2).sum() == 1
 
 
 def test_huge_logits():

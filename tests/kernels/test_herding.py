@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfal.kernels import herding, max_herding, pairs
+from tfal.kernels.top import tie_order
 
 from .plain import check_refusal
 
@@ -66,7 +67,7 @@ def test_equals_the_plain_algorithm(seed, sigma):
 @pytest.mark.usefixtures("blocks")
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), m=st.integers(1, 30), data=st.data())
-def test_ties_go_to_the_lowest_row(seed, m, data):
+def test_ties_go_to_the_lowest_row_or_rank(seed, m, data):
     rng = np.random.default_rng(seed)
     features = rng.integers(-2, 3, size=(m, 2)).astype(np.float32)
     labeled = rng.choice(m, data.draw(st.integers(0, m - 1)), replace=False)
@@ -74,6 +75,9 @@ def test_ties_go_to_the_lowest_row(seed, m, data):
     picks = max_herding(features, n, labeled=labeled)
     assert len(set(picks.tolist()) - set(labeled.tolist())) == n
     assert picks.tolist() == plain(features, n, labeled)
+    order = tie_order(m, np.random.default_rng(seed))
+    drawn = max_herding(features, n, labeled=labeled, rng=np.random.default_rng(seed))
+    assert drawn.tolist() == order[plain(features[order], n, order.argsort()[labeled])].tolist()
 
 
 def test_what_picks_add_falls():

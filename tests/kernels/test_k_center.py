@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tfal.kernels import k_center, k_center_greedy, nearest, tiles
 from tfal.kernels.k_center import _greedy, _rows_of_largest
 from tfal.kernels.points import Points
+from tfal.kernels.top import tie_order
 
 from . import referee
 from .plain import plain_map
@@ -68,15 +69,20 @@ def test_equals_the_definition_on_a_grid_with_ties_and_duplicates(seed, dtype):
     assert k_center_greedy(features, 90, centers=centers).tolist() == referee.k_center_greedy(features, 90, centers)
 
 
-def test_rows_of_largest_prefers_low_rows_and_names_the_first_left_out():
+@pytest.mark.parametrize(
+    ("ranks", "size", "expected"),
+    [
+        (range(8), 3, ([0, 2, 3], 5, 5)),
+        (range(8), 5, ([0, 2, 3, 5, 7], 5, 8)),
+        (range(8), 8, ([*range(8)], -np.inf, 8)),
+        (range(7, -1, -1), 3, ([7, 5, 2], 5, 4)),
+        ([3, 0, 1, 7, 6, 5, 4, 2], 2, ([2, 7], 5, 3)),
+    ],
+)
+def test_rows_of_largest_prefers_low_ranks_and_names_the_first_left_out(ranks, size, expected):
     bound = np.array([5.0, 2, 7, 5, -1, 5, 2, 5])
-    assert [a.tolist() if i == 0 else a for i, a in enumerate(_rows_of_largest(bound, 3))] == [[0, 2, 3], 5, 5]
-    assert [a.tolist() if i == 0 else a for i, a in enumerate(_rows_of_largest(bound, 5))] == [[0, 2, 3, 5, 7], 5, 8]
-    assert [a.tolist() if i == 0 else a for i, a in enumerate(_rows_of_largest(bound, 8))] == [
-        list(range(8)),
-        -np.inf,
-        8,
-    ]
+    rows, level, next_rank = _rows_of_largest(bound, size, np.array(ranks))
+    assert (rows.tolist(), level, next_rank) == expected
 
 
 def test_greedy_stops_where_a_row_left_out_might_be_farther():
@@ -136,19 +142,22 @@ def test_repeated_rows_wait_until_all_others_are_picked():
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), m=st.integers(1, 40), labeled=st.integers(0, 5), data=st.data())
-def test_ties_go_to_the_lowest_row_and_no_row_is_picked_twice(seed, m, labeled, data):
+def test_ties_go_to_the_lowest_rank_and_no_row_is_picked_twice(seed, m, labeled, data):
     rng = np.random.default_rng(seed)
     features = rng.integers(-2, 3, size=(m, 2)).astype(np.float32)  # exact distances, many ties
     centers = rng.integers(-2, 3, size=(labeled, 2)).astype(np.float32) if labeled else None
     n = data.draw(st.integers(1, m))
     picks = k_center_greedy(features, n, centers=centers, rng=np.random.default_rng(seed))
     assert len(set(picks.tolist())) == n
+    order = tie_order(m, np.random.default_rng(seed))
     if centers is None:
-        start = picks[0]
-        expected = referee.k_center_greedy(features, n - 1, features[[start]], picked=[start])
+        start = int(np.flatnonzero(order == picks[0])[0])
+        expected = referee.k_center_greedy(features[order], n - 1, features[[picks[0]]], picked=[start])
     else:
-        expected = referee.k_center_greedy(features, n, centers)
-    assert picks.tolist() == expected
+        expected = referee.k_center_greedy(features[order], n, centers)
+        lowest = k_center_greedy(features, n, centers=centers)
+        assert lowest.tolist() == referee.k_center_greedy(features, n, centers)
+    assert picks.tolist() == order[expected].tolist()
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfal.kernels import farthest_first, kmeans, pairs, probcover, purity_radius
+from tfal.kernels.top import tie_order
 
 from .plain import check_refusal
 
@@ -61,19 +62,28 @@ def test_anchors():
     features = np.random.default_rng(0).normal(size=(80, 3)).astype(np.float32)
     anchors = np.random.default_rng(4).choice(np.arange(5, 80), 30, replace=False)
     picks = probcover(features, 20, delta=0.8, labeled=np.arange(5), n_anchor=30, rng=np.random.default_rng(4))
-    assert picks.tolist() == plain(features, 20, 0.8, range(5), anchors)
+    order = tie_order(80, np.random.default_rng(4))
+    place = order.argsort()
+    assert picks.tolist() == order[plain(features[order], 20, 0.8, place[:5], place[anchors])].tolist()
     everything = probcover(features, 20, delta=0.8, labeled=np.arange(5))
     assert probcover(features, 20, delta=0.8, labeled=np.arange(5), n_anchor=75).tolist() == everything.tolist()
 
 
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), m=st.integers(1, 30), delta=st.integers(0, 3), data=st.data())
-def test_ties_go_to_the_lowest_row(seed, m, delta, data):
+def test_ties_go_to_the_lowest_row_or_rank(seed, m, delta, data):
     rng = np.random.default_rng(seed)
     features = rng.integers(-3, 4, size=(m, 2)).astype(np.float32)
     labeled = rng.choice(m, data.draw(st.integers(0, m - 1)), replace=False)
     n = data.draw(st.integers(1, m - len(labeled)))
     picks = probcover(features, n, delta=delta, labeled=labeled)
+    order = tie_order(m, np.random.default_rng(seed))
+    shuffled = probcover(features[order], n, delta=delta, labeled=order.argsort()[labeled])
+    drawn = probcover(features, n, delta=delta, labeled=labeled, rng=np.random.default_rng(seed))
+    taken = np.concatenate([labeled, drawn]).astype(int)
+    within = np.square(features[:, None] - features[taken]).sum(axis=2) <= delta**2 * (1 + 1e-6)
+    left = [not within[:, : len(labeled) + k].any(axis=1).all() for k in range(n)]  # before each pick
+    assert drawn[left].tolist() == order[shuffled][left].tolist()
     assert len(set(picks.tolist()) - set(labeled.tolist())) == n
     assert picks.tolist() == plain(features, n, delta, labeled)
 

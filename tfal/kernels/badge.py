@@ -19,6 +19,7 @@ from tfal.kernels import check
 from tfal.kernels.draw import draw_spread
 from tfal.kernels.points import rounding
 from tfal.kernels.tiles import Each, fill, float32_rows, workers
+from tfal.kernels.top import largest
 from tfal.kernels.uncertainty import log_softmax
 from tfal.kernels.xp import array_module, row_squares
 
@@ -26,7 +27,7 @@ from tfal.kernels.xp import array_module, row_squares
 def badge_seeding(features: Any, logits: Any, n: int, *, rng: np.random.Generator) -> np.ndarray:
     """Pick `n` rows whose gradient embeddings are large and far apart.
 
-    The first pick has the largest embedding (ties: the lowest row). Each next one is drawn with a probability
+    The first pick has the largest embedding (of equal ones, a random one). Each next one is drawn with a probability
     proportional to its squared Euclidean distance to the nearest pick.
 
     Args:
@@ -34,7 +35,7 @@ def badge_seeding(features: Any, logits: Any, n: int, *, rng: np.random.Generato
             read as float32 in tiles: memory beyond the inputs does not grow with d.
         logits: shape (m, C), float16/32/64, C >= 2; their softmax is computed in float64, in tiles too.
         n: how many rows, from 1 to m.
-        rng: where the draws come from; none when n is 1.
+        rng: where the draws come from; none when n is 1, but for ties.
 
     Returns:
         Unique int64 rows of shape (n,), in pick order, on the host.
@@ -62,7 +63,7 @@ def _badge_seeding(features: Any, logits: Any, n: int, rng: np.random.Generator)
     m = len(features)
     with workers(xp) as each:
         space = _Embeddings(features, logits, each)
-        first = int(space.squares.argmax())
+        first = largest(space.squares, rng)
         return draw_spread(space, first, n, xp.zeros(m), xp.arange(m), rng, each)
 
 

@@ -5,8 +5,8 @@ Sources: Bae et al., "Generalized Coverage for More Robust Low-Budget Active Lea
 - No m x m kernel is held, and no random subset of candidates is needed. Columns are computed on demand; what still
   counts of them is kept once it fits into 1 GB.
 - After a pick, only what it changed is computed anew: see `_Cover`.
-- What covers a row by no more than 1e-6 adds nothing, and sums within 1e-6 of the largest (relative) are ties, which
-  go to the lowest row: both are float32 rounding.
+- What covers a row by no more than 1e-6 adds nothing, and sums within 1e-6 of the largest (relative) are ties: both are
+  float32 rounding.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tfal.kernels.pairs import PairLists, own_places, pair_lists
 from tfal.kernels.pairwise import Side, Tile, distances, joined, origin_for, side, taken
 from tfal.kernels.representatives import positive, unlabeled
 from tfal.kernels.tiles import Each, slices, workers
+from tfal.kernels.top import tie_ranks
 from tfal.kernels.xp import array_module, to_numpy
 
 _ROUNDING = 1e-6  # of a kernel value, and of sums that are compared
@@ -44,8 +45,8 @@ def max_herding(
     """Pick `n` rows one by one, each the one that adds most to sum_i w_i max_{j in L} k(x_i, x_j).
 
     L are the labeled and picked rows, and k(x, y) = exp(-|x - y|**2 / sigma**2) as in the authors' code, without a 2;
-    sigma = 1 on rows of length 1 is their MaxHerding. Weights make it UHerding. Ties go to the lowest row, and so do
-    picks after no row adds anything.
+    sigma = 1 on rows of length 1 is their MaxHerding. Weights make it UHerding. Of rows that add
+    the same, perhaps nothing, chance takes one, or without `rng` the lowest.
 
     Args:
         features: shape (m, d), float16/32/64, NumPy (memory-mapped too) or CuPy, read as float32 in tiles. Memory
@@ -57,7 +58,7 @@ def max_herding(
         weights: how much it is worth to cover each row, float (m,), at least 0; None is 1 for all.
         n_anchor: the sum is over so many unlabeled rows, drawn from `rng` without replacement. None, or as many as
             there are: over all rows, exactly. A million rows need some 10,000 anchors, or a day.
-        rng: needed with n_anchor only.
+        rng: draws anchors, and breaks ties (tfal.kernels.top.tie_order); needed with n_anchor only.
 
     Returns:
         Unique int64 rows of shape (n,), in pick order, on the host.
@@ -84,11 +85,17 @@ def max_herding(
     anchors = np.flatnonzero(left)  # a labeled row is covered wholly, by itself
     if n_anchor is not None and check.whole_number("n_anchor", n_anchor) < len(anchors):
         anchors = np.sort(check.generator(rng).choice(anchors, n_anchor, replace=False))
-    return _max_herding(features, n, left, sigma, weights, anchors)
+    return _max_herding(features, n, left, sigma, weights, anchors, tie_ranks(len(features), rng))
 
 
 def _max_herding(
-    features: Any, n: int, left: np.ndarray, sigma: float, weights: Any, anchors: np.ndarray
+    features: Any,
+    n: int,
+    left: np.ndarray,
+    sigma: float,
+    weights: Any,
+    anchors: np.ndarray,
+    ranks: np.ndarray,
 ) -> np.ndarray:
     xp = array_module(features)
     rows = side(features, origin_for("euclidean", features))
@@ -96,11 +103,12 @@ def _max_herding(
     with workers(xp) as each:
         cover = _Cover(rows, targets, anchors, weights[xp.asarray(anchors)], np.flatnonzero(~left), sigma, each)
         picks: list[int] = []
-        while len(picks) < n and (pick := cover.next_pick()) is not None:
+        while len(picks) < n and (pick := cover.next_pick(ranks)) is not None:
             picks.append(pick)
             cover.add(pick)
     left[picks] = False
-    return np.array([*picks, *np.flatnonzero(left)[: n - len(picks)]], np.int64)
+    rest = np.flatnonzero(left)
+    return np.array([*picks, *rest[ranks[rest].argsort()][: n - len(picks)]], np.int64)
 
 
 class _Cover:
@@ -138,11 +146,11 @@ class _Cover:
         self.n_picks, self.next_count = 0, 0
         self._list_pairs()
 
-    def next_pick(self) -> int | None:
-        """The row of the largest gain, None if no row adds anything."""
+    def next_pick(self, ranks: np.ndarray) -> int | None:
+        """The row of the largest gain, of equal ones that of the lowest rank; None if no row adds anything."""
         while True:
             nearly = (1 - 2 * _ROUNDING) * float(self.gains.max()) - self.slack
-            rows = _largest(self.gains, np.flatnonzero(self.gains > max(nearly, 0)), _MOST_CONTENDERS)
+            rows = _largest(self.gains, np.flatnonzero(self.gains > max(nearly, 0)), _MOST_CONTENDERS, ranks)
             if len(rows) == 0:
                 return None
             # Summed anew: what is a tie must not depend on how the gains came about.
@@ -150,7 +158,8 @@ class _Cover:
             nothing = rows[gains == 0]
             self.gains[nothing] = 0
             if len(nothing) < len(rows):
-                return int(rows[gains >= (1 - _ROUNDING) * gains.max()][0])
+                ties = rows[gains >= (1 - _ROUNDING) * gains.max()]
+                return int(ties[ranks[ties].argmin()])
 
     def add(self, pick: int) -> None:
         """Cover anchors by a pick."""
@@ -252,6 +261,6 @@ def _above(values: Any, level: Any) -> Any:
     return added
 
 
-def _largest(bound: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:
-    """Of ascending `rows`, the `size` of the largest bounds, of equal ones the lowest; ascending."""
-    return rows if len(rows) <= size else np.sort(rows[(-bound[rows]).argsort(kind="stable")[:size]])
+def _largest(bound: np.ndarray, rows: np.ndarray, size: int, ranks: np.ndarray) -> np.ndarray:
+    """Of `rows`, the `size` of the largest bounds, of equal ones the lowest ranks."""
+    return rows if len(rows) <= size else rows[np.lexsort((ranks[rows], -bound[rows]))[:size]]

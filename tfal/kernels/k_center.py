@@ -20,6 +20,7 @@ from tfal.kernels import check
 from tfal.kernels.nearest import Nearest
 from tfal.kernels.points import Points, exact_shift, shifted
 from tfal.kernels.tiles import Each, fill, float32_rows, tiles, workers
+from tfal.kernels.top import tie_ranks
 from tfal.kernels.xp import array_module, row_squares, to_numpy
 
 
@@ -28,15 +29,15 @@ def k_center_greedy(
 ) -> np.ndarray:
     """Pick `n` rows one by one, each the farthest (Euclidean) from its nearest center; picks become centers.
 
-    Ties go to the lowest row. Without `centers` the first pick is a random row drawn from `rng`, or with
-    `rng` None the row nearest to the mean. With `centers`, `rng` is not used.
+    Without `centers` the first pick is a random row drawn from `rng`, or with `rng` None the row nearest to the mean.
+    Of equally far rows chance takes one, or without `rng` it is the lowest.
 
     Args:
         features: shape (m, d), float16/32/64, NumPy (memory-mapped too) or CuPy. They are read as float32 in tiles:
             memory beyond the inputs does not grow with d.
         n: how many rows, from 1 to m.
         centers: features of the samples already labeled, shape (k, d), k >= 1, or None; read in tiles too.
-        rng: where the first pick comes from when there are no centers.
+        rng: where the first pick comes from when there are no centers; breaks ties (tfal.kernels.top.tie_order).
 
     Returns:
         Unique int64 rows of shape (n,), in pick order, on the host.
@@ -73,12 +74,12 @@ def _k_center_greedy(features: Any, n: int, centers: Any, rng: np.random.Generat
         else:
             nearest.add([int(rng.integers(len(features)))])
         nearest.refresh()
-        _pick_farthest(nearest, n)
+        _pick_farthest(nearest, n, tie_ranks(len(features), rng))
     return np.array(nearest.picks, np.int64)
 
 
-def _pick_farthest(nearest: Nearest, n: int) -> None:
-    """Add picks up to `n`, one by one the farthest.
+def _pick_farthest(nearest: Nearest, n: int, ranks: np.ndarray) -> None:
+    """Add picks up to `n`, one by one the farthest; of equally far rows that of the lowest rank.
 
     Bounds only fall: among the rows of the largest bounds, a row whose distance exceeds every other bound is the
     farthest of all. So only these are measured, until their bounds have fallen below others'. Each round either
@@ -87,10 +88,10 @@ def _pick_farthest(nearest: Nearest, n: int) -> None:
     xp = array_module(nearest.bound)
     m, spent = len(nearest.bound), 0
     while missing := n - len(nearest.picks):
-        rows, level, next_row = _rows_of_largest(nearest.bound, _group_size(missing, m))
+        rows, level, next_rank = _rows_of_largest(nearest.bound, _group_size(missing, m), ranks)
         spent += m + nearest.look_cost(len(rows))
         distances, pairs = nearest.look(xp.asarray(rows))
-        taken, distances = _greedy(distances, pairs, rows, level, next_row, missing)
+        taken, distances = _greedy(distances, pairs, ranks[rows], level, next_rank, missing)
         nearest.bound[xp.asarray(rows)] = xp.asarray(distances)
         nearest.add(rows[taken].tolist())
         if spent > nearest.refresh_cost():
@@ -103,29 +104,34 @@ def _group_size(missing: int, m: int) -> int:
     return min(max(4 * missing, 16), max(128, math.isqrt(m)))
 
 
-def _rows_of_largest(bound: Any, size: int) -> tuple[np.ndarray, float, int]:
-    """The `size` rows of the largest bounds, of equal ones the lowest rows; in row order, on the host.
+def _rows_of_largest(bound: Any, size: int, ranks: np.ndarray) -> tuple[np.ndarray, float, int]:
+    """The `size` rows of the largest bounds, of equal ones those of the lowest ranks; by rank, on the host.
 
-    Also the least of their bounds, and the first row left out that has that bound too (their number if there is none).
+    Also the least of their bounds, and the lowest rank left out that has that bound too (their number without one).
     """
     xp = array_module(bound)
     m = len(bound)
     if size >= m:
-        return np.arange(m), -np.inf, m
+        return ranks.argsort(), -np.inf, m
     level = xp.partition(bound, m - size)[m - size]
     above, equal = to_numpy(xp.flatnonzero(bound > level)), to_numpy(xp.flatnonzero(bound == level))
+    equal = equal[ranks[equal].argsort()]
     kept, left_out = np.split(equal, [size - len(above)])
-    return np.sort(np.concatenate([above, kept])), float(level), int(left_out[0]) if len(left_out) else m
+    rows = np.concatenate([above, kept])
+    return rows[ranks[rows].argsort()], float(level), int(ranks[left_out[0]]) if len(left_out) else m
 
 
 def _greedy(
-    distances: np.ndarray, pairs: np.ndarray, rows: np.ndarray, level: float, next_row: int, most: int
+    distances: np.ndarray, pairs: np.ndarray, ranks: np.ndarray, level: float, next_rank: int, most: int
 ) -> tuple[list[int], np.ndarray]:
-    """Positions of up to `most` picks among `rows`, while they surely are the farthest; and the distances after."""
+    """Positions of up to `most` picks among rows, while they surely are the farthest; and the distances after.
+
+    ranks: of these rows, ascending.
+    """
     taken: list[int] = []
     while len(taken) < most:
-        i = int(distances.argmax())  # rows ascend, so the first of equal ones is the lowest row
-        if distances[i] < level or (distances[i] == level and rows[i] > next_row):
+        i = int(distances.argmax())  # ranks ascend, so the first of equal ones has the lowest
+        if distances[i] < level or (distances[i] == level and ranks[i] > next_rank):
             break
         taken.append(i)
         distances = np.minimum(distances, pairs[:, i])

@@ -22,6 +22,7 @@ from tfal.kernels import check, faiss_backend
 from tfal.kernels.draw import draw_apart
 from tfal.kernels.points import Points, near_mean
 from tfal.kernels.tiles import Each, slices, workers
+from tfal.kernels.top import tie_ranks
 from tfal.kernels.xp import array_module, row_squares, to_numpy
 
 _ROWS = {"numpy": 2048, "cupy": 16384}  # of a tile
@@ -56,7 +57,7 @@ def kmeans(
     Args:
         features: shape (n, d), float16/32/64, in memory or memory-mapped, computed in float32, NumPy or CuPy.
         k: how many clusters, from 1 to n.
-        rng: where "k-means++" draws from. Not used with given centers.
+        rng: where "k-means++" draws from, and what breaks ties where a cluster runs empty.
         n_iter: most iterations, each of which labels all rows and moves all centers.
         n_init: starts, of which the one with the smallest inertia is returned.
         init: "k-means++", or the first centers, shape (k, d).
@@ -130,12 +131,12 @@ def kmeans_plusplus(features: Any, k: int, *, rng: np.random.Generator) -> np.nd
 def _kmeans(
     features: Any, k: int, rng: np.random.Generator, n_iter: int, n_init: int, init: Any, use_faiss: bool
 ) -> KMeans:
-    xp, best = array_module(features), None
+    xp, best, ranks = array_module(features), None, tie_ranks(len(features), rng)
     with workers(xp) as each:
         data = Points(features, near_mean(features), each)
         for _ in range(n_init):
             start = data.moved(xp.asarray(_plus_plus(data, k, rng, each))) if init is None else init - data.shift
-            centers, labels = _lloyd(data, start, n_iter, use_faiss, each)
+            centers, labels = _lloyd(data, start, n_iter, use_faiss, ranks, each)
             away = _to_own_center(data, labels, centers)
             inertia = float(xp.square(away, dtype=np.float64).sum())
             if best is None or inertia < best.inertia:
@@ -149,14 +150,14 @@ def _plus_plus(data: Points, k: int, rng: np.random.Generator, each: Each) -> np
     return np.concatenate([picks, np.setdiff1d(np.arange(n), picks)[: k - len(picks)]])
 
 
-def _lloyd(data: Points, centers: Any, n_iter: int, use_faiss: bool, each: Each) -> tuple[Any, Any]:
+def _lloyd(data: Points, centers: Any, n_iter: int, use_faiss: bool, ranks: np.ndarray, each: Each) -> tuple[Any, Any]:
     xp = array_module(centers)
     labels = None
     for _ in range(n_iter):
         found, sums = _labels_and_sums(data, centers, use_faiss, each)
         counts = xp.bincount(found, minlength=len(centers))
         if not counts.all():
-            _refill(data, centers, found, sums, counts)
+            _refill(data, centers, found, sums, counts, ranks)
         if labels is not None and not (found != labels).any():
             return centers, labels
         labels, centers = found, (sums / counts[:, None]).astype(np.float32)
@@ -219,15 +220,17 @@ def _add_rows(sums: Any, labels: Any, points: Any) -> None:
     sums[present] += ones @ points
 
 
-def _refill(data: Points, centers: Any, labels: Any, sums: Any, counts: Any) -> None:
-    """Give every empty cluster, in order, the row farthest from its center, ties to the lowest; in place.
+def _refill(data: Points, centers: Any, labels: Any, sums: Any, counts: Any, ranks: np.ndarray) -> None:
+    """Give every empty cluster, in order, the row farthest from its center, of equal ones the lowest rank; in place.
 
     A row that is alone in its cluster stays there. As k <= n, there is always another.
     """
     xp = array_module(counts)
     away = _to_own_center(data, labels, centers)
     for cluster in to_numpy(xp.flatnonzero(counts == 0)).tolist():
-        row = int(xp.where(counts[labels] > 1, away, -1).argmax())
+        left = xp.where(counts[labels] > 1, away, -1)
+        equal = to_numpy(xp.flatnonzero(left == left.max()))
+        row = int(equal[ranks[equal].argmin()])
         point, before = data.moved(slice(row, row + 1))[0], int(labels[row])
         sums[before] -= point
         sums[cluster] = point

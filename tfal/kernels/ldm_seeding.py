@@ -3,7 +3,8 @@
 Source: "Querying Easily Flip-flopped Samples for Deep Active Learning", ICLR 2024. The weights follow the
 authors' code, which takes the (n+1)-th smallest LDM as the level where they start to fall, scales the tail to
 the mass of the head and clips at 1. Differences, in cases that are undefined there or crash:
-- Equal LDM keep their row order (stable sort); n = all rows returns them in ascending LDM.
+- Rows of equal LDM are alike: where the n-th smallest is shared, chance says who counts among the n, and who is first.
+  n = all rows returns them in ascending LDM.
 - All LDM 0: every weight is 1. More than n zeros: a warning that the Monte-Carlo set is too small.
 - Fewer than n distinct directions: the rest is drawn by the weights alone, not by weight times distance 0.
 - Weights stay logarithms, so a steep fall does not underflow.
@@ -22,6 +23,7 @@ from tfal.kernels import check
 from tfal.kernels.draw import draw_spread
 from tfal.kernels.points import rounding, squared_norms
 from tfal.kernels.tiles import Each, float32_rows, workers
+from tfal.kernels.top import largest, tie_order
 from tfal.kernels.xp import array_module, to_numpy
 
 _SAME_DIRECTION = 1e-5  # a smaller cosine distance counts as 0; from 1800 features on, what rounding makes of 0 does
@@ -39,7 +41,7 @@ def ldm_seeding(ldm: Any, features: Any, n: int, *, rng: np.random.Generator) ->
         features: shape (m, d), float16/32/64, NumPy (memory-mapped too) or CuPy. They are read as float32 in tiles:
             memory beyond the inputs does not grow with d.
         n: how many rows, from 1 to m.
-        rng: where the draws come from; none when n is 1 or m.
+        rng: where the draws come from; none when n is 1 or m, but for ties.
 
     Returns:
         Unique int64 rows of shape (n,), in pick order, on the host. For n = m: all rows in ascending LDM.
@@ -78,13 +80,23 @@ def ldm_seeding(ldm: Any, features: Any, n: int, *, rng: np.random.Generator) ->
 
 
 def _ldm_seeding(ldm: np.ndarray, features: Any, n: int, rng: np.random.Generator) -> np.ndarray:
-    order = np.argsort(ldm, kind="stable")
-    if n in (1, len(ldm)):
-        return order[:n]
+    order, first = np.argsort(ldm, kind="stable"), largest(-ldm, rng)
+    if n == len(ldm):
+        return order
+    if n == 1:
+        return np.array([first], np.int64)
     xp = array_module(features)
-    log_gamma = xp.asarray(_log_gamma(ldm[order], n))
+    log_gamma = xp.asarray(_shared(_log_gamma(ldm[order], n), ldm[order], n, rng))
     with workers(xp) as each:
-        return draw_spread(_Directions(features, each), int(order[0]), n, log_gamma, xp.asarray(order), rng, each)
+        return draw_spread(_Directions(features, each), first, n, log_gamma, xp.asarray(order), rng, each)
+
+
+def _shared(log_gamma: np.ndarray, ldm: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """The weights of ascending `ldm`; among rows that share the n-th value, those of the first n go by chance."""
+    if ldm[n - 1] == ldm[n]:
+        equal = np.flatnonzero(ldm == ldm[n])
+        log_gamma[equal] = log_gamma[equal[tie_order(len(equal), rng)]]
+    return log_gamma
 
 
 def _log_gamma(ldm: np.ndarray, n: int) -> np.ndarray:

@@ -22,6 +22,7 @@ from tfal.kernels.pairs import own_places, pair_lists
 from tfal.kernels.pairwise import Side, Tile, distances, joined, origin_for, side, taken
 from tfal.kernels.representatives import farthest_first, unlabeled
 from tfal.kernels.tiles import slices, workers
+from tfal.kernels.top import tie_ranks
 from tfal.kernels.xp import array_module, to_numpy
 
 _ROUNDING = 1e-6  # of a squared distance that is compared with delta**2
@@ -41,8 +42,8 @@ def probcover(
 ) -> np.ndarray:
     """Pick `n` rows one by one, each the one whose ball of radius `delta` holds the most rows not covered yet.
 
-    Balls of labeled rows count as covered from the start. Ties go to the lowest row. Once every row is covered, the
-    rows farthest from all picked and labeled ones follow, as farthest_first gives them.
+    Balls of labeled rows count as covered from the start. Once every row is covered, the rows farthest from all picked
+    and labeled ones follow, as farthest_first gives them. Of equal rows chance takes one, or without `rng` the lowest.
 
     Args:
         features: shape (m, d), float16/32/64, NumPy (memory-mapped too) or CuPy, read as float32 in tiles. Time is that
@@ -53,7 +54,7 @@ def probcover(
         labeled: distinct integer rows, (l,), that are labeled already, or None.
         n_anchor: count only the rows of a ball that are among so many unlabeled ones, drawn from `rng` without
             replacement. None, or as many as there are: all rows, exactly. A million rows against all others take hours.
-        rng: needed with n_anchor only.
+        rng: draws anchors, and breaks ties (tfal.kernels.top.tie_order); needed with n_anchor only.
         max_edges: refuse a radius that gives more pairs than this.
 
     Returns:
@@ -82,33 +83,40 @@ def probcover(
         anchors = np.arange(len(features))  # the labeled rows, too: they do no harm, and none needs to be copied
     else:
         anchors = np.sort(check.generator(rng).choice(anchors, n_anchor, replace=False))
-    return _probcover(features, n, min(float(delta), check.LARGEST), left, anchors, max_edges)
+    return _probcover(features, n, min(float(delta), check.LARGEST), left, anchors, max_edges, rng)
 
 
 def _probcover(
-    features: Any, n: int, delta: float, left: np.ndarray, anchors: np.ndarray, max_edges: int
+    features: Any,
+    n: int,
+    delta: float,
+    left: np.ndarray,
+    anchors: np.ndarray,
+    max_edges: int,
+    rng: np.random.Generator | None,
 ) -> np.ndarray:
-    balls = _Balls(features, delta, anchors, max_edges)
-    degree, uncovered = balls.lists.counts(len(features)), np.ones(len(anchors), bool)
+    balls, m = _Balls(features, delta, anchors, max_edges), len(features)
+    uncovered = np.ones(len(anchors), bool)
+    keys = m * balls.lists.counts(m) + m - 1 - tie_ranks(m, rng)  # the uncovered rows of a ball, then its rank
 
     def cover(row: int) -> None:
         new = np.flatnonzero(balls.around(row) & uncovered)
         uncovered[new] = False
         for anchor in new.tolist():
-            degree[balls.lists.of(anchor)[0]] -= 1
+            keys[balls.lists.of(anchor)[0]] -= m
 
     for row in np.flatnonzero(~left).tolist():
         cover(row)
     picks: list[int] = []
-    degree[~left] = -len(features) - 1  # never the largest, whatever is subtracted
-    while len(picks) < n and degree[pick := int(degree.argmax())] > 0:
+    keys[~left] = -1  # never picked, whatever is subtracted
+    while len(picks) < n and keys[pick := int(keys.argmax())] >= m:
         picks.append(pick)
-        degree[pick] = -len(features) - 1
+        keys[pick] = -1
         cover(pick)
     found = np.array(picks, np.int64)
     if len(picks) == n:
         return found
-    return np.append(found, farthest_first(features, n - len(found), np.append(np.flatnonzero(~left), found)))
+    return np.append(found, farthest_first(features, n - len(found), np.append(np.flatnonzero(~left), found), rng=rng))
 
 
 class _Balls:

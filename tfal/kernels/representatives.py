@@ -4,7 +4,7 @@ Source: Pourahmadi et al., "A Simple Baseline for Low-Budget Active Learning", 2
 Differences from its public code:
 - Each row knows its cluster and its distance to the center already, so one pass finds the nearest row of every cluster.
   The code looks for it among the 200 nearest rows of every center, in float16, and stops where there is none.
-- Distances within 1e-6 of the least (relative), which is float32 rounding, are ties, and go to the lowest row.
+- Distances within 1e-6 of the least (relative), which is float32 rounding, are ties.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from tfal.errors import InputError
 from tfal.kernels import check
 from tfal.kernels.k_center import k_center_greedy
 from tfal.kernels.tiles import fill, float32_rows, workers
+from tfal.kernels.top import tie_order
 from tfal.kernels.xp import array_module, row_squares, to_numpy
 
 _TIES = 2e-6  # of squared distances
 
 
-def representatives(features: Any, centers: Any, labels: Any, eligible: Any = None) -> np.ndarray:
-    """Of every cluster, the eligible row nearest (Euclidean) to its center; ties go to the lowest row.
+def representatives(
+    features: Any, centers: Any, labels: Any, eligible: Any = None, *, rng: np.random.Generator | None = None
+) -> np.ndarray:
+    """Of every cluster, the eligible row nearest (Euclidean) to its center.
 
     With `centers` and `labels` of tfal.kernels.kmeans these are the picks of the k-means baseline, and with the
     unlabeled rows eligible those of multi k-means.
@@ -33,6 +36,7 @@ def representatives(features: Any, centers: Any, labels: Any, eligible: Any = No
         centers: shape (k, d).
         labels: the cluster of every row, integers (m,) from 0 to k - 1.
         eligible: bool (m,); None means all rows.
+        rng: breaks ties, see tfal.kernels.top.tie_order; without it they go to the lowest row.
 
     Returns:
         Unique int64 rows in the order of the clusters, on the host: one for every cluster that has an eligible row.
@@ -56,10 +60,12 @@ def representatives(features: Any, centers: Any, labels: Any, eligible: Any = No
             f"eligible: expected bool of shape {labels.shape}, received {eligible.dtype.name} {eligible.shape}. "
             "Give every row True or False."
         )
-    return _representatives(features, centers, labels, eligible)
+    return _representatives(features, centers, labels, eligible, tie_order(len(features), rng))
 
 
-def _representatives(features: Any, centers: Any, labels: np.ndarray, eligible: np.ndarray) -> np.ndarray:
+def _representatives(
+    features: Any, centers: Any, labels: np.ndarray, eligible: np.ndarray, order: np.ndarray
+) -> np.ndarray:
     xp, on_device = array_module(features), array_module(features).asarray(labels)
 
     def squared(tile: slice) -> Any:
@@ -69,11 +75,11 @@ def _representatives(features: Any, centers: Any, labels: np.ndarray, eligible: 
         away = to_numpy(fill(xp, len(features), 8 * features.shape[1], each, squared))
     least = np.full(len(centers), np.inf)
     np.minimum.at(least, labels[eligible], away[eligible])
-    nearest = np.flatnonzero(eligible & (away <= (1 + _TIES) * least[labels]))
+    nearest = order[(eligible & (away <= (1 + _TIES) * least[labels]))[order]]
     return nearest[np.unique(labels[nearest], return_index=True)[1]]
 
 
-def farthest_first(features: Any, n: int, taken: Any) -> np.ndarray:
+def farthest_first(features: Any, n: int, taken: Any, *, rng: np.random.Generator | None = None) -> np.ndarray:
     """`n` more rows beside the `taken` ones, one by one the farthest from all of these: how a shortfall is made up.
 
     As k_center_greedy with the taken rows for centers, of which it tells the ties and the first row when none is taken.
@@ -83,6 +89,7 @@ def farthest_first(features: Any, n: int, taken: Any) -> np.ndarray:
         features: shape (m, d), float16/32/64, NumPy (memory-mapped too) or CuPy.
         n: how many rows, from 1 to as many as are left.
         taken: integer rows, (t,), perhaps none.
+        rng: as there.
 
     Returns:
         Unique int64 rows of shape (n,), in pick order, on the host.
@@ -100,7 +107,7 @@ def farthest_first(features: Any, n: int, taken: Any) -> np.ndarray:
     left = unlabeled(len(features), taken, n, "taken")
     rows, others = np.flatnonzero(left), np.flatnonzero(~left)
     centers = features[xp.asarray(others)] if len(others) else None
-    return rows[k_center_greedy(features[xp.asarray(rows)], n, centers=centers)]
+    return rows[k_center_greedy(features[xp.asarray(rows)], n, centers=centers, rng=rng)]
 
 
 def unlabeled(m: int, labeled: Any, n: int, name: str = "labeled") -> np.ndarray:

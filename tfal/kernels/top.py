@@ -53,6 +53,13 @@ def tie_ranks(m: int, rng: np.random.Generator | None) -> np.ndarray:
     return ranks
 
 
+def largest(scores: Any, rng: np.random.Generator | None) -> int:
+    """The row of the largest score; of equal ones that which comes first in a tie_order."""
+    xp = array_module(scores)
+    rows = to_numpy(xp.flatnonzero(scores == scores.max()))
+    return int(rows[0] if len(rows) == 1 else rows[tie_order(len(rows), rng)[0]])
+
+
 def _top_n(scores: Any, n: int) -> np.ndarray:
     # A stable ascending sort of the reversed scores, read backwards: descending with ties by lowest row, and
     # unlike a sort of -scores right for unsigned integers too.

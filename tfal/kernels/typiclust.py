@@ -21,6 +21,7 @@ from tfal.kernels import check
 from tfal.kernels.kmeans import kmeans
 from tfal.kernels.neighbors import nearest_neighbors
 from tfal.kernels.representatives import unlabeled
+from tfal.kernels.top import tie_ranks
 from tfal.kernels.xp import array_module, to_numpy
 
 
@@ -42,14 +43,14 @@ def typiclust(
     The rows are clustered by k-means into as many clusters as there are labels, old and new, at most `max_clusters`.
     Clusters with the fewest labeled rows come first, of these the largest, of these the lowest number. Clusters of
     fewer than `min_size` rows have their turn when the others are used up. A row is typical if its mean distance
-    (Euclidean) to its nearest neighbors in the cluster is small; ties go to the lowest row.
+    (Euclidean) to its nearest neighbors in the cluster is small; of equal rows chance takes one.
 
     Args:
         features: shape (m, d), float16/32/64, NumPy (memory-mapped too) or CuPy. Memory beyond them is that of k-means,
             and float32 or shorter copies of the rows of one cluster at a time.
         n: how many rows, from 1 to as many as are not labeled.
         labeled: distinct integer rows, (l,), that are labeled already, or None.
-        rng: where k-means draws its first centers from.
+        rng: where k-means draws its first centers from, and what breaks ties (tfal.kernels.top.tie_order).
         max_clusters: most clusters.
         min_size: least size of a cluster that is not passed over.
         n_neighbors: neighbors that count; all others in the cluster when there are fewer.
@@ -75,19 +76,21 @@ def typiclust(
         check.whole_number(name, value)
     k = min(len(features) - int(left.sum()) + n, max_clusters)
     found = kmeans(features, k, rng=rng, n_iter=n_iter, n_init=n_init, backend=backend)
-    return _typiclust(features, n, to_numpy(found.labels), k, left, min_size, n_neighbors, backend)
+    ranks = np.where(left, tie_ranks(len(features), rng), -1)
+    return _typiclust(features, n, to_numpy(found.labels), k, ranks, min_size, n_neighbors, backend)
 
 
 def _typiclust(
-    features: Any, n: int, labels: np.ndarray, k: int, left: np.ndarray, min_size: int, n_neighbors: int, backend: str
+    features: Any, n: int, labels: np.ndarray, k: int, ranks: np.ndarray, min_size: int, n_neighbors: int, backend: str
 ) -> np.ndarray:
-    sizes, known = np.bincount(labels, minlength=k), np.bincount(labels[~left], minlength=k)
+    """ranks: of rows that are alike, the lowest comes first; -1 for those that are labeled."""
+    sizes, known = np.bincount(labels, minlength=k), np.bincount(labels[ranks < 0], minlength=k)
     order = np.lexsort((-sizes, known))  # stable: of equal ones the lowest number
     members = np.split(labels.argsort(kind="stable"), np.cumsum(sizes)[:-1])
 
     @functools.cache  # made when the turn of a cluster comes, as few of them may be asked
     def queue(cluster: int) -> Iterator[int]:
-        return iter(_by_typicality(features, members[cluster], left, n_neighbors, backend))
+        return iter(_by_typicality(features, members[cluster], ranks, n_neighbors, backend))
 
     large, small = order[sizes[order] >= min_size], order[sizes[order] < min_size]
     picks = itertools.chain(_in_turns(large.tolist(), queue), _in_turns(small.tolist(), queue))
@@ -106,13 +109,13 @@ def _in_turns(clusters: list[int], queue: Callable[[int], Iterator[int]]) -> Ite
         clusters = some_left
 
 
-def _by_typicality(features: Any, rows: np.ndarray, left: np.ndarray, n_neighbors: int, backend: str) -> list[int]:
+def _by_typicality(features: Any, rows: np.ndarray, ranks: np.ndarray, n_neighbors: int, backend: str) -> list[int]:
     """The rows of a cluster that are left, the most typical first. Rows must ascend."""
-    if len(rows) < 2 or not left[rows].any():
-        return rows[left[rows]].tolist()
+    left = ranks[rows] >= 0
+    if len(rows) < 2 or not left.any():
+        return rows[left].tolist()
     points = features[array_module(features).asarray(rows)]
     k = min(n_neighbors, len(rows) - 1)
     near = nearest_neighbors(points, points, k, exclude_self=True, backend=backend).distances
     away = to_numpy(near).mean(axis=1, dtype=np.float64)  # 1 / typicality, which may be infinite
-    ranked = rows[away.argsort(kind="stable")]
-    return ranked[left[ranked]].tolist()
+    return rows[left][np.lexsort((ranks[rows[left]], away[left]))].tolist()

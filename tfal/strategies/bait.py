@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tfal import kernels
+from tfal.kernels.top import tie_order
 from tfal.strategies.base import Picks, Strategy
 from tfal.view import PoolView
 
@@ -27,9 +28,10 @@ class Bait(Strategy):
     max_size: int = 2560
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
-        ids, m = np.concatenate([view.candidates, view.labeled]), len(view.candidates)
+        candidates = view.candidates[tie_order(len(view.candidates), rng)]  # ties go to the first
+        ids, m = np.concatenate([candidates, view.labeled]), len(candidates)
         out = view.read("classifier", ["features", "logits"], ids)
         features, logits = out["features"], out["logits"]
         options: dict[str, Any] = {"ridge": self.ridge, "max_size": self.max_size}
         rows = kernels.bait(features[:m], logits[:m], n, labeled=(features[m:], logits[m:]), **options)
-        return Picks(view.candidates[rows])
+        return Picks(candidates[rows])

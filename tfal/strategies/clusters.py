@@ -92,7 +92,7 @@ def with_labeled(view: PoolView) -> tuple[Any, np.ndarray]:
 def _nearest_to_centers(features: Any, n: int, labeled: np.ndarray, rng: np.random.Generator, by: KMeans) -> np.ndarray:
     found = kernels.kmeans(features, n, rng=rng, n_iter=by.n_iter, n_init=by.n_redo)
     eligible = ~np.isin(np.arange(len(features)), labeled)
-    rows = kernels.representatives(features, found.centers, to_numpy(found.labels), eligible)
+    rows = kernels.representatives(features, found.centers, to_numpy(found.labels), eligible, rng=rng)
     if len(rows) == n:
         return rows
-    return np.append(rows, kernels.farthest_first(features, n - len(rows), np.append(labeled, rows)))
+    return np.append(rows, kernels.farthest_first(features, n - len(rows), np.append(labeled, rows), rng=rng))
