@@ -22,7 +22,10 @@ LDMS = Recipe(
     learning_rate=1e-4,
 )
 
-LOWBUDGET = dataclasses.replace(LOW_BUDGET, dataset="cifar10", network="ResNet18", splits="10,50,100,500")
+# The study normalises CIFAR by its own statistics, whatever the checkpoint saw.
+LOWBUDGET = dataclasses.replace(
+    LOW_BUDGET, dataset="cifar10", network="ResNet18", splits="10,50,100,500", encoder_statistics="channels"
+)
 
 SOURCE = "LDM-S public code"
 PRESETS = {

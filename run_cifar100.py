@@ -9,7 +9,9 @@ from tfal.presets import INITIAL_POOLS, LOW_BUDGET, MQNET
 
 OPENSET = dataclasses.replace(MQNET, dataset="cifar100", n_class_known=40)
 
-LOWBUDGET = dataclasses.replace(LOW_BUDGET, dataset="cifar100", network="ResNet18", splits="100,300,1000")
+LOWBUDGET = dataclasses.replace(
+    LOW_BUDGET, dataset="cifar100", network="ResNet18", splits="100,300,1000", encoder_statistics="channels"
+)
 
 SOURCE = "MQ-Net paper and public code"
 # The study pretrains on the 20 super-classes: 20 clusters, of which it leaves one out, and SCAN's longer training.

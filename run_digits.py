@@ -39,7 +39,10 @@ OPENSET = dataclasses.replace(
     n_epoch_ccal=100,
 )
 
-LOWBUDGET = dataclasses.replace(LOW_BUDGET, dataset="digits", network="SCNN", n_epoch_simclr=100)
+# Its smallest budgets make a hundred steps of a head, too few at the study's rate for sampling.
+LOWBUDGET = dataclasses.replace(
+    LOW_BUDGET, dataset="digits", network="SCNN", n_epoch_simclr=100, head_input="unit", lr_head=0.01
+)
 
 # First labels by --initial: 20, and 20 more in each of 5 rounds.
 INITPOOLS = dataclasses.replace(

@@ -308,16 +308,19 @@ def test_an_unknown_encoder(images, recipe, change):
         make(images, change(recipe, encoder="moco"))
 
 
-def test_a_converted_network_normalises_its_channels(large, recipe, change, tmp_path):
+@pytest.mark.parametrize("statistics", ["imagenet", "channels"])
+def test_a_converted_network_normalises_its_channels(statistics, large, recipe, change, tmp_path):
     keras.utils.set_random_seed(0)
     source, path = BUILDERS["ResNet18-ImageNet"]((32, 32, 3), 2), tmp_path / "resnet18.weights.h5"
     write_network(_features_of_any_size(source), path)
-    made = make(large, change(recipe, encoder=str(path)))
+    made = make(large, change(recipe, encoder=str(path), encoder_statistics=statistics))
     seen = next(iter(large.batches(np.arange(3), 3))).numpy()
-    normal = (seen - np.array(frozen.IMAGENET_MEAN)) / np.array(frozen.IMAGENET_STD)
+    own = {"imagenet": (frozen.IMAGENET_MEAN, frozen.IMAGENET_STD), "channels": large.channel_statistics()}[statistics]
+    normal = (seen - np.array(own[0])) / np.array(own[1])
     expected = source(normal.astype(np.float32), training=False)["features"]
     np.testing.assert_allclose(features(made, seen), expected, rtol=1e-4, atol=1e-5)
     assert made.identity()["dim"] == 512
+    assert made.identity()["transform"].startswith({"imagenet": "ImageNet's", "channels": "the training"}[statistics])
 
 
 def _features_of_any_size(network):

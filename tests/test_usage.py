@@ -102,6 +102,10 @@ MODES = {
         {"strategy": "consistency", "initial": "probcover", "encoder": "keras:ResNet50"},
         ROUNDS | IMAGES | {"missing_classes", "encoder", "n_view"},
     ),
+    "first labels of a converted checkpoint": (
+        {"strategy": "random", "initial": "maxherding", "encoder": "a.weights.h5"},
+        ROUNDS | IMAGES | {"missing_classes", "encoder", "encoder_statistics"},
+    ),
     "first labels by two losses": (
         {"strategy": "vaal", "initial": "cluster_ranking", "rank_score": "vae_loss", "rank_clusters": "scan"},
         ROUNDS
@@ -114,18 +118,19 @@ MODES = {
     "low budgets": ({"strategy": "random", "splits": "10,20", "evaluate": "knn"}, IMAGES | JUDGED | {"n_neighbor"}),
     "low budgets, linear": (
         {"strategy": "kmeans", "splits": "10,20", "evaluate": "linear"},
-        IMAGES | JUDGED | {"lr_linear", "n_epoch_linear", "n_redo", "n_iter"},
+        IMAGES | JUDGED | {"lr_linear", "lr_schedule", "n_epoch_linear", "n_redo", "n_iter"},
     ),
     "low budgets, a head that is asked": (
         {"strategy": "margin", "splits": "10,20", "evaluate": "knn", "encoder": "a.keras"},
         IMAGES
-        | {"evaluate", "resume_indices", "encoder", "trust_encoder", "n_neighbor", "lr_linear", "n_epoch_linear"},
+        | {"evaluate", "resume_indices", "encoder", "trust_encoder", "n_neighbor", "n_epoch_linear"}
+        | {"lr_head", "head_input", "lr_schedule"},
     ),
     "low budgets, trained": (
         {"strategy": "random", "splits": "10,20", "evaluate": "finetune,scratch", "encoder": "a.keras"},
         IMAGES
         | {"evaluate", "resume_indices", "encoder", "trust_encoder", "augment", "n_batch"}
-        | {"n_epoch_linear", "lr_linear", "lr_finetune", "lr_scratch"},
+        | {"n_epoch_linear", "lr_linear", "lr_finetune", "lr_scratch", "lr_schedule"},
     ),
 }
 

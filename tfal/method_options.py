@@ -46,6 +46,13 @@ class MethodOptions:
         identity=False,
         uses="encoder keras",
     )
+    encoder_statistics: str = _low_budget(
+        "imagenet",
+        "mean and deviation that a converted checkpoint's images are normalised by: ImageNet's, or channels, those of "
+        "the training images",
+        choices=("imagenet", "channels"),
+        uses="encoder converted",
+    )
     n_epoch_simclr: int = _low_budget(200, "pretraining epochs, simclr", least=1, uses="simclr")
     simclr_optimizer: str = _low_budget(
         "lars",
@@ -74,8 +81,19 @@ class MethodOptions:
     n_neighbor: int = _low_budget(1, "neighbors that vote, knn", least=1, uses="knn")
     n_redo: int = _low_budget(5, "k-means restarts, of which the best counts", least=1, uses="own")
     n_iter: int = _low_budget(20, "k-means iterations", least=1, uses="own")
-    lr_linear: float = _low_budget(
-        0.01, "learning rate of linear heads; a tenth at 50 and at 75 percent", above=0, uses="linear | finetune | head"
+    head_input: str = _low_budget(
+        "unit",
+        "what the linear head sees that strategies ask: features of length 1, or raw, as they are",
+        choices=("unit", "raw"),
+        uses="head",
+    )
+    lr_head: float = _low_budget(0.01, "learning rate of the linear head that strategies ask", above=0, uses="head")
+    lr_linear: float = _low_budget(0.01, "learning rate of linear heads that judge", above=0, uses="linear | finetune")
+    lr_schedule: str | None = _low_budget(
+        None,
+        "where linear heads, finetune and scratch go on at a tenth of the rate [percent of the epochs], an ascending "
+        "comma list; not set: 50,75, of scratch 30,60,90",
+        uses="linear | finetune | scratch | head",
     )
     n_epoch_linear: int = _low_budget(
         100,
@@ -84,9 +102,7 @@ class MethodOptions:
         uses="linear | finetune | scratch | head",
     )
     lr_finetune: float = _low_budget(1e-4, "learning rate of the network, finetune", above=0, uses="finetune")
-    lr_scratch: float = _low_budget(
-        0.1, "learning rate, scratch; a tenth at 30, 60 and 90 percent", above=0, uses="scratch"
-    )
+    lr_scratch: float = _low_budget(0.1, "learning rate, scratch", above=0, uses="scratch")
 
     n_epoch_vae: int = _unsupervised(200, "pretraining epochs, vae", least=1, uses="vae")
     n_batch_vae: int = _unsupervised(200, "batch, vae [images]", least=1, uses="vae")

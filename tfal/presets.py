@@ -37,13 +37,16 @@ MQNET_IMAGENET50 = dataclasses.replace(
     MQNET, dataset="imagenet", network="ResNet18-ImageNet", n_init=1000, n_query=1000, n_class_known=50
 )
 
-# Low budgets: arXiv 2110.12033; strategies on frozen features, 5 seeds; batches and rates as in its public code.
+# Low budgets: arXiv 2110.12033; strategies on frozen features, 5 seeds; batches and rates as in its public code, which
+# asks for entropy a head on raw features at a rate of .001, and judges by one on unit rows at .01.
 LOW_BUDGET = Recipe(
     strategy="random,uniform,kmeans,multi_kmeans,coreset,entropy,typiclust,probcover,maxherding,uherding",
     n_valid=0,
     n_batch=128,
     evaluate="linear,knn",
     splits="10,20,50,100",
+    head_input="raw",
+    lr_head=1e-3,
 )
 
 # Initial pools: "On Initial Pools for Deep Active Learning" (2020), a tenth of CIFAR at the start and in each round.

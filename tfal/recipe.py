@@ -32,6 +32,8 @@ class Recipe(MethodOptions, RunOptions):
             object.__setattr__(self, name, value)
         self._check_open_set()
         self._check_initial()
+        if self.lr_schedule is not None:
+            _percents(self.lr_schedule)
         if self.simclr_optimizer == "sgd" and self.n_warmup:
             raise InputError(f"--simclrOptimizer sgd has no warm-up. Set --nWarmup 0. Received: {self.n_warmup}.")
 
@@ -69,6 +71,11 @@ class Recipe(MethodOptions, RunOptions):
         return [dataclasses.replace(self, strategy=name) for name in self.strategy.split(",")]
 
     @property
+    def milestones(self) -> tuple[int, ...] | None:
+        """Those of `lr_schedule`, percent of the epochs; None where each training has its own."""
+        return None if self.lr_schedule is None else _percents(self.lr_schedule)
+
+    @property
     def is_open(self) -> bool:
         """Whether the pool holds classes that are not asked for."""
         return bool(self.n_class_known or self.known_classes or self.ood_dataset)
@@ -101,3 +108,17 @@ class Recipe(MethodOptions, RunOptions):
 def _shortened(text: str) -> str:
     """The text, or the beginning and a hash of one that is too long for a folder's name."""
     return text if len(text) <= _MOST else f"{text[:20]}...{blake2b(text.encode(), digest_size=6).hexdigest()}"
+
+
+def _percents(text: str) -> tuple[int, ...]:
+    """Ascending whole numbers from 1 to 99, from a comma list."""
+    try:
+        found = tuple(int(number) for number in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or list(found) != sorted({*found}) or not 0 < found[0] <= found[-1] < 100:
+        raise InputError(
+            f"--lrSchedule must be ascending whole numbers from 1 to 99, percent of the epochs, such as 50,75. "
+            f"Received: {text!r}."
+        )
+    return found

@@ -44,6 +44,7 @@ TAGS = {
     "finetune": "--evaluate finetune",
     "scratch": "--evaluate scratch",
     "keras": "a .keras file as --encoder",
+    "converted": "a .weights.h5 file as --encoder",
     "head": "--splits with a strategy that asks a classifier",
 }
 _STARTS_FROM = {"scan": ("simclr",), "self_label": ("scan", "simclr")}  # learners that others are trained from
@@ -145,6 +146,7 @@ def _kinds(recipe: Recipe, data: Dataset | None) -> set[str]:
         "first": recipe.initial != BALANCED,
         "tail": bool(recipe.long_tail),
         "keras": recipe.encoder.endswith(".keras"),
+        "converted": recipe.encoder.endswith(".weights.h5"),
     }
     evaluations = () if rounds else recipe.evaluate.split(",")
     return {name for name, holds in found.items() if holds} | {*evaluations}

@@ -61,7 +61,8 @@ class FrozenEncoder:
       by Keras 3.14 or newer; with recipe.trust_encoder "on" by any version, and its Lambda layers run.
       Features: its output "features", else the input of its last Dense layer, where it ends in a linear or softmax
       one, else its output (B, d). It sees images in [0, 1]; what else it needs must be a layer of its own.
-    - "<path>.weights.h5": written by `python -m tfal.convert_torch`; channels are normalised as for ImageNet.
+    - "<path>.weights.h5": written by `python -m tfal.convert_torch`; channels are normalised as for ImageNet, or by the
+      images' own mean and deviation, see recipe.encoder_statistics.
     - "keras:<name>": keras.applications with ImageNet weights, global average pooling, and its own preprocessing.
 
     Images keep their size: nothing is resized.
@@ -70,7 +71,7 @@ class FrozenEncoder:
         build: (input shape, number of classes) -> a network, of simclr only.
         images: the training images.
         n_classes: for `build` only.
-        recipe: encoder, devices, and simclr's options.
+        recipe: encoder, encoder_statistics, devices, and simclr's options.
 
     Raises:
         InputError: what `recipe.encoder` names is not there, is damaged, or does not fit the images.
@@ -171,7 +172,7 @@ def _load(recipe: Recipe, images: Images) -> Loaded:
     if spec.startswith("keras:"):
         return _application(spec.removeprefix("keras:"), images)
     kinds: dict[str, Callable[[Path, Images], Loaded]] = {
-        ".weights.h5": _converted,
+        ".weights.h5": partial(_converted, statistics=recipe.encoder_statistics),
         ".keras": partial(_keras_file, trusted=recipe.trust_encoder == "on"),
     }
     load = next((load for ending, load in kinds.items() if spec.endswith(ending)), None)
@@ -223,13 +224,15 @@ def _features(model: keras.Model, path: Path) -> keras.KerasTensor:
     )
 
 
-def _converted(path: Path, images: Images) -> Loaded:
+def _converted(path: Path, images: Images, statistics: str) -> Loaded:
     _check_rgb(images, str(path))
+    mean, std = (IMAGENET_MEAN, IMAGENET_STD) if statistics == "imagenet" else images.channel_statistics()
     normalize = keras.layers.Normalization(
-        mean=list(IMAGENET_MEAN), variance=[deviation**2 for deviation in IMAGENET_STD], name="imagenet"
+        mean=[float(value) for value in mean], variance=[float(value) ** 2 for value in std], name="channels"
     )
     network = _bound(read_network(path), images, str(path), normalize)
-    return Loaded(network, ".weights.h5", "ImageNet's mean and deviation")
+    whose = "ImageNet's" if statistics == "imagenet" else "the training images'"
+    return Loaded(network, ".weights.h5", f"{whose} mean and deviation")
 
 
 def _application(name: str, images: Images) -> Loaded:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from tfal.learners.runtime import distribution, prepare_tensorflow, read_batch_s
 from tfal.low_budget.feature_store import FeatureStore
 from tfal.low_budget.index_files import query_seconds
 from tfal.low_budget.jobs import Job, members_pool
-from tfal.low_budget.linear_heads import Head, linear_heads
+from tfal.low_budget.linear_heads import MILESTONES, Head, linear_heads
 from tfal.low_budget.linear_probe import linear_probes
 from tfal.low_budget.trainer import Training
 from tfal.low_budget.transfer import finetuner, scratch_trainer
@@ -52,6 +53,7 @@ class Bench:
         self.encoder = LEARNERS["encoder"](build, self.images, self.n_classes, recipe)
         with training_of("the frozen encoder", "Lower --lrEncoder, or look at the images."):
             self.encoder.fit(self.empty_pool(), Streams(recipe.seed), on_epoch)
+        self._on_epoch = on_epoch
         self.features, self.test_features = self._features(on_epoch)
         self._trainers: dict[str, Any] = {}
 
@@ -60,40 +62,56 @@ class Bench:
         return members_pool(len(self.labels), self.members)
 
     def _features(self, on_epoch: OnEpoch | None) -> tuple[np.ndarray, np.ndarray]:
-        size = read_batch_size(self.images.shape, distribution(self.recipe.devices).num_replicas_in_sync)
-        found = []
-        for part, images, ids in (
-            ("train", self.images, self.members),
-            ("test", self.test_images, np.arange(len(self.test_images))),
-        ):
-            identity = {"data": fingerprint(self.data), "part": part, **self.encoder.identity()}
-            store = FeatureStore(None, identity, self.recipe.results_dir)
-            found.append(
-                store.open_or_make(
-                    images,
-                    lambda batch: self.encoder.read(batch, ["features"])["features"].numpy(),
-                    ids,
-                    size,
-                    on_block=on_epoch and (lambda done, total: on_epoch("features", done, total)),
-                )
-            )
-        return found[0], found[1]
+        test_ids = np.arange(len(self.test_images))
+        return (
+            self._read("train", self.images, self.members, on_epoch),
+            self._read("test", self.test_images, test_ids, on_epoch),
+        )
+
+    def _read(
+        self, part: str, images: Any, ids: np.ndarray, on_epoch: OnEpoch | None, *, raw: bool = False
+    ) -> np.ndarray:
+        """Unit rows, float16, or raw ones, float32, which have no largest value that is known."""
+        identity = {"data": fingerprint(self.data), "part": part, **self.encoder.identity()}
+        store = FeatureStore(None, {**identity, "rows": "raw"} if raw else identity, self.recipe.results_dir)
+        return store.open_or_make(
+            images,
+            lambda batch: self.encoder.read(batch, ["features"])["features"].numpy(),
+            ids,
+            read_batch_size(self.images.shape, distribution(self.recipe.devices).num_replicas_in_sync),
+            "float32" if raw else "float16",
+            on_block=on_epoch and (lambda done, total: on_epoch("features", done, total)),
+        )
+
+    @functools.cached_property
+    def _seen_by_head(self) -> np.ndarray:
+        """What the head of strategies sees (m, d), row i of sample members[i]."""
+        if self.recipe.head_input == "unit":
+            return self.features
+        return self._read("train", self.images, self.members, self._on_epoch, raw=True)
 
     def reader(self, strategy: Strategy, labeled: np.ndarray, streams: Streams) -> FeatureReader:
-        """What the strategy reads; trains a head on the labeled samples where it asks a classifier."""
-        head = self._head(labeled, streams) if "classifier" in strategy.learners else None
-        return FeatureReader(self.features, self.members, head, self.backend)
+        """What the strategy reads; trains a head on the labeled samples once it asks for one."""
+
+        @functools.cache
+        def trained() -> Trained:
+            return Trained(self._head(labeled, streams), self._seen_by_head)
+
+        asked = trained if "classifier" in strategy.learners else None
+        return FeatureReader(self.features, self.members, asked, self.backend)
 
     def _head(self, labeled: np.ndarray, streams: Streams) -> Head:
         rows = np.searchsorted(self.members, labeled)
         (head,) = linear_heads(
-            self.features,
+            self._seen_by_head,
             self.labels[self.members],
             [rows],
             n_classes=self.n_classes,
             seeds=[streams.integer("model")],
             epochs=self.recipe.n_epoch_linear,
-            learning_rate=self.recipe.lr_linear,
+            learning_rate=self.recipe.lr_head,
+            milestones=self.recipe.milestones or MILESTONES,
+            unit=self.recipe.head_input == "unit",
         )
         return head
 
@@ -133,6 +151,7 @@ class Bench:
             seeds=seeds,
             epochs=self.recipe.n_epoch_linear,
             learning_rate=self.recipe.lr_linear,
+            milestones=self.recipe.milestones or MILESTONES,
         )
 
     def _knn(self, ids: np.ndarray, seed: int) -> Scores:
@@ -145,7 +164,7 @@ class Bench:
     def _finetune(self, ids: np.ndarray, seed: int) -> Scores:
         recipe = self.recipe
         if "finetune" not in self._trainers:
-            training = Training(recipe.n_epoch_linear, recipe.n_batch, recipe.augment, devices=recipe.devices)
+            training = self._training()
             self._trainers["finetune"] = finetuner(
                 self.encoder.network, self.images, self.n_classes, training, recipe.lr_finetune, recipe.lr_linear
             )
@@ -154,11 +173,21 @@ class Bench:
     def _scratch(self, ids: np.ndarray, seed: int) -> Scores:
         recipe = self.recipe
         if "scratch" not in self._trainers:
-            training = Training(recipe.n_epoch_linear, recipe.n_batch, recipe.augment, devices=recipe.devices)
+            training = self._training()
             self._trainers["scratch"] = scratch_trainer(
                 self.build, self.images, self.n_classes, training, recipe.lr_scratch
             )
         return self._trained("scratch", ids, seed)
+
+    def _training(self) -> Training:
+        recipe = self.recipe
+        return Training(
+            recipe.n_epoch_linear,
+            recipe.n_batch,
+            recipe.augment,
+            devices=recipe.devices,
+            milestones=recipe.milestones,
+        )
 
     def _trained(self, name: str, ids: np.ndarray, seed: int) -> Scores:
         trainer = self._trainers[name]
@@ -172,37 +201,44 @@ def _training_of(evaluation: str, job: Job, labels: str) -> contextlib.AbstractC
     return training_of(where, f"Lower {rate}, or look at the images and labels.")
 
 
+class Trained(NamedTuple):
+    """A linear head, and the features (m, d) of all members as it sees them."""
+
+    head: Head
+    seen: np.ndarray
+
+
 @dataclass(frozen=True)
 class FeatureReader:
     """The network side of a view on frozen features: "encoder" gives features, "classifier" a linear head on them.
 
-    features: (m, d), row i of sample members[i], ascending.
+    features: (m, d), row i of sample members[i], ascending. trained: gives the head.
     """
 
     features: np.ndarray
     members: np.ndarray
-    layer: Head | None
+    trained: Callable[[], Trained] | None
     backend: Backend
 
     def chunks(self, learner: str, outputs: Sequence[str], ids: np.ndarray) -> Iterator[dict[str, Any]]:
         """See tfal.view.Reader."""
         rows = np.searchsorted(self.members, ids)
         for start in range(0, len(rows), CHUNK):
-            features = self.features[rows[start : start + CHUNK]]
-            yield {name: self.backend.from_host(self._output(name, features)) for name in outputs}
+            found = {name: self._output(name, rows[start : start + CHUNK]) for name in outputs}
+            yield {name: self.backend.from_host(values) for name, values in found.items()}
 
-    def _output(self, name: str, features: np.ndarray) -> np.ndarray:
+    def _output(self, name: str, rows: np.ndarray) -> np.ndarray:
         if name == "features":
-            return features
-        kernel, bias = self._layer()
-        return features.astype(np.float32) @ kernel + bias
+            return self.features[rows]
+        (kernel, bias), seen = self._layer()
+        return seen[rows].astype(np.float32) @ kernel + bias
 
     def head(self, learner: str) -> tuple[Any, Any]:
         """See tfal.view.Reader."""
-        kernel, bias = self._layer()
+        kernel, bias = self._layer().head
         return self.backend.from_host(kernel), self.backend.from_host(bias)
 
-    def _layer(self) -> Head:
-        if self.layer is None:
+    def _layer(self) -> Trained:
+        if self.trained is None:
             raise ValueError("there is no linear head: the strategy does not declare 'classifier' among its learners")
-        return self.layer
+        return self.trained()

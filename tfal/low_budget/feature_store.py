@@ -40,7 +40,7 @@ class Source(Protocol):
 
 
 class FeatureStore:
-    """L2-normalised features of one encoder and one set of images.
+    """Features of one encoder and one set of images, L2-normalised unless its identity says "rows": "raw".
 
     Args:
         folder: where the files are; None for `<results_dir>/features/<hash of all that the features depend on>`.
@@ -221,7 +221,7 @@ class _Pass:
                 f"features must be finite. Received: NaN or infinity for id {ids[np.argmin(finite)]}. "
                 "Look at this image and at the encoder's weights."
             )
-        return normalized(values)
+        return values if self._files.depends.get("rows") == "raw" else normalized(values)
 
 
 def _reserve(path: Path) -> None:

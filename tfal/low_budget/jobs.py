@@ -75,6 +75,7 @@ def plan(recipe: Recipe, data: Dataset) -> list[Job]:
     for single in recipe.each_strategy():
         strategy = make_strategy(single.strategy, single)
         _check_strategy(single.strategy, strategy)
+        _check_head(single)
         for rep in range(1, single.n_rep + 1):
             folder = RunFolder(single, rep, data_print)
             check_writable(folder.path)
@@ -110,6 +111,15 @@ def _check_strategy(name: str, strategy: Strategy) -> None:
     if missing:
         raise InputError(
             f"strategy {name!r} reads {' and '.join(missing)}, which frozen features have not. Run it without --splits."
+        )
+
+
+def _check_head(recipe: Recipe) -> None:
+    """Raises InputError for a strategy that applies the head to the features that it sees, where these are others."""
+    if recipe.head_input == "raw" and recipe.strategy == "ldms":
+        raise InputError(
+            "strategy 'ldms' applies the linear head to features of length 1, and --headInput raw trains it on others. "
+            "Give --headInput unit, and --lrHead 0.01."
         )
 
 

@@ -47,6 +47,14 @@ class _Job(NamedTuple):
     seed: int
 
 
+class _Table(NamedTuple):
+    """What jobs learn from, see `_table`."""
+
+    rows: np.ndarray
+    targets: np.ndarray
+    of_jobs: list[np.ndarray]
+
+
 def linear_heads(
     features: Any,
     labels: np.ndarray,
@@ -57,6 +65,8 @@ def linear_heads(
     epochs: int = 100,
     batch: int = 128,
     learning_rate: float = 0.01,
+    milestones: Sequence[int] = MILESTONES,
+    unit: bool = True,
 ) -> list[Head]:
     """Trains a linear head on each selection, all of them together.
 
@@ -74,6 +84,8 @@ def linear_heads(
         epochs: at least 1.
         batch: rows of a step, at least 1.
         learning_rate: at the start, positive.
+        milestones: percent of the epochs, where the rate falls to a tenth.
+        unit: whether rows are scaled to length 1; False: as they are, which the head then sees in use, too.
 
     Raises:
         InputError: an empty selection, ids that repeat or are out of range, labels out of range, shapes that disagree,
@@ -89,10 +101,11 @@ def linear_heads(
     if not 0 < learning_rate < float("inf"):
         raise InputError(f"learning_rate: expected a positive number, received {learning_rate}. The study has 0.01.")
     jobs = _checked_jobs(features, labels, selections, n_classes, seeds)
-    rates = step_rates(learning_rate, epochs, MILESTONES)
+    rates = step_rates(learning_rate, epochs, milestones)
     heads: dict[int, Head] = {}
     for members, width in _groups([len(job.ids) for job in jobs], batch, features.shape[1], n_classes):
-        weights = _train([jobs[i] for i in members], features, n_classes, width, rates)
+        members_jobs = [jobs[i] for i in members]
+        weights = _train(members_jobs, _table(members_jobs, features, unit), n_classes, width, rates)
         heads.update((i, Head(found[:-1], found[-1])) for i, found in zip(members, weights, strict=True))
     return [heads[i] for i in range(len(jobs))]
 
@@ -137,9 +150,9 @@ def _groups(sizes: Sequence[int], batch: int, d: int, n_classes: int) -> Iterato
         yield together, width
 
 
-def _train(jobs: Sequence[_Job], features: Any, n_classes: int, width: int, rates: np.ndarray) -> np.ndarray:
+def _train(jobs: Sequence[_Job], seen: _Table, n_classes: int, width: int, rates: np.ndarray) -> np.ndarray:
     """Weights (G, D + 1, C) after the last epoch; the last row is the bias."""
-    table, targets, rows = _table(jobs, features)
+    table, targets, rows = seen
     d = table.shape[1] - 1
     limit = 1 / np.sqrt(d)
     start = [np.random.default_rng([job.seed, _INIT, 0]).uniform(-limit, limit, (d + 1, n_classes)) for job in jobs]
@@ -155,21 +168,21 @@ def _train(jobs: Sequence[_Job], features: Any, n_classes: int, width: int, rate
     return found
 
 
-def _table(jobs: Sequence[_Job], features: Any) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """Unit rows with a 1 for the bias (U + 1, D + 1), their labels, and every job's rows in them.
+def _table(jobs: Sequence[_Job], features: Any, unit: bool = True) -> _Table:
+    """Rows, of length 1 where `unit`, with a 1 for the bias (U + 1, D + 1), their labels, and every job's rows in them.
 
     The last row holds zeros: it fills up batches, and has no gradient.
     """
     union = np.unique(np.concatenate([job.ids for job in jobs]))
     found = check.float_array(np, "features", features[union], ("n", "d"))
     table = np.zeros((len(union) + 1, found.shape[1] + 1), np.float32)
-    table[:-1, :-1] = unit_rows(found)
+    table[:-1, :-1] = unit_rows(found) if unit else found
     table[:-1, -1] = 1
     targets, rows = np.zeros(len(table), np.int32), []
     for job in jobs:
         rows.append(np.searchsorted(union, job.ids).astype(np.int32))
         targets[rows[-1]] = job.labels
-    return table, targets, rows
+    return _Table(table, targets, rows)
 
 
 def _batches(

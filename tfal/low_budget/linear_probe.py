@@ -16,7 +16,7 @@ import tensorflow as tf
 from tfal.evaluate import Scores, checked_labels, class_coverage
 from tfal.kernels import check
 from tfal.kernels.pairwise import unit_rows
-from tfal.low_budget.linear_heads import Head, linear_heads
+from tfal.low_budget.linear_heads import MILESTONES, Head, linear_heads
 
 _LOGITS = 2**23  # computed at once
 
@@ -40,11 +40,13 @@ def linear_probes(
     epochs: int = 100,
     batch: int = 128,
     learning_rate: float = 0.01,
+    milestones: Sequence[int] = MILESTONES,
 ) -> list[ProbeScores]:
     """Trains a linear head on each selection, all of them together, and tests it.
 
     Args:
-        features, labels, selections, n_classes, seeds, epochs, batch, learning_rate: as for `linear_heads`.
+        features, labels, selections, n_classes, seeds, epochs, batch, learning_rate, milestones: as for
+            `linear_heads`.
         test_features: (T, D) float, in memory or memory-mapped.
         test_labels: (T,) integer classes in 0..n_classes-1.
 
@@ -67,6 +69,7 @@ def linear_probes(
         epochs=epochs,
         batch=batch,
         learning_rate=learning_rate,
+        milestones=milestones,
     )
     if not heads:
         return []

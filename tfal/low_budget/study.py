@@ -95,7 +95,7 @@ def selected(job: Job, bench: Bench) -> dict[int, np.ndarray]:
         else:
             began = time.perf_counter()
             where = f"the head that {job.recipe.strategy} asks for {budget} labels in repetition {job.rep}"
-            with training_of(where, "Lower the learning rate of linear heads, or look at the images and labels."):
+            with training_of(where, "Lower --lrHead, or look at the images and labels."):
                 chosen = _query(job, step, budget, chosen, bench)
             about = _about(job, chosen, bench, time.perf_counter() - began)
             write_ids(job.index_file(budget), chosen, about)

@@ -26,7 +26,7 @@ class Training(NamedTuple):
 
     epochs: at least 1. batch: images of a step, at least 2. augment: a name of AUGMENTATIONS. prepare: applied to
     every batch of float32 images behind the augmentation, and in the test, such as a normalisation. devices: "one" or
-    "all", see Recipe.
+    "all", see Recipe. milestones: percent of the epochs, where the rate falls to a tenth; None: those of the training.
     """
 
     epochs: int = 100
@@ -34,6 +34,7 @@ class Training(NamedTuple):
     augment: str = "none"
     prepare: Prepare = tf.identity
     devices: str = "one"
+    milestones: tuple[int, ...] | None = None
 
 
 class GroupedAdam(keras.optimizers.Adam):
@@ -122,7 +123,7 @@ class Trainer:
 
     def _batches(self, ids: np.ndarray, labels: np.ndarray, seed: int) -> tuple[tf.data.Dataset, int]:
         """The batches of all epochs, and how many an epoch has."""
-        epochs, batch, augment, prepare, _ = self._training
+        epochs, batch, augment, prepare, *_ = self._training
         batches = self._images.training(ids, labels, batch, epochs, seed, augment)
         n_steps = math.ceil(len(ids) / batch)
         if len(ids) % batch == 1 and n_steps > 1:  # one image has no variance to normalise by

@@ -95,7 +95,7 @@ def finetuner(
 ) -> Trainer:
     """Trains all of a pretrained network, and a new (unit length, Linear) head on its features, with Adam.
 
-    Milestones at 50 and 75 percent of the epochs, for both rates.
+    Milestones at 50 and 75 percent of the epochs, or the training's, for both rates.
 
     Args:
         network: pretrained; (B, H, W, C) -> features (B, D), or a dict with "features", or a classifier that
@@ -125,7 +125,8 @@ def finetuner(
         factors = [1.0 if id(variable) in new else lr_network / lr_head for variable in model.trainable_variables]
         return GroupedAdam(lr_head, factors)
 
-    return Trainer(build, optimizer, step_rates(lr_head, training.epochs, FINETUNE_MILESTONES), images, training)
+    rates = step_rates(lr_head, training.epochs, training.milestones or FINETUNE_MILESTONES)
+    return Trainer(build, optimizer, rates, images, training)
 
 
 def scratch_trainer(
@@ -137,7 +138,7 @@ def scratch_trainer(
 ) -> Trainer:
     """Trains new networks by SGD with momentum 0.9 and a coupled weight decay of 1e-4.
 
-    Milestones at 30, 60 and 90 percent of the epochs.
+    Milestones at 30, 60 and 90 percent of the epochs, or the training's.
 
     Args:
         build: (input shape, number of classes) -> a network that NamedOutputs can read, without softmax.
@@ -154,7 +155,7 @@ def scratch_trainer(
         made = build(images.shape, n_classes)
         return keras.Model(made.inputs, NamedOutputs(made).trainable_logits(n_classes, made.name))
 
-    rates = step_rates(learning_rate, training.epochs, SCRATCH_MILESTONES)
+    rates = step_rates(learning_rate, training.epochs, training.milestones or SCRATCH_MILESTONES)
     return Trainer(network, lambda _: CoupledSGD(learning_rate, _MOMENTUM, _DECAY), rates, images, training)
 
 
