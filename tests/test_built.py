@@ -86,6 +86,8 @@ def test_a_frozen_body_may_be_shared_and_sides_may_be_free():
     ("build", "message"),
     [
         (lambda shape, n: None, "must return a keras.Model"),
+        (lambda shape, n: _network(shape, n + 1), "logits of 10 classes, received 11 units"),
+        (lambda shape, n: _network(shape, 1), "logits of 10 classes, received 1 units"),
         (lambda shape, n: KEPT, "must make a new network each time"),
     ],
 )

@@ -81,6 +81,11 @@ def test_a_recipe_of_another_kind_is_refused_at_the_call(digits):
         run({"dataset": "digits"}, MLP, data=digits)
 
 
+def test_on_epoch_is_a_function(small, digits):
+    with pytest.raises(InputError, match=r"on_epoch must be a function .* Received: a int"):
+        run(small, MLP, data=digits, on_epoch=3)
+
+
 def test_only_ldms_writes_to_the_original_path(small, digits):
     list(run(dataclasses.replace(small, n_step=0), MLP, data=digits))
     assert not list(Path(small.results_dir).glob("*/test_accs_*"))

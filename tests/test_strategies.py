@@ -211,5 +211,5 @@ def test_a_wrong_answer_is_named(ids, message):
 
 def test_an_answer_of_another_kind_is_named():
     for answer, received in ((None, "a NoneType"), (np.arange(3), "a ndarray")):
-        with pytest.raises(InputError, match=f"must answer Picks of 3 .* Received: {received}"):
+        with pytest.raises(InputError, match=f"must answer 3 distinct ids .* Received: {received}"):
             check_picks(answer, np.arange(5), 3, "mine")

@@ -109,6 +109,8 @@ def run(
         raise InputError(
             f"this runs query rounds. Received: a recipe with splits={recipe.splits!r}. Give it to tfal.low_budget.run."
         )
+    if on_epoch is not None and not callable(on_epoch):
+        raise InputError(f"on_epoch must be a function (name, epoch, epochs). Received: a {type(on_epoch).__name__}.")
     recipe, data = data_for(recipe, data)
     return _rounds(plan(recipe, data), build, data, on_epoch)
 

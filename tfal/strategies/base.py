@@ -117,7 +117,7 @@ def warn_if_alike(scores: np.ndarray, n: int) -> None:
 
 def check_picks(picks: Picks, candidates: np.ndarray, n: int, strategy: str) -> Picks:
     """The picks, if they are n distinct candidates; InputError otherwise."""
-    expected = f"strategy {strategy!r} must answer Picks of {n} distinct ids out of view.candidates, an int64 array"
+    expected = f"strategy {strategy!r} must answer {n} distinct ids out of view.candidates as an int64 array in Picks"
     if not isinstance(picks, Picks):
         raise InputError(f"{expected}. Received: a {type(picks).__name__}.")
     ids = picks.ids
