@@ -294,7 +294,7 @@ def test_another_recipe_or_a_damaged_pool_is_refused_before_anything_is_written(
 
 def test_a_folder_that_cannot_be_written_is_refused(small, digits, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="is not a writable folder"):
+    with pytest.raises(InputError, match=r"cannot write to the results folder .* it is a file"):
         plan(dataclasses.replace(small, results_dir=str(tmp_path / "file" / "results")), digits)
 
 
