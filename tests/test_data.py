@@ -196,6 +196,19 @@ def test_the_advice_in_the_message_keeps_the_order_of_values(images):
     assert beyond.max() <= 255
 
 
+def test_images_that_are_black_are_said(capsys):
+    arrays(x_train=(ARRAYS["x_train"] > 127).astype(np.uint8))
+    assert "x_train of the given arrays: the largest value is 1 of 255, so all images are black" in (
+        capsys.readouterr().err
+    )
+    arrays(x_train=255 * (ARRAYS["x_train"] > 127).astype(np.int64))
+    assert capsys.readouterr().err == ""
+
+
+def test_labels_beyond_int64():
+    assert f"Received: {2**63}." in refusal(arrays, y_train=np.full(12, 2**63, np.uint64))
+
+
 def test_whole_labels_that_are_floats_say_so():
     assert "They are whole: give y.astype(int)" in refusal(arrays, y_train=ARRAYS["y_train"].astype(float))
     assert "Convert them to class numbers" in refusal(arrays, y_train=ARRAYS["y_train"] / 2)

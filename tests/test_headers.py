@@ -86,6 +86,11 @@ def test_webp(mode, channels, lossless):
     assert centre(tf.constant(data), 7).shape == (7, 7, 3)
 
 
+@pytest.mark.parametrize("start", [b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"])
+def test_jpeg_xl_is_refused(start):
+    assert problem(tf.constant(start + b"x" * 40)).numpy().startswith(b"JPEG XL")
+
+
 def test_a_webp_that_this_tensorflow_cannot_read_is_refused(monkeypatch):
     monkeypatch.setattr("tfal.data.headers.READS_WEBP", False)
     assert problem(tf.constant(KINDS["lossy webp"])).numpy().startswith(b"WebP needs TensorFlow 2.20 or newer")

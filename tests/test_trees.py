@@ -193,13 +193,20 @@ def test_orientation_and_transparency_are_said_once(tmp_path, capsys):
     assert "12 of 12 files looked at have transparency, which is channel 4" in capsys.readouterr().err
 
 
-def test_looking_at_files_decodes_none(tmp_path, monkeypatch):
+def test_looking_at_files_decodes_none(tmp_path, monkeypatch, capsys):
     paths = []
     for kind, mode in (("png", "P"), ("png", "RGBA"), ("jpg", "RGB"), ("webp", "RGBA"), ("gif", "RGB"), ("bmp", "RGB")):
         paths.append(tmp_path / f"{mode}.{kind}")
         Image.new(mode, (9, 9)).save(paths[-1])
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda *_: pytest.fail("it was decoded"))
     say_not_obeyed("mine", paths)
+    paths = [tmp_path / name for name in ("moving.gif", "moving.png")]
+    for path in paths:
+        Image.new("L", (9, 9)).save(path, save_all=True, append_images=[Image.new("L", (9, 9), 200)])
+    say_not_obeyed("mine", paths)
+    assert f"mine: 2 of 2 files looked at hold several pictures, of which the first is read. First: {paths[0]}" in (
+        capsys.readouterr().err
+    )
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     say_not_obeyed("mine", [tmp_path / "broken.jpg", tmp_path / "gone.png"])
 

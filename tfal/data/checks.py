@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 
 from tfal.data.found import Found
@@ -18,7 +20,7 @@ def checked_images(what: str, images: np.ndarray | Listing) -> np.ndarray | List
     if images.ndim != 4 or not images.size:
         raise InputError(f"{what} must be images (N, H, W, C) or (N, H, W), at least one. Received: {images.shape}.")
     if images.dtype == np.uint8:
-        return images
+        return _not_black(what, images)
     if images.dtype == bool:
         raise InputError(f"{what} must be uint8. Received: bool. Give 255 * x.astype(np.uint8).")
     if images.dtype.kind not in "iuf":
@@ -34,7 +36,14 @@ def checked_images(what: str, images: np.ndarray | Listing) -> np.ndarray | List
             f"{what} must be uint8, or whole numbers in 0..255. Received: {images.dtype} in "
             f"{low:g}..{high:g}. {_scaling(float(low), float(high))}"
         )
-    return images.astype(np.uint8)
+    return _not_black(what, images.astype(np.uint8))
+
+
+def _not_black(what: str, images: np.ndarray) -> np.ndarray:
+    if images.max() == 1:
+        mend = "Give 255 * x for masks and images in 0..1."
+        print(f"{what}: the largest value is 1 of 255, so all images are black. {mend}", file=sys.stderr)
+    return images
 
 
 def _scaling(low: float, high: float) -> str:
@@ -56,9 +65,11 @@ def checked_labels(what: str, labels: np.ndarray, n: int) -> np.ndarray:
     if labels.ndim != 1:
         raise InputError(f"{what} must be of shape (N,) or (N, 1). Received: {labels.shape}. Undo a one-hot by argmax.")
     if labels.dtype.kind not in "iu":
-        whole = labels.dtype.kind == "f" and bool((labels == np.rint(labels)).all())
+        whole = labels.dtype == bool or (labels.dtype.kind == "f" and bool((labels == np.rint(labels)).all()))
         mend = "They are whole: give y.astype(int)." if whole else "Convert them to class numbers 0..C-1."
         raise InputError(f"{what} must be integers. Received: {labels.dtype}. {mend}")
+    if labels.dtype == np.uint64 and labels.size and labels.max() > np.iinfo(np.int64).max:
+        raise InputError(f"{what} must be class numbers 0..C-1. Received: {labels.max()}. Number the classes from 0.")
     if len(labels) != n:
         raise InputError(f"{what} must be one label for each of {n} images. Received: {len(labels)}.")
     return labels.astype(np.int64)

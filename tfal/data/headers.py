@@ -84,6 +84,8 @@ def _of_other(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     ):
         sides = tf.where(is_it, tf.stack(found), sides)
     moves = has(8, b"WEBPVP8X") & (head[20] & _ANIMATED > 0)
-    if READS_WEBP:
-        return sides, tf.where(moves, "an animation in WebP", "")
-    return sides, tf.where(has(8, b"WEBP"), f"WebP needs TensorFlow 2.20 or newer, here is {tf.__version__}", "")
+    found = tf.where(moves, "an animation in WebP", "")
+    if not READS_WEBP:
+        found = tf.where(has(8, b"WEBP"), f"WebP needs TensorFlow 2.20 or newer, here is {tf.__version__}", found)
+    is_xl = has(0, b"\xff\x0a") | has(4, b"JXL ")
+    return sides, tf.where(is_xl, "JPEG XL, whose size and depth cannot be told beforehand", found)

@@ -221,7 +221,10 @@ def _checked_images(array: np.ndarray) -> np.ndarray:
     if array.dtype == np.uint8:
         return array
     if array.dtype.kind != "f":
-        raise InputError(f"images must be uint8, or float when preprocessed. Received: {array.dtype}. Convert them.")
+        raise InputError(
+            f"images must be uint8, or float when preprocessed. Received: {array.dtype}. Give them as a network is to "
+            "see them, x.astype(np.float32) / a scale; in uint8, values above 255 would wrap round."
+        )
     if not np.isfinite(array).all():
         raise InputError("float images must be finite. Received: NaN or infinity. Clean them or leave them out.")
     return array.astype(np.float32, copy=False)

@@ -96,5 +96,5 @@ def _reason(path: Path, max_pixels: int) -> str:
     except OSError as error:
         return str(error.strerror)
     except tf.errors.OpError as error:
-        return " ".join(re.sub(r"\{\{.*?\}\}|\[Op:.*?\]", "", error.message).split())[:200]
+        return " ".join(re.sub(r"\{\{.*?\}\}|\[Op:.*?\]|\bname:\s*$", "", error.message).split())[:200]
     return found or "it failed once, and can be read now"
