@@ -100,6 +100,19 @@ def test_very_confident_samples_are_still_told_apart():
         assert (badge_seeding(features, logits, 2, rng=np.random.default_rng(seed)) == 2).sum() == 1
 
 
+@pytest.mark.parametrize("gap", [400, 1000, 1e6])
+def test_confident_samples_keep_their_weights_at_any_gap(gap):
+    features, logits = case(4, m=30)
+    logits[:, 0] += 20
+    confident = logits.copy()
+    confident[:, 0] += gap
+    confident = np.round(confident * 2**20) / 2**20  # differences of logits stay what they are
+    logits = confident - [gap, 0, 0, 0, 0]
+    for seed in range(5):
+        picks = [badge_seeding(features, z, 10, rng=np.random.default_rng(seed)).tolist() for z in (confident, logits)]
+        assert picks[0] == picks[1]
+
+
 def test_huge_logits():
     picks = badge_seeding(np.eye(3), np.diag([1e300, -1e300, 1.0]), 3, rng=np.random.default_rng(0))
     assert sorted(picks.tolist()) == [0, 1, 2]

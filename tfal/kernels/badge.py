@@ -20,8 +20,10 @@ from tfal.kernels.draw import draw_spread
 from tfal.kernels.points import rounding
 from tfal.kernels.tiles import Each, fill, float32_rows, workers
 from tfal.kernels.top import largest
-from tfal.kernels.uncertainty import log_softmax
+from tfal.kernels.uncertainty import confidence_log_odds, log_softmax
 from tfal.kernels.xp import array_module, row_squares
+
+_SMALLEST = 1e-200  # square of an embedding; below, digits are lost
 
 
 def badge_seeding(features: Any, logits: Any, n: int, *, rng: np.random.Generator) -> np.ndarray:
@@ -74,14 +76,21 @@ class _Embeddings:
         self.features, self.logits = features, logits
         self.rounding = rounding(features.shape[1]) + rounding(logits.shape[1])
 
+        self.scale, xp = 0.0, array_module(features)  # logarithm, of all errors alike
+
         def squares(tile: slice) -> Any:
-            return row_squares(_softmax_errors(logits[tile])) * row_squares(float32_rows(features, tile))
+            return row_squares(_softmax_errors(logits[tile], self.scale)) * row_squares(float32_rows(features, tile))
 
         width = 4 * features.shape[1] + 8 * logits.shape[1]
-        self.squares = fill(array_module(features), len(features), width, each, squares)  # |e|**2 * |f|**2
+        self.squares = fill(xp, len(features), width, each, squares)  # |e|**2 * |f|**2
+        if self.squares.max() < _SMALLEST:  # all samples are that confident: only how they compare matters
+            self.scale = -float(
+                fill(xp, len(logits), width, each, lambda tile: confidence_log_odds(logits[tile])).max()
+            )
+            self.squares = fill(xp, len(features), width, each, squares)
 
     def rows(self, where: Any) -> tuple[Any, Any, Any, Any]:
-        lengths, directions = _polar(_softmax_errors(self.logits[where]))
+        lengths, directions = _polar(_softmax_errors(self.logits[where], self.scale))
         return lengths, directions, float32_rows(self.features, where), self.squares[where][:, None]
 
     def centers(self, where: Any) -> tuple[Any, Any, Any]:
@@ -101,13 +110,14 @@ class _Embeddings:
         return array_module(squared).where(squared > self.rounding * squares, squared, 0)
 
 
-def _softmax_errors(logits: Any) -> Any:
-    """softmax - onehot(argmax) of logits (m, C), float64: the gradient of the loss at the predicted label."""
+def _softmax_errors(logits: Any, scale: float = 0.0) -> Any:
+    """(softmax - onehot(argmax)) * exp(scale) of logits (m, C), float64: the loss's gradient at the predicted label."""
     xp = array_module(logits)
     logits = logits.astype(np.float64, copy=False)
-    errors = xp.exp(log_softmax(xp, logits))
-    predicted = xp.arange(len(errors)), logits.argmax(axis=1)
-    errors[predicted] = 0
+    log_p = log_softmax(xp, logits)
+    predicted = xp.arange(len(log_p)), logits.argmax(axis=1)
+    log_p[predicted] = -np.inf
+    errors = xp.exp(log_p + scale)
     errors[predicted] = -errors.sum(axis=1)  # p - 1, with all digits where p is close to 1
     return errors
 

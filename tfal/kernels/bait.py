@@ -8,7 +8,7 @@ matrix of C * d rows. Differences from public code:
   n * d * C**2 operations where that code takes n * (d * C)**2 * C.
 - Every labeled sample and every pick counts once, and the ridge is not scaled. That code weights the mean information
   of l labeled samples by l / (l + n), but each pick by n / (l + n).
-- Ties go to the lowest row. Gains within 1e-9 of the largest are ties.
+- Ties go to the lowest row: give rows in random order. Gains within 1e-9 of the largest are ties.
 """
 
 from __future__ import annotations

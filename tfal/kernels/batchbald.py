@@ -7,7 +7,8 @@ Source: Kirsch et al., "BatchBALD: Efficient and Diverse Batch Acquisition for D
 - Where configurations are too many, a few are kept by systematic resampling as each pick is added: every one stays
   with an expected weight of its probability. That code draws all anew, by a pass first.
 - Gains of a row only shrink as picks come, so most rows need no look in a step.
-- Ties go to the lowest row. Gains within 1e-12 of the largest are ties.
+- Ties go to the lowest row: give rows in the order in which they shall be taken. Gains within 1e-12 of the largest are
+  ties.
 """
 
 from __future__ import annotations

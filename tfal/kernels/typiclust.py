@@ -4,6 +4,8 @@ Source: Hacohen et al., "Active Learning on a Budget: Opposite Strategies Suit H
 Differences from public code:
 - Neighbors are looked for among all rows of the cluster, as in the paper. The authors' code takes the unlabeled rows
   alone, and only the nearest half of small clusters; so typicality there changes with every pick.
+- Typicality comes from the mean distance to the neighbors, as in the paper; that code takes the mean squared distance.
+- Clusters of fewer than 5 rows are passed over, as in the paper; that code drops those of 5, too (min_size=6).
 - Lloyd's algorithm at any number of clusters, where that code goes over to mini-batches above 50.
 - When large clusters run out of rows, those that were passed over are used, so that `n` rows always come.
 """

@@ -3,7 +3,7 @@
 Sources: Pourahmadi et al., A Simple Baseline for Low-Budget Active Learning, 2021; Hacohen et al., Active Learning on a
 Budget: Opposite Strategies Suit High and Low Budgets, ICML 2022. Rows are scaled to length 1; a row of zeros, which
 becomes NaN in the public code of the first, stays one. Where clusters give fewer than n picks, the rows farthest from
-all picks follow.
+all picks follow. Starts are those of k-means++, not random rows as in that code.
 """
 
 from __future__ import annotations
