@@ -6,7 +6,7 @@ from models import BUILDERS
 from tfal.cli import main
 from tfal.presets import COLD_START_MEDMNIST
 
-SOURCE = "cold-start fork of the initial-pools study"
+SOURCE = "cold-start fork of the initial-pools study, but nValid and nPool"
 PRESETS = {"coldstart": COLD_START_MEDMNIST}
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def main(
         description: first line of --help.
         presets: named recipes; the first one gives the defaults.
         networks: builders by name.
-        source: where the protocol's defaults come from, for --help.
+        source: where the first preset has its values from, for --help.
         argv: the arguments, sys.argv[1:] when not given.
 
     Returns:
@@ -107,10 +107,15 @@ def _parser(
 
 
 def add_option(group: Any, field: dataclasses.Field[Any], value: Any, source: str, listed: str) -> None:
-    """The flag of a field. value: its default; source: of published defaults; listed: names that it may have."""
+    """The flag of a field.
+
+    value: its default. source: of defaults that are not the recipe's. listed: names that it may have.
+    """
     kind, choices = str(field.type).partition(" ")[0], field.metadata["choices"]
     shown = "not set" if value is None else value
-    origin = source if field.metadata["protocol"] else "tfal"
+    origin = field.metadata["source"] or "tfal"
+    if value != field.default:
+        origin = source if field.metadata["protocol"] else "tfal"
     group.add_argument(
         flag(field.name),
         dest=field.name,

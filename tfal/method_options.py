@@ -6,27 +6,40 @@ from dataclasses import dataclass
 from functools import partial
 
 from tfal.options import option
+from tfal.run_options import LDMS
 
+MQNET, MQNET_PAPER, CCAL = "MQ-Net public code", "MQ-Net paper", "CCAL public code"
+LOW_BUDGET, INITIAL_POOLS = "low-budget public code", "initial-pools public code"
 _published = partial(option, protocol=True)
 _encoder = partial(_published, group="encoders: csi for mqnet, two for ccal")
 _low_budget = partial(_published, group="low budgets")
 _unsupervised = partial(_published, group="vae, scan and vaal: learners without labels")
-_strategy = partial(option, group="options of single strategies")
+_strategy = partial(_published, group="options of single strategies")
 
 
 @dataclass(frozen=True)
 class MethodOptions:
     """The second part of a Recipe."""
 
-    n_epoch_csi: int = _encoder(1000, "pretraining epochs, csi", least=1, uses="csi")
-    n_epoch_ccal: int = _encoder(700, "pretraining epochs, ccal", least=1, uses="ccal_semantic")
+    n_epoch_csi: int = _encoder(1000, "pretraining epochs, csi", least=1, uses="csi", source=MQNET)
+    n_epoch_ccal: int = _encoder(700, "pretraining epochs, ccal", least=1, uses="ccal_semantic", source=MQNET)
     n_batch_encoder: int = _encoder(
-        32, "pretraining batch before views and rotations [images]", least=2, uses="csi | ccal_semantic | simclr"
+        32,
+        "pretraining batch before views and rotations [images]",
+        least=2,
+        uses="csi | ccal_semantic | simclr",
+        source=MQNET,
     )
     n_warmup: int = _encoder(
-        10, "epochs in which the learning rate rises to its tenfold", least=0, uses="csi | ccal_semantic | simclr"
+        10,
+        "epochs in which the learning rate rises to its tenfold",
+        least=0,
+        uses="csi | ccal_semantic | simclr",
+        source=MQNET,
     )
-    lr_encoder: float = _encoder(0.1, "learning rate before the warm-up", above=0, uses="csi | ccal_semantic | simclr")
+    lr_encoder: float = _encoder(
+        0.1, "learning rate before the warm-up", above=0, uses="csi | ccal_semantic | simclr", source=MQNET
+    )
     coder_input: str = _encoder(
         "unit",
         "values that encoders see: unit range, or as in MQ-Net's code",
@@ -59,28 +72,34 @@ class MethodOptions:
         "simclr; sgd: no warm-up, lrEncoder falls to a thousandth by a cosine; both with momentum 0.9",
         choices=("lars", "sgd"),
         uses="simclr",
+        source=MQNET,
     )
-    simclr_decay: float = _low_budget(1e-6, "weight decay, simclr", least=0, uses="simclr")
-    simclr_temperature: float = _low_budget(0.5, "temperature of the loss, simclr", above=0, uses="simclr")
+    simclr_decay: float = _low_budget(1e-6, "weight decay, simclr", least=0, uses="simclr", source=MQNET)
+    simclr_temperature: float = _low_budget(
+        0.5, "temperature of the loss, simclr", above=0, uses="simclr", source=MQNET
+    )
     simclr_sides: str = _low_budget(
         "both",
         "views that look for their partners, simclr: both, or the first one only",
         choices=("both", "one"),
         uses="simclr",
+        source=MQNET,
     )
     simclr_jitter: float = _low_budget(
-        0.4, "how far factors of contrast, colour and light are from 1, simclr", least=0, uses="simclr"
+        0.4, "how far factors of contrast, colour and light are from 1, simclr", least=0, uses="simclr", source=MQNET
     )
     simclr_hue: float = _low_budget(
-        0.1 * 255 / 360, "largest shift of the hue [turns], simclr", least=0, below=1, uses="simclr"
+        0.1 * 255 / 360, "largest shift of the hue [turns], simclr", least=0, below=1, uses="simclr", source=MQNET
     )
-    simclr_crop: float = _low_budget(0.08, "smallest area of a crop [share], simclr", above=0, below=1, uses="simclr")
+    simclr_crop: float = _low_budget(
+        0.08, "smallest area of a crop [share], simclr", above=0, below=1, uses="simclr", source=MQNET
+    )
     splits: str | None = _low_budget(None, "budgets [images], an ascending comma list; not set: nInit, + nQuery, ...")
     evaluate: str = _low_budget("linear,knn", "a comma list of linear, knn, finetune, scratch", uses="splits")
     resume_indices: str | None = _low_budget(None, "an .npy file of ids to start from", uses="splits")
-    n_neighbor: int = _low_budget(1, "neighbors that vote, knn", least=1, uses="knn")
-    n_redo: int = _low_budget(5, "k-means restarts, of which the best counts", least=1, uses="own")
-    n_iter: int = _low_budget(20, "k-means iterations", least=1, uses="own")
+    n_neighbor: int = _low_budget(1, "neighbors that vote, knn", least=1, uses="knn", source=LOW_BUDGET)
+    n_redo: int = _low_budget(5, "k-means restarts, of which the best counts", least=1, uses="own", source=LOW_BUDGET)
+    n_iter: int = _low_budget(20, "k-means iterations", least=1, uses="own", source=LOW_BUDGET)
     head_input: str = _low_budget(
         "unit",
         "what the linear head sees that strategies ask: features of length 1, or raw, as they are",
@@ -88,7 +107,9 @@ class MethodOptions:
         uses="head",
     )
     lr_head: float = _low_budget(0.01, "learning rate of the linear head that strategies ask", above=0, uses="head")
-    lr_linear: float = _low_budget(0.01, "learning rate of linear heads that judge", above=0, uses="linear | finetune")
+    lr_linear: float = _low_budget(
+        0.01, "learning rate of linear heads that judge", above=0, uses="linear | finetune", source=LOW_BUDGET
+    )
     lr_schedule: str | None = _low_budget(
         None,
         "where linear heads, finetune and scratch go on at a tenth of the rate [percent of the epochs], an ascending "
@@ -100,25 +121,38 @@ class MethodOptions:
         "epochs of linear heads, of fine-tuning and from scratch",
         least=1,
         uses="linear | finetune | scratch | head",
+        source=LOW_BUDGET,
     )
-    lr_finetune: float = _low_budget(1e-4, "learning rate of the network, finetune", above=0, uses="finetune")
-    lr_scratch: float = _low_budget(0.1, "learning rate, scratch", above=0, uses="scratch")
+    lr_finetune: float = _low_budget(
+        1e-4, "learning rate of the network, finetune", above=0, uses="finetune", source=LOW_BUDGET
+    )
+    lr_scratch: float = _low_budget(0.1, "learning rate, scratch", above=0, uses="scratch", source=LOW_BUDGET)
 
-    n_epoch_vae: int = _unsupervised(200, "pretraining epochs, vae", least=1, uses="vae")
-    n_batch_vae: int = _unsupervised(200, "batch, vae [images]", least=1, uses="vae")
-    lr_vae: float = _unsupervised(1e-3, "learning rate of Adam, vae", above=0, uses="vae")
-    vae_latent: int = _unsupervised(128, "dimensions of the latent space, vae", least=1, uses="vae")
-    n_epoch_scan: int = _unsupervised(50, "epochs of the clustering, scan", least=1, uses="scan")
-    n_epoch_self_label: int = _unsupervised(
-        200, "epochs of the self-label stage, self_label", least=1, uses="self_label"
+    n_epoch_vae: int = _unsupervised(200, "pretraining epochs, vae", least=1, uses="vae", source=INITIAL_POOLS)
+    n_batch_vae: int = _unsupervised(200, "batch, vae [images]", least=1, uses="vae", source=INITIAL_POOLS)
+    lr_vae: float = _unsupervised(1e-3, "learning rate of Adam, vae", above=0, uses="vae", source=INITIAL_POOLS)
+    vae_latent: int = _unsupervised(
+        128, "dimensions of the latent space, vae", least=1, uses="vae", source=INITIAL_POOLS
     )
-    n_batch_scan: int = _unsupervised(128, "batch, scan [images]", least=2, uses="scan")
-    lr_scan: float = _unsupervised(1e-4, "learning rate of Adam, scan", above=0, uses="scan")
-    n_neighbor_scan: int = _unsupervised(20, "nearest neighbors of an image, scan", least=1, uses="scan")
-    n_epoch_vaal: int = _unsupervised(100, "epochs of vae and discriminator in each round, vaal", least=1, uses="vaal")
-    n_batch_vaal: int = _unsupervised(64, "batch from each pool, vaal [images]", least=1, uses="vaal")
-    lr_vaal: float = _unsupervised(5e-4, "learning rate of Adam, vaal", above=0, uses="vaal")
-    vaal_latent: int = _unsupervised(32, "dimensions of the latent space, vaal", least=1, uses="vaal")
+    n_epoch_scan: int = _unsupervised(50, "epochs of the clustering, scan", least=1, uses="scan", source=INITIAL_POOLS)
+    n_epoch_self_label: int = _unsupervised(
+        200, "epochs of the self-label stage, self_label", least=1, uses="self_label", source=INITIAL_POOLS
+    )
+    n_batch_scan: int = _unsupervised(128, "batch, scan [images]", least=2, uses="scan", source=INITIAL_POOLS)
+    lr_scan: float = _unsupervised(1e-4, "learning rate of Adam, scan", above=0, uses="scan", source=INITIAL_POOLS)
+    n_neighbor_scan: int = _unsupervised(
+        20, "nearest neighbors of an image, scan", least=1, uses="scan", source=INITIAL_POOLS
+    )
+    n_epoch_vaal: int = _unsupervised(
+        100, "epochs of vae and discriminator in each round, vaal", least=1, uses="vaal", source=INITIAL_POOLS
+    )
+    n_batch_vaal: int = _unsupervised(
+        64, "batch from each pool, vaal [images]", least=1, uses="vaal", source=INITIAL_POOLS
+    )
+    lr_vaal: float = _unsupervised(5e-4, "learning rate of Adam, vaal", above=0, uses="vaal", source=INITIAL_POOLS)
+    vaal_latent: int = _unsupervised(
+        32, "dimensions of the latent space, vaal", least=1, uses="vaal", source=INITIAL_POOLS
+    )
     vaal_kl: str = _unsupervised(
         "mean",
         "vaal: divergence as a mean like the error, or summed as in the code",
@@ -142,18 +176,20 @@ class MethodOptions:
     rank_clusters: str = _strategy(
         "kmeans", "cluster_ranking: clusters", choices=("kmeans", "scan", "self_label"), uses="own"
     )
-    n_pass: int = _strategy(25, "dbal, bald, batchbald: passes with dropout", protocol=True, least=2, uses="own")
-    n_member: int = _strategy(3, "variation_ratio, ensemble_entropy: networks", protocol=True, least=2, uses="ensemble")
-    n_view: int = _strategy(10, "consistency: augmented views of an image", protocol=True, least=2, uses="own")
+    n_pass: int = _strategy(25, "dbal, bald, batchbald: passes with dropout", least=2, uses="own", source=INITIAL_POOLS)
+    n_member: int = _strategy(
+        3, "variation_ratio, ensemble_entropy: networks", least=2, uses="ensemble", source=INITIAL_POOLS
+    )
+    n_view: int = _strategy(10, "consistency: augmented views of an image", least=2, uses="own")
     n_sample: int = _strategy(
-        2000, "ldms: Monte-Carlo inputs for the disagree metric [images]", protocol=True, least=1, uses="own"
+        2000, "ldms: Monte-Carlo inputs for the disagree metric [images]", least=1, uses="own", source=LDMS
     )
     n_epoch_loss: int = _strategy(
         120,
         "ll, mqnet: epochs in which the predicted loss trains the whole network",
-        protocol=True,
         least=0,
         uses="loss_predictor",
+        source=MQNET,
     )
     rank_ties: str = _strategy(
         "mask",
@@ -169,6 +205,7 @@ class MethodOptions:
         "mqnet: informativeness from confidence or predicted loss",
         choices=("conf", "ll"),
         uses="own",
+        source=MQNET,
     )
     meta_stats: str = _strategy(
         "from_u",
@@ -177,14 +214,21 @@ class MethodOptions:
         uses="own",
     )
     meta_epoch: int = _strategy(
-        100, "mqnet: epochs of the meta-model, 100 steps each, see steps", protocol=True, least=1, uses="own"
+        100, "mqnet: epochs of the meta-model, 100 steps each, see steps", least=1, uses="own", source=MQNET
     )
-    meta_batch: int = _strategy(64, "mqnet: batch of the meta-model; 32 in the code", least=2, uses="own")
-    meta_wd: float = _strategy(5e-4, "mqnet: weight decay of the meta-model; 0 in the code", least=0, uses="own")
-    submodular: str = _strategy("logdetcmi", "similar: set function", choices=("logdetcmi", "flcmi"), uses="own")
+    meta_batch: int = _strategy(
+        64, "mqnet: batch of the meta-model; 32 in the code", least=2, uses="own", source=MQNET_PAPER
+    )
+    meta_wd: float = _strategy(
+        5e-4, "mqnet: weight decay of the meta-model; 0 in the code", least=0, uses="own", source=MQNET_PAPER
+    )
+    submodular: str = _strategy(
+        "logdetcmi", "similar: set function", choices=("logdetcmi", "flcmi"), uses="own", source=MQNET
+    )
     ccal_views: str = _strategy(
         "mild",
         "ccal: mean over 10 crops of 54 percent, or heavy: one random view",
         choices=("mild", "heavy"),
         uses="ccal_semantic",
+        source=CCAL,
     )

@@ -15,6 +15,7 @@ def option(
     group: str = "run",
     *,
     protocol: bool = False,
+    source: str = "",
     least: float | None = None,
     above: float | None = None,
     below: float | None = None,
@@ -24,7 +25,8 @@ def option(
 ) -> Any:
     """A field.
 
-    group: heading in --help. protocol: its default comes from the publication that a script reproduces. least, above,
+    group: heading in --help. protocol: another value in a script's first preset comes from the publication that the
+    script reproduces. source: the publication that its default comes from; "": tfal's choice. least, above,
     below: its smallest value, what it must be more than, and less than; numbers are finite in any case. choices: its
     values, when they are few. identity: a run folder belongs to one value of it. uses: what looks at it, see
     tfal.usage; "": everything does.
@@ -32,7 +34,8 @@ def option(
     limits = {"least": least, "above": above, "below": below, "choices": choices}
     return dataclasses.field(
         default=default,
-        metadata={"help": text, "group": group, "protocol": protocol, **limits} | {"identity": identity, "uses": uses},
+        metadata={"help": text, "group": group, "protocol": protocol, "source": source, **limits}
+        | {"identity": identity, "uses": uses},
     )
 
 

@@ -115,7 +115,7 @@ INITIAL_POOLS_TINY = dataclasses.replace(
     vaal_latent=64,
 )
 
-# Its cold-start fork: 20 images, 10 in each of 10 rounds, on MedMNIST's sets.
+# Its cold-start fork: 20 images, 10 in each of 10 rounds, on MedMNIST; there a tenth validates, and all are asked.
 COLD_START_MEDMNIST = dataclasses.replace(
     INITIAL_POOLS_TINY,
     dataset="pathmnist",

@@ -8,10 +8,12 @@ from functools import partial
 from tfal.names import BALANCED
 from tfal.options import option
 
+LDMS = "LDM-S public code"
 _published = partial(option, protocol=True)
+_of_ldms = partial(_published, source=LDMS)
 _pool = partial(_published, group="pool and budget")
 _training = partial(_published, group="training of the classifier")
-_open = partial(option, group="open set")
+_open = partial(_published, group="open set")
 _table = partial(option, None, group="tables")
 
 
@@ -19,16 +21,16 @@ _table = partial(option, None, group="tables")
 class RunOptions:
     """The first part of a Recipe."""
 
-    dataset: str = _published(
+    dataset: str = _of_ldms(
         "mnist",
         "data set: digits, mnist, cifar10, cifar20, cifar100, svhn, tiny_imagenet, food101, imagenet, imagenet_lt, or "
         "what --dataDir holds",
         uses="images",
     )
-    network: str = _published("SCNN", "network")
+    network: str = _of_ldms("SCNN", "network")
     strategy: str = option("ldms", "query strategy, or a comma list that runs one after the other")
     seed: int = option(0, "seed of all random numbers; repetition r uses (seed, r)", least=0)
-    n_rep: int = _published(5, "repetitions, each with its own split", least=1, identity=False)
+    n_rep: int = _of_ldms(5, "repetitions, each with its own split", least=1, identity=False)
     backend: str = option("auto", "where the kernels compute: auto, numpy or cupy", identity=False)
     devices: str = option(
         "one",
@@ -52,21 +54,23 @@ class RunOptions:
     max_pixels: int = option(
         100_000_000, "largest image file that is decoded [pixels]", least=1, identity=False, uses="folder"
     )
-    results_dir: str = _published("results", "folder for the result files", identity=False)
+    results_dir: str = option("results", "folder for the result files", identity=False)
 
     csv: str | None = _table("a csv file of numbers with one column of classes, in place of --dataset", identity=False)
     label: str | None = _table("column of the classes: its name in the first line, or its place from 0; -1: the last")
     csv_test: str | None = _table("csv file of the test rows; not set: a fifth of each class of --csv", identity=False)
 
-    n_init: int = _pool(20, "initial labels [images], class balanced; open set: at random", least=1, uses="rounds")
+    n_init: int = _pool(
+        20, "initial labels [images], class balanced; open set: at random", least=1, uses="rounds", source=LDMS
+    )
     n_valid: int = _pool(
-        5000, "validation set [images], class balanced; 0: the last epoch counts", least=0, uses="rounds"
+        5000, "validation set [images], class balanced; 0: the last epoch counts", least=0, uses="rounds", source=LDMS
     )
     n_pool: int = _pool(
-        2000, "candidates drawn from the unlabeled samples in each round [images]", least=1, uses="rounds"
+        2000, "candidates drawn from the unlabeled samples in each round [images]", least=1, uses="rounds", source=LDMS
     )
-    n_query: int = _pool(20, "labels bought in each round [images]", least=1, uses="rounds")
-    n_step: int = _pool(50, "query rounds; nStep + 1 networks are trained", least=0, uses="rounds")
+    n_query: int = _pool(20, "labels bought in each round [images]", least=1, uses="rounds", source=LDMS)
+    n_step: int = _pool(50, "query rounds; nStep + 1 networks are trained", least=0, uses="rounds", source=LDMS)
     initial: str = _pool(
         BALANCED,
         "initial labels: class_balanced (open set: at random), or any strategy that needs no classifier, such as "
@@ -87,9 +91,9 @@ class RunOptions:
         uses="rounds",
     )
 
-    n_batch: int = _training(32, "training batch [images]", least=1, uses="training | finetune | scratch")
+    n_batch: int = _training(32, "training batch [images]", least=1, uses="training | finetune | scratch", source=LDMS)
     n_epoch: int = _training(
-        50, "training epochs in each round; the best by validation counts", least=1, uses="training"
+        50, "training epochs in each round; the best by validation counts", least=1, uses="training", source=LDMS
     )
     n_step_epoch: int = _training(
         0, "training steps of an epoch; 0: one pass over the labeled samples", least=0, uses="training"
@@ -100,8 +104,8 @@ class RunOptions:
         choices=("exactly", "at_least"),
         uses="training steps",
     )
-    optimizer: str = _training("adam", "Keras optimizer by name", uses="training")
-    learning_rate: float = _training(1e-3, "learning rate at the start", above=0, uses="training")
+    optimizer: str = _training("adam", "Keras optimizer by name", uses="training", source=LDMS)
+    learning_rate: float = _training(1e-3, "learning rate at the start", above=0, uses="training", source=LDMS)
     momentum: float = _training(0.0, "momentum, of sgd only", least=0, below=1, uses="training sgd")
     weight_decay: float = _training(
         0.0,
