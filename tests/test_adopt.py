@@ -197,6 +197,14 @@ def test_a_ranking_of_ones_own(images, tmp_path):
         tfal.query("ranking", None, images, 3)
 
 
+def test_a_strategy_reads_only_what_it_names(images, model):
+    class Undeclared(Spread):
+        learners = ()
+
+    with pytest.raises(InputError, match=r"Received: 'classifier'; it names none\. Add it there"):
+        tfal.query(Undeclared("mc_logits"), model, images, 3)
+
+
 def test_numpy_numbers_are_numbers(images, model):
     given = {"n": np.int64(4), "seed": np.uint8(3), "batch_size": np.int32(16), "n_sample": np.int64(30)}
     plain = {name: int(value) for name, value in given.items()}

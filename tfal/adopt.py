@@ -52,7 +52,8 @@ def query(
             weights stay as they are. Not needed (None) for "random".
         images: the whole data set as the model takes it: an array (N, ...); a tf.data.Dataset of images or of tuples
             that begin with them, batched or not; or a keras.utils.PyDataset of such batches. Data sets must give the
-            same images in the same order each time: an id is a position in that order.
+            same images in the same order each time, which is looked at, and from one query to the next, which cannot
+            be: an id is a position in that order.
         n: number of samples to pick.
         labeled: ids (positions in `images`) of the samples that have labels, or a boolean mask (N,); they are never
             picked.

@@ -84,7 +84,7 @@ class Dataset:
 
 def load(
     name: str,
-    data_dir: str | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
     size: int = SIZE,
     *,
     max_pixels: int = MAX_PIXELS,

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
+from tfal.errors import InputError
 from tfal.kernels.xp import to_numpy
 from tfal.learners.backend import Backend
 from tfal.learners.finite import check_outputs
@@ -48,6 +49,11 @@ class LearnerReader:
 
     def chunks(self, learner: str, outputs: Sequence[str], ids: np.ndarray) -> Iterator[dict[str, Any]]:
         """See tfal.view.Reader. A chunk holds until the next one is asked for."""
+        if learner not in self._learners:
+            raise InputError(
+                f"a strategy reads what its `learners` name. Received: {learner!r}; it names "
+                f"{', '.join(self._learners) or 'none'}. Add it there."
+            )
         frozen_for = getattr(self._learners[learner], "frozen_for", None)
         if self._remembered is None or frozen_for is None:
             yield from self._read(learner, outputs, ids)
