@@ -33,7 +33,7 @@ def test_auto_takes_cupy_where_it_and_a_gpu_are_there(monkeypatch):
 
 
 def test_cupy_that_cannot_be_had_is_an_error_with_the_reason(no_cupy, monkeypatch):
-    with pytest.raises(InputError, match=r"--backend cupy needs CuPy and an NVIDIA GPU \(ModuleNotFoundError"):
+    with pytest.raises(InputError, match=r"backend 'cupy' needs CuPy and an NVIDIA GPU \(ModuleNotFoundError"):
         choose_backend("cupy")
     monkeypatch.setitem(sys.modules, "cupy", _cupy_with(0))
     with pytest.raises(InputError, match="RuntimeError: no GPU"):
