@@ -1,5 +1,6 @@
 """A run that is killed, at any moment, and started again ends as one that was never stopped."""
 
+import csv
 import signal
 import subprocess
 import sys
@@ -98,7 +99,16 @@ def _run(flags, event, count, results):
 
 def _files(results: Path):
     names = [*results.rglob("pool.npz"), *results.rglob("test_accs_*.txt"), *results.rglob("round*.npz")]
-    return {str(path.relative_to(results)): path.read_bytes() for path in names}
+    found = {str(path.relative_to(results)): path.read_bytes() for path in names}
+    return found | {str(path.relative_to(results)): _repeatable(path) for path in results.rglob("rounds.csv")}
+
+
+def _repeatable(path: Path):
+    """The text of a rounds.csv without the columns of seconds and memory."""
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file))
+    kept = [i for i, name in enumerate(rows[0]) if not name.startswith("seconds_") and name != "peak_memory_mb"]
+    return [[row[i] for i in kept] for row in rows]
 
 
 @pytest.mark.parametrize(("flags", "moments"), [(LDMS, LDMS_MOMENTS), (MQNET, MQNET_MOMENTS)], ids=["ldms", "mqnet"])
@@ -111,5 +121,6 @@ def test_killed_at_many_moments_and_started_again(tmp_path, flags, moments):
     end = _run(flags, "never", 1, tmp_path / "killed")
     assert end.returncode == 0, end.stderr
     assert _files(tmp_path / "killed") == _files(tmp_path / "whole")
+    assert not list((tmp_path / "killed").rglob("*.part"))  # what killed writes left
     again = _run(flags, "never", 1, tmp_path / "killed")
     assert "repetition 1: finished already, nothing to train." in again.stdout
