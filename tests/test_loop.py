@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models import BUILDERS
-from tfal import loop
+from tfal import jobs, loop
 from tfal.data import from_arrays
 from tfal.errors import InputError, TrainingError
 from tfal.loop import plan, run
@@ -257,7 +257,7 @@ def test_the_loop_refuses_wrong_answers(small, digits, monkeypatch, answer):
         def query(self, view, n, rng):
             return Picks(answer(view))
 
-    monkeypatch.setattr(loop, "make_strategy", lambda name, options: Wrong())
+    monkeypatch.setattr(jobs, "make_strategy", lambda name, options: Wrong())
     with pytest.raises(ValueError, match="strategy 'margin' must answer 15 distinct ids"):
         list(run(small, MLP, data=digits))
 
@@ -270,7 +270,7 @@ def test_observe_sees_the_labels_of_the_picks(small, digits, monkeypatch):
             seen.append((view.labels(picks.ids), digits.y_train[picks.ids], dict(view.memory)))
             return {"picked": picks.ids}
 
-    monkeypatch.setattr(loop, "make_strategy", lambda name, options: Watching())
+    monkeypatch.setattr(jobs, "make_strategy", lambda name, options: Watching())
     rounds = list(run(small, MLP, data=digits))
     assert len(seen) == 2
     assert all(np.array_equal(shown, true) for shown, true, _ in seen)

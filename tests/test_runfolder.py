@@ -72,11 +72,11 @@ def test_a_recipe_stored_before_an_option_existed_has_its_default(folder, pool, 
     _commit(folder, pool, 1)
     path = folder.path / "recipe.json"
     stored = json.loads(path.read_text())
-    del stored["recipe"]["momentum"]
+    del stored["recipe"]["weight_decay"]
     path.write_text(json.dumps(stored))
     assert folder.rows()
-    with pytest.raises(InputError, match=r"momentum: 0.0 there, 0.5 here"):
-        RunFolder(change(small, momentum=0.5), 1, "print").rows()
+    with pytest.raises(InputError, match=r"weightDecay: 0.0 there, 0.5 here"):
+        RunFolder(change(small, weight_decay=0.5), 1, "print").rows()
 
 
 def test_variants_of_a_data_set_have_folders_of_their_own(small, change):

@@ -149,12 +149,13 @@ def _run_loop(recipe: Recipe, build: Builder, data: Any) -> Path:
     from tfal import loop
 
     jobs = loop.plan(recipe, data)
-    _say_what_is_done(jobs)
+    for line in loop.already_done(jobs):
+        print(line)
     if any(job.rounds_left for job in jobs):
         start_tensorflow(recipe)
         _run(recipe, build, data, jobs)
     else:
-        list(loop.run(recipe, build, data=data))
+        list(loop.run_jobs(jobs, build, data))
     return jobs[0].folder.experiment
 
 
@@ -167,7 +168,7 @@ def _run_low_budget(recipe: Recipe, build: Builder, data: Any) -> Path:
     if left:
         start_tensorflow(recipe)
         with _Progress(left, f"{recipe.title}, {recipe.network}", ("judged",), "labeled set") as progress:
-            for judged in low_budget.run(recipe, build, data=data, on_epoch=progress.epoch):
+            for judged in low_budget.run_jobs([job for job in jobs if job.n_left], recipe, build, data, progress.epoch):
                 progress.epoch("judged", 0, left)
                 progress.say(judged.strategy, judged.rep, judged.row)
     else:
@@ -201,22 +202,13 @@ def _devices(asked: str, gpus: int, used: int) -> str:
     return f"{name}, the only device that --devices all finds" if asked == "all" else name
 
 
-def _say_what_is_done(jobs: Sequence[Job]) -> None:
-    for job in jobs:
-        name = f"{job.recipe.strategy}, repetition {job.rep}"
-        if not job.rounds_left:
-            print(f"{name}: finished already, nothing to train.")
-        elif job.rows:
-            print(f"{name}: goes on at round {len(job.rows)} of {job.recipe.n_step}.")
-
-
 def _run(recipe: Recipe, build: Builder, data: Any, jobs: Sequence[Job]) -> None:
     from tfal import loop
 
     epochs = sum(job.rounds_left for job in jobs) * recipe.n_epoch
     classifiers = {job.strategy.task for job in jobs}
     with _Progress(epochs, f"{recipe.title}, {recipe.network}", classifiers) as progress:
-        for done in loop.run(recipe, build, data=data, on_epoch=progress.epoch):
+        for done in loop.run_jobs(jobs, build, data, progress.epoch):
             progress.round(done)
 
 

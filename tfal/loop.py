@@ -2,51 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tfal.data import Dataset, data_for, fingerprint
+from tfal.data import Dataset, data_for
+from tfal.environment import Notes
 from tfal.errors import InputError, TrainingError, training_of
-from tfal.files import check_writable
-from tfal.initial import initial_strategy, label_initial, with_clusters
+from tfal.initial import initial_strategy, label_initial
+from tfal.jobs import Job, already_done, plan
 from tfal.options import flag
 from tfal.pool import LABELED, Pool
 from tfal.recipe import Recipe
-from tfal.runfolder import RunFolder
-from tfal.strategies import Picks, Strategy, check_picks, make_strategy
+from tfal.strategies import Picks, check_picks
 from tfal.streams import Streams
 from tfal.tables import Row
-from tfal.task import Task, make_task
 from tfal.view import PoolView
+
+LOGGER = logging.getLogger("tfal")
 
 if TYPE_CHECKING:
     from tfal.learners.classifier import Builder, OnEpoch
-
-
-@dataclass(frozen=True)
-class Job:
-    """One repetition of one strategy, and how far it is.
-
-    recipe: names this strategy alone. rep: from 1. task: what it learns. rows: the rounds already committed.
-    """
-
-    recipe: Recipe
-    rep: int
-    strategy: Strategy
-    folder: RunFolder
-    task: Task
-    rows: list[Row]
-
-    @property
-    def rounds_left(self) -> int:
-        """Networks still to be trained."""
-        return self.recipe.n_step + 1 - len(self.rows)
 
 
 @dataclass(frozen=True)
@@ -62,28 +44,6 @@ class Round:
     row: Row
     picks: Picks | None
     n_known: int
-
-
-def plan(recipe: Recipe, data: Dataset) -> list[Job]:
-    """All repetitions of all strategies of a recipe, checked against the data and the files that are there.
-
-    Raises InputError for anything that cannot be run or resumed. Writes nothing.
-    """
-    initial_strategy(recipe, data.n_classes)
-    data_print, jobs = fingerprint(data), []
-    tasks = {rep: make_task(recipe, rep, data) for rep in range(1, recipe.n_rep + 1)}
-    for single in recipe.each_strategy():
-        strategy = make_strategy(single.strategy, with_clusters(single, tasks[1].n_classes))
-        for rep, task in tasks.items():
-            folder = RunFolder(single, rep, data_print)
-            check_writable(folder.path)
-            rows = folder.rows()
-            folder.pool(task.start, rows, task.labels, task.n_classes)
-            folder.memory(len(rows))
-            if single.warm_start == "on" and 0 < len(rows) <= single.n_step:
-                folder.weights(len(rows) - 1)
-            jobs.append(Job(single, rep, strategy, folder, task, rows))
-    return jobs
 
 
 def run(
@@ -112,10 +72,14 @@ def run(
     if on_epoch is not None and not callable(on_epoch):
         raise InputError(f"on_epoch must be a function (name, epoch, epochs). Received: a {type(on_epoch).__name__}.")
     recipe, data = data_for(recipe, data)
-    return _rounds(plan(recipe, data), build, data, on_epoch)
+    jobs = plan(recipe, data)
+    for line in already_done(jobs):
+        LOGGER.warning(line)
+    return run_jobs(jobs, build, data, on_epoch)
 
 
-def _rounds(jobs: list[Job], build: Builder, data: Dataset, on_epoch: OnEpoch | None) -> Iterator[Round]:
+def run_jobs(jobs: Sequence[Job], build: Builder, data: Dataset, on_epoch: OnEpoch | None = None) -> Iterator[Round]:
+    """What `plan` found to be done; see `run`."""
     for job in jobs:
         if not job.rounds_left:  # a stop may have come between the last row and these files
             job.folder.write_accuracies(job.rows, job.strategy.original_path)
@@ -138,13 +102,14 @@ class _Bench:
         from tfal.learners import LEARNERS
         from tfal.learners.backend import choose_backend
         from tfal.learners.built import checked_builder
+        from tfal.learners.layers import Watched
         from tfal.learners.reader import LearnerReader
         from tfal.learners.remembered import Remembered
         from tfal.learners.runtime import distribution, prepare_tensorflow, read_batch_size
 
         prepare_tensorflow()
         recipe = jobs[0].recipe
-        build = checked_builder(build, recipe.network)
+        build = Watched(checked_builder(build, recipe.network))
         self.data, self.on_epoch = data, on_epoch
         self.images, self.test_images = open_images(data.x_train, data.corrupt), open_images(data.x_test)
         self.read_batch = read_batch_size(data.input_shape, distribution(recipe.devices).num_replicas_in_sync)
@@ -152,7 +117,10 @@ class _Bench:
         self.initial = initial_strategy(recipe, n_classes)
         names = {name for job in jobs for name in _learners(job)} | set(self.initial.learners if self.initial else ())
         self.learners = {name: LEARNERS[name](build, self.images, n_classes, recipe) for name in sorted(names)}
+        network = build.described(self.images.shape, n_classes)
+        self.notes = Notes()
         for job in jobs:
+            job.folder.check_network(network)
             if job.strategy.special:
                 self.learners[job.strategy.task].check_outputs(job.strategy.special)
         remembered = Remembered(len(self.images))
@@ -166,16 +134,16 @@ def _learners(job: Job) -> list[str]:
 
 def _repetition(job: Job, bench: _Bench) -> Iterator[Round]:
     with job.folder.locked():
-        rows = job.folder.rows()  # read again: another process may have gone on before this one had the lock
-        pool = job.folder.pool(job.task.start, rows, job.task.labels, job.task.n_classes)
-        job.folder.start()
+        # read again: another process may have gone on before this one had the lock
+        rows, pool = job.committed()
+        bench.notes.say(job.folder.start())
         for step in range(len(rows), job.recipe.n_step + 1):
             row, answer = _round(job, step, pool, bench)
             rows.append(row)
             if job.recipe.warm_start == "on":
                 job.folder.write_weights(step, bench.learners[job.strategy.task].weights())
             job.folder.commit(pool, rows, job.strategy.original_path, answer.memory)
-            job.folder.drop_weights(step - 1)
+            job.folder.drop_weights(step - 1 if answer.picks is not None else step - 2)
             known = 0 if answer.picks is None else int(np.sum(pool.state[answer.picks.ids] == LABELED))
             yield Round(job.recipe.strategy, job.rep, row, answer.picks, known)
 

@@ -51,6 +51,7 @@ class MethodOptions:
         "simclr",
         "where frozen features come from: simclr (trained here), a .keras file, or keras:NAME for ImageNet weights",
         uses="encoder",
+        file=True,
     )
     trust_encoder: str = _low_budget(
         "off",
@@ -96,7 +97,7 @@ class MethodOptions:
     )
     splits: str | None = _low_budget(None, "budgets [images], an ascending comma list; not set: nInit, + nQuery, ...")
     evaluate: str = _low_budget("linear,knn", "a comma list of linear, knn, finetune, scratch", uses="splits")
-    resume_indices: str | None = _low_budget(None, "an .npy file of ids to start from", uses="splits")
+    resume_indices: str | None = _low_budget(None, "an .npy file of ids to start from", uses="splits", file=True)
     n_neighbor: int = _low_budget(1, "neighbors that vote, knn", least=1, uses="knn", source=LOW_BUDGET)
     n_redo: int = _low_budget(5, "k-means restarts, of which the best counts", least=1, uses="own", source=LOW_BUDGET)
     n_iter: int = _low_budget(20, "k-means iterations", least=1, uses="own", source=LOW_BUDGET)
@@ -166,7 +167,7 @@ class MethodOptions:
         least=0,
         uses="scan",
     )
-    ranking: str | None = _strategy(None, "ranking: an .npy file of ids, best first", uses="own")
+    ranking: str | None = _strategy(None, "ranking: an .npy file of ids, best first", uses="own", file=True)
     rank_score: str = _strategy(
         "simclr_loss",
         "cluster_ranking: score, or ranking: the order in the file of --ranking",

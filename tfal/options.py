@@ -22,6 +22,7 @@ def option(
     choices: tuple[str, ...] = (),
     identity: bool = True,
     uses: str = "",
+    file: bool = False,
 ) -> Any:
     """A field.
 
@@ -29,13 +30,13 @@ def option(
     script reproduces. source: the publication that its default comes from; "": tfal's choice. least, above,
     below: its smallest value, what it must be more than, and less than; numbers are finite in any case. choices: its
     values, when they are few. identity: a run folder belongs to one value of it. uses: what looks at it, see
-    tfal.usage; "": everything does.
+    tfal.usage; "": everything does. file: it may be the path of a file, whose contents count, not its name.
     """
     limits = {"least": least, "above": above, "below": below, "choices": choices}
     return dataclasses.field(
         default=default,
         metadata={"help": text, "group": group, "protocol": protocol, "source": source, **limits}
-        | {"identity": identity, "uses": uses},
+        | {"identity": identity, "uses": uses, "file": file},
     )
 
 

@@ -70,7 +70,9 @@ class RunOptions:
         2000, "candidates drawn from the unlabeled samples in each round [images]", least=1, uses="rounds", source=LDMS
     )
     n_query: int = _pool(20, "labels bought in each round [images]", least=1, uses="rounds", source=LDMS)
-    n_step: int = _pool(50, "query rounds; nStep + 1 networks are trained", least=0, uses="rounds", source=LDMS)
+    n_step: int = _pool(
+        50, "query rounds; nStep + 1 networks are trained", least=0, identity=False, uses="rounds", source=LDMS
+    )
     initial: str = _pool(
         BALANCED,
         "initial labels: class_balanced (open set: at random), or any strategy that needs no classifier, such as "

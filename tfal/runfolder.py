@@ -8,27 +8,23 @@ What a strategy keeps for a round has a file of its own, written first: a round 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
-import platform
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tfal.array_files import read_arrays
-from tfal.data.prints import comparable
+from tfal.environment import differences, environment
 from tfal.errors import InputError
 from tfal.files import locked, make_folder, read_json, remove_leftovers, write_atomically, write_text
-from tfal.options import flag
+from tfal.identity import Identity, network_differences, refusal
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.tables import Row, read_rounds, write_table
 
-_DEFAULTS = {option.name: option.default for option in dataclasses.fields(Recipe) if option.metadata["identity"]}
-_PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
+_MEND = "Remove its folder or give another --resultsDir."
 
 
 class RunFolder:
@@ -43,44 +39,48 @@ class RunFolder:
         self.strategy = self.experiment / recipe.strategy
         self.path = self.strategy / f"rep{rep:03d}"
         self.rep = rep
-        self._identity = {**recipe.identity(), "data": data}
+        self._identity = Identity(recipe, data)
+        self._network: list[str] = []
 
     def rows(self) -> list[Row]:
-        """The committed rounds. Raises InputError when the folder belongs to another recipe or is damaged."""
-        stored = self._stored_recipe()
-        if stored is None:
-            return []
-        self._check_recipe(stored)
-        return read_rounds(self.path / "rounds.csv")
+        """The committed rounds. Raises InputError when they belong to another recipe, or are damaged.
 
-    def _stored_recipe(self) -> dict[str, Any] | None:
-        path = self.path / "recipe.json"
+        As long as there are none, the folder belongs to nobody: what a try before left behind is replaced by `start`.
+        """
+        stored = self._stored()
+        rows = read_rounds(self.path / "rounds.csv")
+        if stored is None or not rows:
+            return []
+        differences = self._identity.differences(stored)
+        if differences:
+            raise refusal(self.path, differences)
+        return rows
+
+    def check_network(self, network: Sequence[str]) -> None:
+        """Raises InputError when the committed rounds are of another network; see tfal.learners.layers.described."""
+        stored = self._stored() if self.rows() else None
+        differences = network_differences(stored.get("network") or network, network) if stored else []
+        if differences:
+            raise refusal(self.path, differences)
+        self._network = list(network)
+
+    def _stored(self) -> dict[str, Any] | None:
+        """recipe.json; None where there is none, or a damaged one that no round belongs to."""
+        path, has_rows = self.path / "recipe.json", (self.path / "rounds.csv").exists()
         if not path.exists():
             foreign = [name for name in ("rounds.csv", "pool.npz") if (self.path / name).exists()]
             if foreign:
                 raise InputError(f"{self.path} holds {foreign[0]} but no recipe.json. Give another --resultsDir.")
             return None
-        mend = "Remove its folder or give another --resultsDir."
-        stored = read_json(path, mend).get("recipe")
-        if not isinstance(stored, dict):
-            raise InputError(f"{path} is damaged (it has no recipe). {mend}")
+        try:
+            stored = read_json(path, _MEND)
+            if not isinstance(stored.get("recipe"), dict):
+                raise InputError(f"{path} is damaged (it has no recipe). {_MEND}")
+        except InputError:
+            if not has_rows:
+                return None
+            raise
         return stored
-
-    def _check_recipe(self, stored: dict[str, Any]) -> None:
-        stored = {**_DEFAULTS, **stored}  # it may have been made before an option existed
-        stored["data"], here = comparable([stored.get("data"), self._identity["data"]])
-        wanted = {**self._identity, "data": here}
-        names = sorted(stored.keys() | wanted.keys())
-        differing = [
-            f"{flag(name)[2:]}: {stored.get(name)!r} there, {wanted.get(name)!r} here"
-            for name in names
-            if stored.get(name) != wanted.get(name)
-        ]
-        if differing:
-            raise InputError(
-                f"{self.path} was made with another recipe ({'; '.join(differing)}). "
-                "Use the same options to resume it, or give another --resultsDir."
-            )
 
     def pool(
         self, initial: Pool, rows: list[Row], labels: np.ndarray | None = None, n_known: int | None = None
@@ -160,13 +160,39 @@ class RunFolder:
                 remove_leftovers(folder)
             yield
 
-    def start(self) -> None:
-        """Writes recipe.json, once: what was run, and with what."""
-        path = self.path / "recipe.json"
-        if not path.exists():
-            environment = {"python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}"}
-            environment |= {name: metadata.version(name) for name in _PACKAGES}
-            write_text(path, json.dumps({"recipe": self._identity, "environment": environment}, indent=2) + "\n")
+    def start(self) -> list[str]:
+        """Writes recipe.json: what is run, and with what. Returns in what committed rows were made elsewhere.
+
+        Where no row is committed, what an earlier try of something else left behind is removed first.
+        """
+        path, stored, here = self.path / "recipe.json", self._stored(), environment()
+        if stored is None or not self.rows():
+            if stored is not None and self._differs(stored):
+                self._discard()
+            network = {"network": self._network} if self._network else {}
+            wanted = {**self._identity.as_json(), **network, "environment": here}
+        else:
+            wanted = {**stored, "recipe": self._identity.with_all_budgets(stored["recipe"])}
+        if wanted != stored:
+            write_text(path, json.dumps(wanted, indent=2) + "\n")
+        return differences(wanted["environment"], here)
+
+    def _differs(self, stored: dict[str, Any]) -> bool:
+        there = stored.get("network", [])
+        other = network_differences(there, self._network) if there and self._network else []
+        return bool(self._identity.differences(stored) or other)
+
+    def _discard(self) -> None:
+        """Removes what a round or a labeled set leaves before its row."""
+        own = (
+            "pool.npz",
+            "memory/*.npz",
+            "weights/*.npz",
+            f"{self.strategy.name}_*.npy",
+            f"{self.strategy.name}_*.json",
+        )
+        for path in [path for pattern in own for path in self.path.glob(pattern)]:
+            path.unlink()
 
     def commit(self, pool: Pool, rows: list[Row], original_path: bool, memory: Mapping[str, np.ndarray]) -> None:
         """Makes the last of `rows` final: the strategy's memory, pool.npz, rounds.csv, then the accuracies as text."""

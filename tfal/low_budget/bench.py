@@ -12,12 +12,14 @@ import numpy as np
 
 from tfal.data import Dataset, fingerprint
 from tfal.data.image_files import open_images
+from tfal.environment import Notes
 from tfal.errors import training_of
 from tfal.evaluate import Scores, class_coverage, knn_scores
 from tfal.learners import LEARNERS
 from tfal.learners.backend import Backend, choose_backend
 from tfal.learners.built import checked_builder
 from tfal.learners.classifier import Builder, OnEpoch
+from tfal.learners.layers import Watched
 from tfal.learners.runtime import distribution, prepare_tensorflow, read_batch_size
 from tfal.low_budget.feature_store import FeatureStore
 from tfal.low_budget.index_files import query_seconds
@@ -42,15 +44,22 @@ class Bench:
     Raises InputError for an encoder that does not fit. Pretrains it, and reads the features, where their files end.
     """
 
-    def __init__(self, recipe: Recipe, build: Builder, data: Dataset, on_epoch: OnEpoch | None) -> None:
+    def __init__(
+        self, recipe: Recipe, build: Builder, data: Dataset, on_epoch: OnEpoch | None, jobs: Sequence[Job] = ()
+    ) -> None:
         prepare_tensorflow()
         build = checked_builder(build, recipe.network)
+        self.notes = Notes()
         self.recipe, self.build, self.data, self.n_classes = recipe, build, data, data.n_classes
         self.labels, self.members = data.y_train, data.readable
         self.images = open_images(data.x_train, data.corrupt)
         self.test_images = open_images(data.x_test)
         self.backend = choose_backend(recipe.backend)
         self.encoder = LEARNERS["encoder"](build, self.images, self.n_classes, recipe)
+        if recipe.encoder == "simclr" or "scratch" in recipe.evaluate.split(","):
+            network = Watched(build).described(self.images.shape, self.n_classes)
+            for job in jobs:
+                job.folder.check_network(network)
         with training_of("the frozen encoder", "Lower --lrEncoder, or look at the images."):
             self.encoder.fit(self.empty_pool(), Streams(recipe.seed), on_epoch)
         self._on_epoch = on_epoch

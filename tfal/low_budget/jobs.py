@@ -35,6 +35,11 @@ class Job:
     start: np.ndarray
     rows: list[Row]
 
+    @property
+    def n_left(self) -> int:
+        """Labeled sets still to be judged."""
+        return max(len(self.budgets) - len(self.rows), 0)
+
     def index_file(self, budget: int) -> Path:
         """Where the ids of a budget are."""
         return self.folder.path / f"{self.recipe.strategy}_{self.recipe.dataset}_{budget}.npy"
@@ -86,7 +91,7 @@ def plan(recipe: Recipe, data: Dataset) -> list[Job]:
 
 def budgets_left(jobs: Sequence[Job]) -> int:
     """Labeled sets still to be judged."""
-    return sum(len(job.budgets) - len(job.rows) for job in jobs)
+    return sum(job.n_left for job in jobs)
 
 
 def _start_ids(path: str | None, known: np.ndarray) -> np.ndarray:

@@ -10,8 +10,9 @@ ids; labels are never read through the images.
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ from tfal.view import PoolView
 if TYPE_CHECKING:
     from tfal.learners.classifier import Builder, OnEpoch
     from tfal.low_budget.bench import Bench
+
+LOGGER = logging.getLogger("tfal")
 
 
 @dataclass(frozen=True)
@@ -62,14 +65,24 @@ def run(
         TrainingError: a training went wrong. What was written stays.
     """
     recipe, data = data_for(recipe, data)
-    jobs = [job for job in plan(recipe, data) if len(job.rows) < len(job.budgets)]
+    planned = plan(recipe, data)
+    jobs = [job for job in planned if job.n_left]
+    if len(jobs) < len(planned):
+        LOGGER.warning("%d of %d repetitions are judged already.", len(planned) - len(jobs), len(planned))
+    yield from run_jobs(jobs, recipe, build, data, on_epoch)
+
+
+def run_jobs(
+    jobs: Sequence[Job], recipe: Recipe, build: Builder, data: Dataset, on_epoch: OnEpoch | None = None
+) -> Iterator[Judged]:
+    """Those that `plan` found unfinished; see `run`."""
     if jobs:
         from tfal.data.image_files import named_errors
         from tfal.learners.runtime import settings_restored
         from tfal.low_budget.bench import Bench
 
         with settings_restored(), named_errors():
-            bench = Bench(recipe, build, data, on_epoch)
+            bench = Bench(recipe, build, data, on_epoch, jobs)
             for job in jobs:
                 with job.folder.locked():
                     yield from _judged(job, bench)
@@ -77,7 +90,7 @@ def run(
 
 def _judged(job: Job, bench: Bench) -> Iterator[Judged]:
     rows = job.folder.rows()
-    job.folder.start()
+    bench.notes.say(job.folder.start())
     selections = selected(job, bench)
     for row in bench.rows(job, selections, len(rows)):
         rows.append(row)

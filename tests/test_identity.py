@@ -1,0 +1,244 @@
+"""A run folder knows what it was made with: options that count, files by their contents, strategies, networks."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from models import BUILDERS
+from tfal.errors import InputError, TrainingError
+from tfal.identity import Identity, network_differences
+from tfal.learners.layers import Watched, described
+from tfal.loop import run
+from tfal.pool import Pool
+from tfal.recipe import Recipe
+from tfal.runfolder import RunFolder
+from tfal.strategies import STRATEGIES
+from tfal.strategies.random import Random
+from tfal.usage import FIELDS, usage
+
+MLP = BUILDERS["MLP"]
+
+
+def _stored(recipe, data="print"):
+    return json.loads(json.dumps(Identity(recipe, data).as_json()))
+
+
+def test_what_is_stored_is_the_same():
+    for recipe in (Recipe(), Recipe(strategy="mqnet", known_classes="1,2"), Recipe(strategy="kmeans", splits="3,4")):
+        assert Identity(recipe, "print").differences(_stored(recipe)) == []
+        assert Identity(recipe, "other").differences(_stored(recipe)) == ["data: 'print' there, 'other' here"]
+
+
+def test_only_what_the_recipe_uses_counts():
+    there = _stored(Recipe(strategy="margin", n_sample=50, meta_epoch=3, n_step=2))
+    assert Identity(Recipe(strategy="margin", n_step=9), "print").differences(there) == []
+    there = _stored(Recipe(strategy="ldms", n_sample=50))
+    assert Identity(Recipe(strategy="ldms"), "print").differences(there) == ["nSample: 50 there, 2000 here"]
+    there = _stored(Recipe(strategy="random", splits="10,20", evaluate="knn", n_batch=64))
+    assert Identity(Recipe(strategy="random", splits="10,20", evaluate="knn"), "print").differences(there) == []
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS))
+def test_every_option_that_counts_is_told(name):
+    """Each option that belongs to the identity, in a recipe that uses it."""
+    recipe = Recipe(
+        strategy={"n_redo": "kmeans", "n_iter": "kmeans"}.get(name, "ldms"),
+        optimizer="sgd",
+        momentum=0.5,
+        nesterov="on",
+    )
+    option = FIELDS[name]
+    if not option.metadata["identity"] or name not in _used(recipe) or option.type != "int":
+        return
+    there = _stored(dataclasses.replace(recipe, **{name: 7}))
+    assert any(" 7 there" in line for line in Identity(recipe, "print").differences(there))
+
+
+def _used(recipe):
+    return usage(recipe).names
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "differs"),
+    [("10,20", "10,20,50", False), ("10,20,50", "10", False), ("10,20", "10,30", True), ("10", None, True)],
+)
+def test_budgets_may_be_added_and_left_out_at_the_end(there, here, differs):
+    recipe = Recipe(strategy="random", evaluate="knn", splits=there)
+    found = Identity(dataclasses.replace(recipe, splits=here), "print").differences(_stored(recipe))
+    assert bool(found) == differs
+
+
+def test_names_that_were_stored_as_typed_mean_the_same():
+    stored = _stored(Recipe(strategy="random"))
+    stored["recipe"] |= {"optimizer": "Adam", "dataset": "MNIST", "initial": "class-balanced", "n_step": 3}
+    del stored["files"], stored["strategies"]  # as earlier versions had it
+    assert Identity(Recipe(strategy="random"), "print").differences(stored) == []
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "results" / "reference").rglob("recipe.json")), ids=lambda path: "/".join(path.parts[-4:-1])
+)
+def test_reference_results_go_on(path):
+    stored = json.loads(path.read_text())
+    options = {name: value for name, value in stored["recipe"].items() if name in FIELDS}
+    assert Identity(Recipe(**options), stored["recipe"]["data"]).differences(stored) == []
+
+
+def test_files_count_by_their_contents(tmp_path):
+    first, second = tmp_path / "a.npy", tmp_path / "b.npy"
+    for path in (first, second):
+        np.save(path, np.arange(5))
+    recipe = Recipe(strategy="random", initial="ranking", ranking=str(first))
+    there = _stored(recipe)
+    moved = dataclasses.replace(recipe, ranking=str(second))
+    assert Identity(moved, "print").differences(there) == []
+    np.save(second, np.arange(5)[::-1])
+    assert Identity(moved, "print").differences(there) == ["ranking: the file has other contents than there"]
+    low = Recipe(strategy="random", splits="10,20", encoder=str(first), resume_indices=str(first))
+    there = _stored(low)
+    assert set(there["files"]) == {"encoder", "resume_indices"}
+    np.save(first, np.arange(6))
+    found = Identity(low, "print").differences(there)
+    assert [line.partition(":")[0] for line in found] == ["encoder", "resumeIndices"]
+    assert Identity(dataclasses.replace(low, encoder="simclr"), "print").differences(there)
+
+
+def test_what_a_strategy_is_set_to_counts(monkeypatch):
+    recipe = Recipe(strategy="random", initial="probcover")
+    there = _stored(recipe)
+    assert there["strategies"]["probcover"]["n_anchor"] == 50_000
+
+    @dataclass(frozen=True)
+    class Fewer(STRATEGIES["probcover"]):
+        n_anchor: int = 100
+
+    monkeypatch.setitem(STRATEGIES, "probcover", Fewer)
+    found = Identity(recipe, "print").differences(there)
+    assert "probcover's n_anchor: 50000 there, 100 here" in found
+    assert any(line.startswith("probcover's class: None there, 'test_identity.") for line in found)
+
+
+def test_a_plug_in_of_another_version_is_another_run(monkeypatch):
+    @dataclass(frozen=True)
+    class Mine(Random):
+        pass
+
+    monkeypatch.setitem(STRATEGIES, "random", Mine)
+    recipe = Recipe(strategy="random")
+    there = _stored(recipe)
+    monkeypatch.setattr(f"{__name__}.__version__", "2", raising=False)
+    assert Identity(recipe, "print").differences(there) == ["random's version: None there, '2' here"]
+
+
+def _lines(build):
+    return described(build((8, 8, 1), 4), build((8, 8, 1), 4))
+
+
+def _network(units=8, activation="relu", kernel=None, swap=False, factor=2.0):
+    def build(shape, n_classes):
+        x = keras.Input(shape)
+        y = keras.layers.Flatten()(x)
+        y = keras.layers.Lambda(lambda v: v * factor if factor > 5 else v)(y)
+        a, b = (keras.layers.Dense(units, activation=kind)(y) for kind in (activation, None))
+        joined = keras.layers.Subtract()([b, a] if swap else [a, b])
+        network = keras.Model(x, keras.layers.Dense(n_classes)(keras.layers.Dropout(0.5)(joined)))
+        if kernel is not None:
+            network.layers[-1].set_weights([np.full((units, n_classes), kernel), np.zeros(n_classes)])
+        return network
+
+    return build
+
+
+def test_a_network_is_known_by_its_layers_not_by_its_names():
+    assert _lines(_network()) == _lines(_network())
+    wide = network_differences(_lines(_network()), _lines(_network(units=9)))
+    assert wide[0].startswith("layer 3 of the network: Dense 64x8 8 ")
+    assert " there, Dense 64x9 9 " in wide[0]
+    for other in (_network(activation="tanh"), _network(swap=True), _network(kernel=0.25)):
+        assert network_differences(_lines(_network()), _lines(other))
+    assert network_differences(_lines(_network(kernel=0.25)), _lines(_network(kernel=0.5)))
+    assert network_differences(_lines(_network())[:-1], _lines(_network()))[0].startswith(
+        "layer 8 of the network: none"
+    )
+
+
+def test_nested_networks_and_layers_that_do_not_tell_their_settings():
+    class Odd(keras.layers.Layer):
+        def __init__(self, function):
+            super().__init__()
+            self.function = function
+
+        def call(self, x):
+            return self.function(x)
+
+    def build(units, odd):
+        def of(shape, n_classes):
+            body = keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(units)])
+            more = [Odd(keras.ops.relu)] if odd else []
+            return keras.Sequential([keras.Input(shape), body, *more, keras.layers.Dense(n_classes)])
+
+        return of
+
+    for odd in (False, True):
+        assert _lines(build(5, odd)) == _lines(build(5, odd))
+        assert network_differences(_lines(build(5, odd)), _lines(build(6, odd)))
+
+
+def test_a_watched_builder_keeps_one_network_until_it_is_described():
+    watched = Watched(_network())
+    first = watched((8, 8, 1), 4)
+    assert watched((8, 8, 1), 4) is not first
+    assert watched.described((8, 8, 1), 4) == _lines(_network())
+    assert watched._first is None
+    watched((8, 8, 1), 4)
+    assert watched._first is None
+
+
+def test_another_network_under_the_same_name_is_another_run(small, digits):
+    recipe = dataclasses.replace(small, strategy="random", n_step=1, n_epoch=1)
+    assert len(list(run(recipe, MLP, data=digits))) == 2
+    more = dataclasses.replace(recipe, n_step=2)
+    before = {path: path.read_bytes() for path in ROOT.joinpath(small.results_dir).rglob("*") if path.is_file()}
+    with pytest.raises(
+        InputError, match=r"made with another recipe \(layer 1 of the network: Flatten .* there, Conv2D"
+    ):
+        list(run(more, BUILDERS["SCNN"], data=digits))
+    assert before == {path: path.read_bytes() for path in before}
+    assert len(list(run(more, MLP, data=digits))) == 2
+
+
+def test_a_try_without_a_row_pins_nothing(small, change):
+    folder = RunFolder(small, 1, "print")
+    folder.check_network(["Dense"])
+    with folder.locked():
+        folder.start()
+        pool = Pool.unlabeled_pool(60)
+        pool.save(folder.path / "pool.npz")  # killed before the row
+        folder.write_memory(1, {"w": np.ones(1)})
+        (folder.path / "margin_digits_10.npy").write_bytes(b"ids")
+    same = RunFolder(small, 1, "print")
+    same.check_network(["Dense"])
+    with same.locked():
+        assert same.rows() == []
+        same.start()
+    assert (folder.path / "pool.npz").exists()
+    for other in (RunFolder(change(small, learning_rate=0.5), 1, "print"), RunFolder(small, 1, "other")):
+        assert other.rows() == []
+    other = RunFolder(change(small, learning_rate=0.5), 1, "print")
+    with other.locked():
+        assert other.start() == []
+    stored = json.loads((folder.path / "recipe.json").read_text())
+    assert stored["recipe"]["learning_rate"] == 0.5
+    assert sorted(path.name for path in folder.path.rglob("*") if path.is_file()) == [".lock", "recipe.json"]
+
+
+def test_a_corrected_command_runs_after_a_diverged_one(small, digits):
+    wild = dataclasses.replace(small, strategy="random", n_step=0, optimizer="sgd", learning_rate=1e38, n_epoch=5)
+    with pytest.raises(TrainingError, match="Lower --learningRate"):
+        list(run(wild, MLP, data=digits))
+    assert len(list(run(dataclasses.replace(wild, learning_rate=0.01), MLP, data=digits))) == 1

@@ -1,0 +1,149 @@
+"""What a run folder was made with, and in what that differs from what is asked for now.
+
+Compared are the options that the recipe uses (see tfal.usage), the data, the contents of files that options name, what
+the strategies themselves are set to, and the network. A folder of an earlier version is taken for what its recipe.json
+says: what it does not tell is not compared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import itertools
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfal.data.prints import comparable
+from tfal.errors import InputError
+from tfal.names import BALANCED, resolved
+from tfal.options import flag
+from tfal.recipe import Recipe
+from tfal.strategies import Strategy, make_strategy
+from tfal.usage import FIELDS, usage
+
+_BLOCK = 2**20  # bytes
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Of a recipe that names one strategy, and the fingerprint of its data."""
+
+    recipe: Recipe
+    data: str
+
+    def as_json(self) -> dict[str, Any]:
+        """What recipe.json holds of it: recipe (with "data"), files, strategies."""
+        return {
+            "recipe": {**self.recipe.identity(), "data": self.data},
+            "files": self._files,
+            "strategies": self._strategies,
+        }
+
+    def differences(self, stored: Mapping[str, Any]) -> list[str]:
+        """In what a recipe.json differs, a few words for each; [] when a run may go on there."""
+        there, here = _canonical(stored["recipe"]), self.recipe.identity()
+        there["data"], here["data"] = comparable([there.get("data"), self.data])
+        hashed = self._files.keys() & stored.get("files", {}).keys()
+        names = (usage(self.recipe).names & here.keys()) - hashed - {"splits"} | {"data"} | there.keys() - FIELDS.keys()
+        found = [_differing(flag(name)[2:], there.get(name), here.get(name)) for name in sorted(names)]
+        found.append(_differing("splits", *_differing_budgets(there.get("splits"), here["splits"])))
+        for name in sorted(hashed):
+            if stored["files"][name] != self._files[name]:
+                found.append(f"{flag(name)[2:]}: the file has other contents than there")
+        for name, options in self._strategies.items():
+            known = stored.get("strategies", {}).get(name, options)
+            found += [_differing(f"{name}'s {o}", known.get(o), options.get(o)) for o in sorted({*known, *options})]
+        return [line for line in found if line]
+
+    def with_all_budgets(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of a recipe.json with the longer of the two lists of budgets."""
+        lists = [text for text in (stored.get("splits"), self.recipe.splits) if text]
+        return {**stored, "splits": max(lists, key=lambda text: text.count(","))} if lists else dict(stored)
+
+    @functools.cached_property
+    def _files(self) -> dict[str, str]:
+        """Hashes of the files that are read, by option."""
+        names = [name for name in usage(self.recipe).names if FIELDS[name].metadata["file"]]
+        paths = {name: getattr(self.recipe, name) for name in sorted(names)}
+        return {name: digest(Path(path)) for name, path in paths.items() if path and Path(path).is_file()}
+
+    @functools.cached_property
+    def _strategies(self) -> dict[str, dict[str, Any]]:
+        """What strategies are set to, besides the options of the recipe; for those of others where they come from."""
+        first = [self.recipe.initial] if self.recipe.initial != BALANCED else []
+        return {name: _about(make_strategy(name, self.recipe)) for name in [*first, self.recipe.strategy]}
+
+
+def network_differences(there: Sequence[str], here: Sequence[str]) -> list[str]:
+    """The same of two networks as `tfal.learners.layers.described` has them: the first layer that differs."""
+    for number, lines in enumerate(itertools.zip_longest(there, here)):
+        if lines[0] != lines[1]:
+            first, second = (line or "none" for line in lines)
+            return [f"layer {number} of the network: {first} there, {second} here"]
+    return []
+
+
+def refusal(folder: Path, differences: Sequence[str]) -> InputError:
+    """The error for a folder that holds results of something else."""
+    return InputError(
+        f"{folder} was made with another recipe ({'; '.join(differences)}). "
+        "Use the same options to resume it, or give another --resultsDir."
+    )
+
+
+def digest(path: Path) -> str:
+    """16 hexadecimal digits of a file's contents; read once as long as it does not change."""
+    about = path.stat()
+    return _digest(path.resolve(), about.st_size, about.st_mtime_ns)
+
+
+@functools.cache
+def _digest(path: Path, size: int, changed: int) -> str:
+    found = hashlib.blake2b(digest_size=8)
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            found.update(block)
+    return found.hexdigest()
+
+
+def _canonical(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a recipe.json in their one spelling; an option that is younger than the file has its default."""
+    options = {name: option.default for name, option in FIELDS.items() if option.metadata["identity"]} | dict(stored)
+    with contextlib.suppress(InputError, TypeError, AttributeError):
+        options |= resolved(options)
+    return options
+
+
+def _differing(name: str, there: Any, here: Any) -> str:
+    return "" if there == here else f"{name}: {there!r} there, {here!r} here"
+
+
+def _differing_budgets(there: str | None, here: str | None) -> tuple[str | None, str | None]:
+    """The two lists, or nothing where one begins with the other: budgets may be added and left out at the end."""
+    if there and here:
+        first, second = (text.replace(" ", "").split(",") for text in (there, here))
+        n = min(len(first), len(second))
+        if first[:n] == second[:n]:
+            return None, None
+    return there, here
+
+
+def _about(strategy: Strategy) -> dict[str, Any]:
+    own = [field.name for field in dataclasses.fields(strategy) if field.name not in FIELDS]  # type: ignore[arg-type]
+    found = {name: json.loads(json.dumps(getattr(strategy, name), default=_named)) for name in own}
+    module, _, _ = type(strategy).__module__.partition(".")
+    if module == "tfal":
+        return found
+    version = getattr(sys.modules.get(module), "__version__", None)
+    return {"class": _named(type(strategy)), "version": version and str(version), **found}
+
+
+def _named(value: Any) -> str:
+    """What json cannot write: a function or class by its name, anything else by its own words."""
+    return f"{value.__module__}.{value.__qualname__}" if hasattr(value, "__qualname__") else repr(value)
