@@ -5,6 +5,7 @@ import dataclasses
 import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from models import BUILDERS
@@ -108,3 +109,19 @@ def test_more_budgets_of_a_finished_study(small, digits, tmp_path):
     assert _files(parts) == _files(whole)
     with pytest.raises(InputError, match="splits: '10,20,40' there, '10,30' here"):
         low_budget.plan(dataclasses.replace(parts, splits="10,30"), digits)
+
+
+def test_a_study_that_was_stopped_before_its_first_row_takes_other_ids_to_start_from(small, digits, tmp_path):
+    recipe = dataclasses.replace(small, strategy="random", splits="10", evaluate="knn", encoder="simclr")
+    (job,) = low_budget.plan(recipe, digits)
+    with job.folder.locked():
+        job.folder.start()
+    np.save(job.index_file(10), np.arange(10))  # chosen, and then killed
+    job.index_file(10).with_suffix(".json").write_text('{"seconds_query": 1.0}')
+    (same,) = low_budget.plan(recipe, digits)
+    assert not same.folder.is_of_another_try()
+    np.save(tmp_path / "start.npy", np.array([900, 901]))
+    (other,) = low_budget.plan(dataclasses.replace(recipe, resume_indices=str(tmp_path / "start.npy")), digits)
+    with other.folder.locked():
+        other.folder.start()
+    assert not other.index_file(10).exists()

@@ -177,6 +177,11 @@ class RunFolder:
             write_text(path, json.dumps(wanted, indent=2) + "\n")
         return differences(wanted["environment"], here)
 
+    def is_of_another_try(self) -> bool:
+        """Whether nothing is committed, and what is there will be removed by `start`."""
+        stored = self._stored()
+        return stored is not None and not self.rows() and self._differs(stored)
+
     def _differs(self, stored: dict[str, Any]) -> bool:
         there = stored.get("network", [])
         other = network_differences(there, self._network) if there and self._network else []

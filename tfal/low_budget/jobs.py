@@ -85,7 +85,8 @@ def plan(recipe: Recipe, data: Dataset) -> list[Job]:
             folder = RunFolder(single, rep, data_print)
             check_writable(folder.path)
             jobs.append(Job(single, rep, strategy, folder, budgets, start, folder.rows()))
-            jobs[-1].check(members)
+            if not folder.is_of_another_try():
+                jobs[-1].check(members)
     return jobs
 
 
