@@ -165,6 +165,19 @@ def test_what_is_random_or_has_a_state_is_refused_before_it_changes_anything(ima
     assert all(np.array_equal(a, b) for a, b in zip(before, [v.numpy() for v in model.variables], strict=True))
 
 
+@pytest.mark.parametrize("kind", [layers.LSTM, layers.GRU, layers.SimpleRNN])
+def test_recurrent_layers_draw_no_masks(kind):
+    x = inputs = keras.Input((6, 2))
+    layer = kind(3, dropout=0.3, recurrent_dropout=0.2)
+    model = keras.Model(inputs, layers.Dense(2)(layer(x)))
+    before = [variable.numpy() for variable in model.variables]
+    rows = np.random.default_rng(0).random((4, 6, 2), np.float32)
+    found = NamedOutputs(model).read(rows, ["logits"])["logits"]
+    assert all(np.array_equal(a, b) for a, b in zip(before, [v.numpy() for v in model.variables], strict=True))
+    assert (layer.dropout, layer.recurrent_dropout) == (0.3, 0.2)
+    np.testing.assert_allclose(found, model.predict(rows, verbose=0), atol=1e-6)
+
+
 def test_a_recurrent_layer_that_remembers_the_last_batch_is_refused():
     x = inputs = keras.Input((6, 2), batch_size=4)
     for layer in (layers.LSTM(3, stateful=True, name="lstm"), layers.Dense(2)):

@@ -224,8 +224,8 @@ def test_layers_can_be_named_by_hand(images):
         NamedOutputs(model, {"features": "hidden", "logits": "score"})
     with pytest.raises(InputError, match="has no kernel"):
         NamedOutputs(model, {"features": "hidden", "logits": model.layers[-1].name}).head()
-    with pytest.raises(InputError, match="outputs must be a dict from names of outputs to names of layers"):
-        NamedOutputs(model, {"logits": model.layers[-1]})
+    with pytest.raises(InputError, match=r"has no output 'logits'\. It has: none"):
+        NamedOutputs(model, {}).read(images, ["logits"])
     with pytest.raises(InputError, match="no output 'stage1'"):
         found.read(images, ["stage1"])
 

@@ -97,12 +97,11 @@ def _noise_off(operations: Collection[Any]) -> Iterator[None]:
     They are the layers of the caller's model, which other threads may be reading: one after the other.
     """
     with _RESTING:
-        kinds = {**dict.fromkeys(DROPOUT, "rate"), keras.layers.GaussianNoise: "stddev"}
-        found = []
-        for layer in layers_in(operations):
-            attribute = next((attribute for kind, attribute in kinds.items() if isinstance(layer, kind)), None)
-            if attribute is not None:
-                found.append((layer, attribute, getattr(layer, attribute)))
+        found = [
+            (layer, attribute, getattr(layer, attribute))
+            for layer in layers_in(operations)
+            for attribute in _noise_attributes(layer)
+        ]
         try:
             for layer, attribute, _ in found:
                 setattr(layer, attribute, 0.0)
@@ -110,6 +109,17 @@ def _noise_off(operations: Collection[Any]) -> Iterator[None]:
         finally:
             for layer, attribute, value in found:
                 setattr(layer, attribute, value)
+
+
+def _noise_attributes(layer: keras.Layer) -> tuple[str, ...]:
+    """What says how much noise a layer makes in training."""
+    if isinstance(layer, DROPOUT):
+        return ("rate",)
+    if isinstance(layer, keras.layers.GaussianNoise):
+        return ("stddev",)
+    if hasattr(layer, "get_dropout_mask"):  # a recurrent cell, which draws its masks at rest, too, and throws them away
+        return ("dropout", "recurrent_dropout")
+    return ()
 
 
 def _operations(graph: Any) -> Iterator[tuple[str, str]]:

@@ -184,15 +184,15 @@ class NamedOutputs:
             _check_rows(self._taps["features"])
 
     def _no_output(self, name: str) -> InputError:
-        return InputError(f"the model has no output {name!r}. It has: {', '.join(self.names)}.")
+        return InputError(f"the model has no output {name!r}. It has: {', '.join(self.names) or 'none'}.")
 
 
 def _graph(model: Any) -> Graph:
     if not isinstance(model, keras.Model) or not model.built or functional(model) is None:
         raise InputError(
-            f"cannot read this model: it is no built functional or Sequential keras.Model. Received: "
-            f"{type(model).__name__}. Of a subclassed model make a functional one of the same layers: "
-            "x = keras.Input(shape); keras.Model(x, model.call(x))."
+            "cannot read this model: it is no built functional or Sequential keras.Model. Received: "
+            f"{type(model).__name__}. Begin a Sequential model with keras.Input(shape); of a subclassed one make a "
+            "functional one of the same layers: x = keras.Input(shape); keras.Model(x, model.call(x))."
         )
     if len(model.inputs) != 1:
         names = ", ".join(tensor.name for tensor in model.inputs)
@@ -217,11 +217,6 @@ def _taps(graph: Graph) -> tuple[dict[str, Value], Head | None]:
 
 
 def _named_taps(graph: Graph, layers: Mapping[str, str]) -> tuple[dict[str, Value], Head | None]:
-    if not isinstance(layers, Mapping) or not all(isinstance(name, str) for pair in layers.items() for name in pair):
-        raise InputError(
-            f"outputs must be a dict from names of outputs to names of layers. Received: {layers!r}. "
-            "Write for example {'features': 'fc1', 'logits': 'fc2'}."
-        )
     taps = {name: _output_of(graph, layer) for name, layer in layers.items()}
     if "logits" not in taps:
         return taps, None
