@@ -116,8 +116,11 @@ def _softmax_errors(logits: Any, scale: float = 0.0) -> Any:
     logits = logits.astype(np.float64, copy=False)
     log_p = log_softmax(xp, logits)
     predicted = xp.arange(len(log_p)), logits.argmax(axis=1)
-    log_p[predicted] = -np.inf
-    errors = xp.exp(log_p + scale)
+    if scale:
+        log_p[predicted] = -np.inf
+        log_p += scale
+    errors = xp.exp(log_p)
+    errors[predicted] = 0
     errors[predicted] = -errors.sum(axis=1)  # p - 1, with all digits where p is close to 1
     return errors
 

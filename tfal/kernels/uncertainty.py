@@ -7,11 +7,13 @@ ranked by are `log_entropy`, `margin_log_odds` and `confidence_log_odds`, which 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tfal.kernels import check
+from tfal.kernels.tiles import fill, threads
 from tfal.kernels.xp import array_module
 
 _LEAST_GAP = -(2.0**1000)  # a logit that far below the largest; sums of such gaps stay finite
@@ -54,8 +56,7 @@ def log_entropy(logits: Any) -> Any:
         >>> log_entropy(np.array([[1000.0, 0.0], [999.0, 0.0]])).round(2).tolist()
         [-993.09, -992.09]
     """
-    xp = array_module(logits)
-    return log_entropy_of(xp, checked_logits(xp, logits))
+    return _scores(logits, log_entropy_of)
 
 
 def margin(logits: Any) -> Any:
@@ -75,8 +76,7 @@ def margin(logits: Any) -> Any:
         >>> margin(np.array([[1.0, 1.0], [9.0, 0.0]])).round(4).tolist()
         [0.0, 0.9998]
     """
-    xp, others = _checked_others(logits)
-    return (0 - xp.expm1(others.second)) / (1 + xp.exp(others.second) * others.sums)
+    return _scores(logits, _margin)
 
 
 def margin_log_odds(logits: Any) -> Any:
@@ -97,10 +97,7 @@ def margin_log_odds(logits: Any) -> Any:
         >>> margin_log_odds(np.array([[1000.0, 0.0], [999.0, 0.0], [3.0, 3.0]])).round(2).tolist()
         [-999.31, -998.31, inf]
     """
-    xp, others = _checked_others(logits)
-    apart = others.second < 0
-    odds = others.second + xp.log1p(others.sums) - xp.log(xp.where(apart, -xp.expm1(others.second), 1))
-    return xp.where(apart, odds, np.inf)
+    return _scores(logits, _margin_log_odds)
 
 
 def least_confidence(logits: Any) -> Any:
@@ -122,8 +119,7 @@ def least_confidence(logits: Any) -> Any:
         >>> least_confidence(np.array([[1.0, 1.0], [9.0, 0.0]])).round(4).tolist()
         [0.5, 0.9999]
     """
-    xp, others = _checked_others(logits)
-    return 1 / (1 + xp.exp(others.second) * others.sums)
+    return 1 / (1 + array_module(logits).exp(confidence_log_odds(logits)))
 
 
 def confidence_log_odds(logits: Any) -> Any:
@@ -143,8 +139,7 @@ def confidence_log_odds(logits: Any) -> Any:
         >>> confidence_log_odds(np.array([[1000.0, 0.0], [999.0, 0.0], [3.0, 3.0]])).tolist()
         [-1000.0, -999.0, 0.0]
     """
-    xp, others = _checked_others(logits)
-    return others.second + xp.log(others.sums)
+    return _scores(logits, _confidence_log_odds)
 
 
 def log_complement(log_odds: Any) -> Any:
@@ -199,7 +194,11 @@ def log_entropy_of(xp: Any, logits: Any) -> Any:
 
 def checked_logits(xp: Any, logits: Any) -> Any:
     """Finite float64 logits (n, C) of any magnitude, C >= 2."""
-    logits = check.float_array(xp, "logits", logits, ("n", "C"), dtype=np.float64, limit=np.finfo(np.float64).max)
+    return _checked_rows(xp, logits).astype(np.float64, copy=False)
+
+
+def _checked_rows(xp: Any, logits: Any) -> Any:
+    logits = check.float_rows(xp, "logits", logits, ("n", "C"), limit=np.finfo(np.float64).max)
     check.two_classes("logits", logits)
     return logits
 
@@ -229,6 +228,27 @@ def _below_largest(xp: Any, logits: Any) -> Any:
     return xp.maximum(half, _LEAST_GAP) * 2
 
 
-def _checked_others(logits: Any) -> tuple[Any, _Others]:
+def _margin(xp: Any, logits: Any) -> Any:
+    others = _others(xp, logits)
+    return (0 - xp.expm1(others.second)) / (1 + xp.exp(others.second) * others.sums)
+
+
+def _margin_log_odds(xp: Any, logits: Any) -> Any:
+    others = _others(xp, logits)
+    apart = others.second < 0
+    odds = others.second + xp.log1p(others.sums) - xp.log(xp.where(apart, -xp.expm1(others.second), 1))
+    return xp.where(apart, odds, np.inf)
+
+
+def _confidence_log_odds(xp: Any, logits: Any) -> Any:
+    others = _others(xp, logits)
+    return others.second + xp.log(others.sums)
+
+
+def _scores(logits: Any, score: Callable[[Any, Any], Any]) -> Any:
+    """float64 (n,), tile by tile from `score(xp, float64 logits)`."""
     xp = array_module(logits)
-    return xp, _others(xp, checked_logits(xp, logits))
+    logits = _checked_rows(xp, logits)
+    with threads(xp) as each:
+        n, n_classes = logits.shape
+        return fill(xp, n, 32 * n_classes, each, lambda tile: score(xp, logits[tile].astype(np.float64)))
