@@ -1,9 +1,11 @@
 """PyTorch checkpoints become Keras weights: layer by layer, with the same features, and nothing is left out."""
 
 import argparse
+import contextlib
 import importlib.util
 import subprocess
 import sys
+import types
 
 import keras
 import numpy as np
@@ -120,6 +122,54 @@ def _error(capsys):
     return text
 
 
+class _Tensor:
+    """As much of a tensor as the conversion asks for."""
+
+    def __init__(self, array):
+        self.array, self.shape = array, array.shape
+
+    def detach(self):
+        return self
+
+    float = detach
+
+    def numpy(self):
+        return self.array
+
+
+def test_the_command_says_what_it_took_and_what_it_left(tmp_path, capsys, monkeypatch):
+    """DINO's file: student and teacher, each with a head."""
+    inside = {name: _Tensor(array) for name, array in tensors("resnet18").items()}
+    both = {
+        "student": {f"module.backbone.{name}": _Tensor(np.zeros(1)) for name in inside},
+        "teacher": {f"backbone.{name}": tensor for name, tensor in inside.items()}
+        | {"head.mlp.weight": _Tensor(np.ones(2))},
+        "epoch": 800,
+        "args": argparse.Namespace(lr=0.1),
+    }
+    loaded = []
+    torch = types.SimpleNamespace(
+        load=lambda path, **options: loaded.append(options) or both,
+        serialization=types.SimpleNamespace(safe_globals=lambda allowed: contextlib.nullcontext()),
+    )
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    given, out = tmp_path / "dino.pth", tmp_path / "dino.weights.h5"
+    given.write_bytes(b"read by the stub")
+    assert main([str(given), str(out)]) == 0
+    assert loaded[0]["weights_only"] is True
+    assert capsys.readouterr().out == (
+        f"{out}: ResNet18-ImageNet; taken: what begins with 'teacher.backbone.'; left out: student, teacher.head. "
+        f"Use it with --encoder {out}\n"
+    )
+    images = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
+    expected = to_keras(tensors("resnet18"), "resnet18", BUILDERS["ResNet18-ImageNet"])(images)
+    np.testing.assert_array_equal(read_network(out)(images), expected)
+    out.unlink()
+    assert main([str(given), str(out), "--prefix", "online"]) == 2
+    assert "begins with 'online'. Found: 'student.module.backbone.', 'teacher.backbone.'." in _error(capsys)
+    assert not out.exists()
+
+
 def test_help_needs_neither_torch_nor_keras():
     command = [sys.executable, "-X", "importtime", "-m", "tfal.convert_torch", "--help"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
@@ -226,6 +276,6 @@ def test_checkpoints_that_cannot_be_converted(tmp_path, capsys):
     import torchvision
 
     torch.save(torchvision.models.resnet34().state_dict(), path)
-    assert "is no resnet18: missing: none; left over: layer1.2.conv1.weight" in error()
+    assert "is no resnet50: missing: layer1.0.conv3.weight" in error()
     torch.save(torchvision.models.wide_resnet50_2().state_dict(), path)
     assert "Is this a resnet50 of torchvision's widths?" in error()

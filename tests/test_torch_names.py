@@ -122,6 +122,12 @@ def test_a_network_that_is_not_whole_is_refused_behind_its_prefix():
         InputError, match=r"no resnet50 behind 'm\.': missing: layer3\.1\.conv3\.weight; left over: none"
     ):
         backbone(behind("m.", inside))
+    blocks = convert_torch._pairs(convert_torch.Architecture("ResNet-34", (3, 4, 6, 3), 2))
+    another = {name: np.ones(1) for layer, _ in blocks for name in convert_torch._names(layer)}
+    with pytest.raises(
+        InputError, match=r"is no resnet50: missing: layer1\.0\.conv3.* Expected: resnet18 or resnet50 by"
+    ):
+        backbone(another)
     whole = {**behind("whole.", PLAIN), **behind("damaged.", inside)}
     assert convert_torch.located(whole).prefix == "whole."
 

@@ -97,7 +97,7 @@ def find_network(names: Collection[str], kinds: Mapping[str, Collection[str]], p
         )
     found = _preferred([fit for fit in fits if _whole(fit)])
     if not found:
-        raise _misfit(max(fits, key=lambda fit: fit.share))
+        raise _misfit(max(fits, key=lambda fit: fit.share), kinds)
     if len(found) > 1:
         raise InputError(
             f"the checkpoint holds several networks: {', '.join(repr(fit.prefix) for fit in found)}. "
@@ -156,11 +156,11 @@ def _preferred(fits: list[_Fit]) -> list[_Fit]:
     return fits
 
 
-def _misfit(fit: _Fit) -> InputError:
+def _misfit(fit: _Fit, kinds: Collection[str]) -> InputError:
     behind = f" behind {fit.prefix!r}" if fit.prefix else ""
     return InputError(
         f"the checkpoint is no {fit.kind}{behind}: missing: {listed(fit.missing)}; left over: {listed(fit.left)}. "
-        "Expected: torchvision's names."
+        f"Expected: {' or '.join(kinds)} by torchvision's names."
     )
 
 
