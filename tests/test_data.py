@@ -163,6 +163,7 @@ def test_class_names_may_be_a_list():
         ({"data_dir": 3}, "data_dir must be the path of a folder. Received: a int"),
         ({"size": 0}, "size must be a whole number >= 1 [pixels]. Received: 0"),
         ({"size": 224.0}, "Received: 224.0"),
+        ({"max_pixels": 0}, "max_pixels must be a whole number >= 1 [pixels]. Received: 0"),
         ({"size": (32, 32)}, "Received: (32, 32)"),
     ],
 )
@@ -366,6 +367,15 @@ def test_no_such_folder(tmp_path):
     for name in ("gone", "file"):
         message = refusal(load, "mnist", str(tmp_path / name))
         assert f"must be an existing folder. Received: {tmp_path / name}" in message
+
+
+def test_whatever_the_system_answers_is_one_line(tmp_path, monkeypatch):
+    def fail(*_):
+        raise PermissionError(13, "Permission denied", "some/file")
+
+    monkeypatch.setattr("tfal.data.sources.read_lists", fail)
+    message = refusal(load, "mine", str(tmp_path))
+    assert message == "some/file cannot be read (Permission denied). Mend it, or give another --dataDir."
 
 
 def test_environment_names_the_folder(tmp_path, monkeypatch):

@@ -8,12 +8,13 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.test_data import refusal
-from tfal.data import load
+from tfal.data import load, load_for
 from tfal.data.decoding import as_stored, centre, decoded
 from tfal.data.headers import checked, problem
 from tfal.data.image_files import ImageFiles, named_errors
 from tfal.data.listing import from_tree
 from tfal.data.pictures import find_corrupt
+from tfal.recipe import Recipe
 
 WIDE, HIGH = 13, 8
 PIXELS = np.random.default_rng(0).integers(0, 256, (HIGH, WIDE, 3), dtype=np.uint8)
@@ -123,6 +124,7 @@ def test_max_pixels_reach_arrays_and_files(tmp_path):
     root = write_tree(tmp_path, {name: large if name.endswith("z.png") else small for name in names})
     message = f"{root / names[2]} cannot be read as an image (20 x 20 pixels are more than --maxPixels 399"
     assert refusal(load, "mine", str(root), max_pixels=399).startswith(message)
+    assert refusal(load_for, Recipe(dataset="mine", data_dir=str(root), max_pixels=399)).startswith(message)
     assert len(load("mine", str(root), max_pixels=399, skip_corrupt=True).x_train) == 2
     listing = from_tree(root, "train", ("a", "b"), 8, 399)
     assert listing.without([0]).max_pixels == listing.joined(listing, np.zeros(6)).max_pixels == 399

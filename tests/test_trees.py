@@ -246,6 +246,15 @@ def test_folders_that_are_nearly_right_are_told_so(tmp_path, parts, message):
     assert message in refusal(load, "cifar10", str(tmp_path))
 
 
+def test_a_class_without_images_says_what_it_holds(tmp_path):
+    write_tree(tmp_path)
+    other = tmp_path / "train" / "dog"
+    (other / "session").mkdir(parents=True)
+    (other / "a.tif").write_bytes(b"x")
+    message = refusal(load, "insects", str(tmp_path))
+    assert f"Received: none in {other}; passed over: 1 x .tif ({other / 'a.tif'}), 1 x folder inside a class" in message
+
+
 def test_images_in_no_class_folder_and_an_archive_of_another_name_are_told(tmp_path):
     (tmp_path / "train").mkdir()
     (tmp_path / "test").mkdir()

@@ -122,8 +122,9 @@ def load(
     _check_name(name)
     if data_dir is not None and not isinstance(data_dir, (str, os.PathLike)):
         raise InputError(f"data_dir must be the path of a folder. Received: a {type(data_dir).__name__}.")
-    if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-        raise InputError(f"size must be a whole number >= 1 [pixels]. Received: {size!r}.")
+    for what, value in (("size", size), ("max_pixels", max_pixels)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+            raise InputError(f"{what} must be a whole number >= 1 [pixels]. Received: {value!r}.")
     with contextlib.suppress(InputError):  # "MNIST" and "CIFAR-10" too; any other name is a lab's own
         name = resolve_name("dataset", name, DATASETS)
     if name in DATASETS and DATASETS[name].merges:
@@ -233,7 +234,12 @@ def _from_folder(name: str, root: Path, reading: Reading) -> Found:
     unpacked = [root / known.folder] if known and known.folder else []
     folders = (root / name, *unpacked, root)
     for folder in folders:
-        found = sources.read_folder(name, folder, known, reading)
+        try:
+            found = sources.read_folder(name, folder, known, reading)
+        except OSError as error:
+            raise InputError(
+                f"{error.filename or folder} cannot be read ({error.strerror}). Mend it, or give another --dataDir."
+            ) from None
         if found is not None:
             return found
     raise _missing(name, f"neither {root / name} nor {root} holds it", layout_hint(name, folders))

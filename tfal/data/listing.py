@@ -151,10 +151,9 @@ def from_tree(
         folder = root / part / name
         files = passed.images(folder)
         if not files:
-            inside = " Those in folders below it are not read." if class_names(folder) else ""
             raise InputError(
-                f"every class folder must hold image files ({', '.join(SUFFIXES)}). Received: none in {folder}."
-                f"{inside} Fill or remove it."
+                f"every class folder must hold image files ({', '.join(SUFFIXES)}). Received: none in {folder}; passed "
+                f"over: {passed}. Fill or remove it."
             )
         paths += [os.fsencode(f"{part}/{name}/{file}") for file in files]
         labels += [label] * len(files)

@@ -43,8 +43,10 @@ class PassedOver:
     def say(self, name: str) -> None:
         """One line on stderr, if anything was passed over. name: of the data set."""
         if self._found:
-            kinds = (f"{n} x {kind} ({first})" for kind, (n, first) in sorted(self._found.items()))
-            print(f"{name}: passed over: {', '.join(kinds)}. Read are {', '.join(SUFFIXES)}.", file=sys.stderr)
+            print(f"{name}: passed over: {self}. Read are {', '.join(SUFFIXES)}.", file=sys.stderr)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{n} x {kind} ({first})" for kind, (n, first) in sorted(self._found.items())) or "nothing"
 
     def _add(self, kind: str, path: str) -> None:
         n, first = self._found.get(kind, (0, path))
