@@ -114,6 +114,32 @@ def test_other_options_are_refused(study, data):
             Plan(other, data)
 
 
+HEAD = "budget,criterion,run,accuracy,auc,coverage"
+ODD = {
+    "pools.csv": ["hello", f"{HEAD}\n12.5,random,1,0.5,0.5,1\n", f"{HEAD}\n12,random\n"],
+    "correlations.csv": ["hello", "budget,criterion\n12,easy\n"],
+    "rankings/easy_scores.npy": ["hello", np.zeros(300, int), np.zeros(299), np.full(300, np.nan)],
+    "rankings/easy_sorted_idx.npy": ["hello", np.zeros(300, int), np.arange(299)],
+    "oracle.npz": ["hello", np.zeros(3)],
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_files_of_something_else_are_refused_before_anything_is_trained(name, study, data):
+    study = dataclasses.replace(study, criteria="easy,entropy", oracle=True)
+    with Plan(study, data).locked():
+        path = Plan(study, data).folder / name
+    for content in ODD[name]:
+        if isinstance(content, str):
+            path.write_text(content)
+        else:
+            with path.open("wb") as file:
+                np.save(file, content)
+        with pytest.raises(InputError, match=path.name.replace(".", r"\.")) as error:
+            Bench(Plan(study, data), BUILDERS["MLP"], None)
+        assert "\n" not in str(error.value)
+
+
 def test_unreadable_images_are_in_no_pool(study, data):
     data = dataclasses.replace(data, corrupt=np.array([0, 7]))
     plan = _run(dataclasses.replace(study, criteria="hard,coreset", budgets="12", n_random=5), data)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from tfal.array_files import read_arrays
 from tfal.coldstart import oracle
-from tfal.coldstart.criteria import Oracle, SelfSupervised
+from tfal.coldstart.criteria import CRITERIA, Oracle, SelfSupervised
 from tfal.coldstart.dynamics import ContrastiveDynamics
 from tfal.coldstart.study import Plan, Work
 from tfal.data.image_files import open_images
@@ -37,6 +36,7 @@ class Bench:
         self._images = open_images(plan.data.x_train, plan.data.corrupt)
         self._test_images = open_images(plan.data.x_test)
         self._read_batch = read_batch_size(plan.data.input_shape)
+        self._stored_oracle = _load_oracle(plan)  # looked at now, not when all pools are trained
 
     @cached_property
     def self_supervised(self) -> SelfSupervised:
@@ -57,17 +57,15 @@ class Bench:
     @cached_property
     def oracle(self) -> Oracle:
         """Trains on the test split and reads all images, or takes what was read from its file."""
-        path, wanted = self.plan.folder / "oracle.npz", [name for name in self.plan.criteria if name in oracle.OPTIONAL]
-        if path.exists():
-            found = _load_oracle(path)
-            if all(getattr(found, name) is not None for name in wanted):
-                return found
+        wanted, found = [name for name in self.plan.criteria if name in oracle.OPTIONAL], self._stored_oracle
+        if found and all(getattr(found, name) is not None for name in wanted):
+            return found
         with training_of("the oracle", _MEND):
             found = oracle.read_oracle(
                 self._build, self.plan.data, self._images, self._test_images, self.plan.recipe, wanted, self._on_epoch
             )
         arrays = oracle.as_arrays(found)
-        write_atomically(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+        write_atomically(self.plan.oracle_file, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
         return found
 
     @cached_property
@@ -110,9 +108,22 @@ def one_vs_rest_auc(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean([roc_auc_score(labels == c, column) for c, column in enumerate(columns)]))
 
 
-def _load_oracle(path: Path) -> Oracle:
-    mend = "Remove it to train anew."
+def _load_oracle(plan: Plan) -> Oracle | None:
+    """What a file says of the images, where a criterion asks for it; None where there is none."""
+    path, mend = plan.oracle_file, "Remove it to train anew."
+    if not path.exists() or not any(CRITERIA[name].oracle for name in plan.criteria):
+        return None
+    arrays, data = read_arrays(path, mend), plan.data
     try:
-        return oracle.from_arrays(read_arrays(path, mend))
+        found = oracle.from_arrays(arrays)
     except KeyError as error:
         raise InputError(f"{path} is damaged (it holds no {error}). {mend}") from None
+    wanted = dict.fromkeys(arrays, (len(plan.members),)) | {
+        "logits": (len(plan.members), data.n_classes),
+        "test_logits": (len(data.y_test), data.n_classes),
+    }
+    odd = [name for name, array in arrays.items() if array.shape != wanted[name] or array.dtype.kind != "f"]
+    odd += [name for name, array in arrays.items() if name not in odd and not np.isfinite(array).all()]
+    if odd:
+        raise InputError(f"{path} is damaged ({odd[0]!r} is not of finite numbers {wanted[odd[0]]}). {mend}")
+    return found

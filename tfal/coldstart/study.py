@@ -107,6 +107,11 @@ class Plan:
         """pools.csv."""
         return self.folder / "pools.csv"
 
+    @property
+    def oracle_file(self) -> Path:
+        """Where what the oracle says is kept."""
+        return self.folder / "oracle.npz"
+
     def correlations(self) -> list[Row]:
         """The rows of correlations.csv so far."""
         return read_table(self.folder / "correlations.csv", ("budget", "criterion", "measure"), _TEXT, _MEND)
