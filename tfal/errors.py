@@ -6,9 +6,19 @@ import contextlib
 import difflib
 from collections.abc import Iterable, Iterator
 
+_LONGEST = 1200  # characters of a message; lists of valid names are long
+
 
 class InputError(ValueError):
-    """An option, an array or a file that cannot be used: what, received, expected, how to mend."""
+    """An option, an array or a file that cannot be used: what, received, expected, how to mend.
+
+    The message is one line, whatever it quotes: line ends become spaces, and the middle of a long one is left out.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        line = " ".join(str(message).splitlines())
+        half = _LONGEST // 2
+        super().__init__(line if len(line) <= _LONGEST else f"{line[:half]} [...] {line[-half:]}")
 
 
 class StorageError(InputError):
