@@ -66,13 +66,13 @@ class Listing:
 
     def file_sizes(self, ids: np.ndarray) -> np.ndarray:
         """(n,) int64 [bytes]; InputError for a file that is no longer there."""
-        sizes, root = np.empty(len(ids), np.int64), os.fsencode(self.root)
-        for row, number in enumerate(ids):
-            try:
-                sizes[row] = os.stat(root + b"/" + self.paths[number]).st_size
-            except OSError as error:
-                raise InputError(f"{self.path(number)} cannot be read ({error.strerror}). Bring it back.") from None
-        return sizes
+        folder = os.fsencode(self.root) + b"/"
+        try:
+            sizes = [os.stat(folder + path).st_size for path in self.paths[ids].tolist()]
+        except OSError as error:
+            path = os.fsdecode(error.filename)
+            raise InputError(f"{path} cannot be read ({error.strerror}). Bring it back.") from None
+        return np.array(sizes, np.int64)
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits that follow from all names and labels and the sizes of some 256 files.
