@@ -14,6 +14,7 @@ NAMES = ("InputError", "Recipe", "TrainingError", "load", "query", "run", "data"
 
 def test_what_the_package_offers_is_listed_and_there():
     assert set(NAMES) <= set(tfal.__all__) <= set(dir(tfal))
+    assert [name for name in dir(tfal) if not name.startswith("__")] == sorted(tfal.__all__)
     assert {"__version__", "__doc__"} <= set(dir(tfal))
     for name in tfal.__all__:
         assert getattr(tfal, name) is not None
