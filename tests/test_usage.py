@@ -14,6 +14,8 @@ import run_mnist
 import run_tabular
 from models import BUILDERS
 from tfal.cli import main, parse
+from tfal.coldstart.cli import parse as parse_study
+from tfal.coldstart.study import DEFAULT, OPTIONS
 from tfal.errors import InputError
 from tfal.options import flag
 from tfal.recipe import Recipe
@@ -30,6 +32,7 @@ ALWAYS = {
         "n_rep",
         "backend",
         "devices",
+        "threads",
         "results_dir",
         "splits",
         "csv",
@@ -214,3 +217,38 @@ def test_a_file_of_ids_is_used_where_it_is_read(tmp_path):
     assert not {"ranking", "n_epoch_vae"} & usage(dataclasses.replace(scores, rank_score="simclr_loss")).names
     with pytest.raises(InputError, match="Give it: --ranking FILE"):
         parse("test", {"preset": Recipe()}, BUILDERS, "test", ["--initial", "ranking"])
+
+
+@pytest.mark.parametrize("criteria", ["coreset", "typiclust", "entropy", "bald", "consistency", "vaal"])
+def test_every_option_of_a_cold_start_is_used_or_refused_by_name(criteria):
+    """Of OPTIONS and of the command's own: what the criteria look at, by hand."""
+    label_free = {"n_epoch_simclr", "n_batch_encoder", "n_warmup", "lr_encoder", "temperature"}
+    vaal = {"n_epoch_vaal", "n_batch_vaal", "lr_vaal", "vaal_latent", "vaal_kl"}
+    looked_at = {
+        "coreset": label_free,
+        "typiclust": label_free | {"n_cluster"},
+        "entropy": set(),
+        "bald": {"n_pass"},
+        "consistency": {"n_view"},
+        "vaal": vaal,
+    }[criteria]
+    always = {*OPTIONS} - label_free - vaal - {"n_pass", "n_view", "momentum", "nesterov"}
+    needed = ["--oracle"] if criteria not in ("coreset", "typiclust") else []
+    argv = ["--dataset", "mnist", "--criteria", criteria, *needed]
+    for name in [*OPTIONS, "n_cluster", "temperature"]:
+        typed = [*argv, flag(name), {"temperature": "0.1", "network": "MLP"}.get(name, str(_value(name)))]
+        if name in always | looked_at:
+            parse_study(BUILDERS, typed)
+        else:
+            with pytest.raises(InputError, match=f"{flag(name)} goes with"):
+                parse_study(BUILDERS, typed)
+    if not needed:
+        with pytest.raises(InputError, match="--oracle goes with --criteria entropy"):
+            parse_study(BUILDERS, [*argv, "--oracle"])
+
+
+def _value(name):
+    option = FIELDS.get(name)
+    if option is None:
+        return 3
+    return "digits" if name == "dataset" else _another(option, getattr(DEFAULT, name))

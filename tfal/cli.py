@@ -184,7 +184,7 @@ def start_tensorflow(recipe: Recipe) -> None:
 
         from tfal.learners import runtime
 
-        runtime.prepare_tensorflow()
+        runtime.prepare_tensorflow(recipe.threads)
         gpus = len(tf.config.list_physical_devices("GPU"))
         used = runtime.distribution(recipe.devices).num_replicas_in_sync
     from tfal.learners.backend import choose_backend

@@ -107,8 +107,8 @@ class _Bench:
         from tfal.learners.remembered import Remembered
         from tfal.learners.runtime import distribution, prepare_tensorflow, read_batch_size
 
-        prepare_tensorflow()
         recipe = jobs[0].recipe
+        prepare_tensorflow(recipe.threads)
         build = Watched(checked_builder(build, recipe.network))
         self.data, self.on_epoch = data, on_epoch
         self.images, self.test_images = open_images(data.x_train, data.corrupt), open_images(data.x_test)

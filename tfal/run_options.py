@@ -38,6 +38,12 @@ class RunOptions:
         "all that batch normalization sees there",
         choices=("one", "all"),
     )
+    threads: int = option(
+        0,
+        "threads of a CPU, on which single picks can depend: fixed, for runs that must agree between machines; 0: as "
+        "many as there are cores",
+        least=0,
+    )
     data_dir: str | None = option(
         None,
         "folder with the data (else $TFAL_DATA_DIR, else tensorflow-datasets)",

@@ -64,7 +64,7 @@ def usage(recipe: Recipe, data: Dataset | None = None) -> Usage:
     """
     strategies = _strategies(recipe)
     own = {name for strategy in strategies for name in strategy.options_used}
-    return usage_of(_kinds(recipe, data) | trained(recipe) | _learners(recipe, strategies), own)
+    return usage_of(kinds(recipe, data) | trained(recipe) | _learners(recipe, strategies), own)
 
 
 def usage_of(holds: Iterable[str], own: Collection[str] = ()) -> Usage:
@@ -131,7 +131,7 @@ def _learners_of(name: str) -> set[str]:
     return set()
 
 
-def _kinds(recipe: Recipe, data: Dataset | None) -> set[str]:
+def kinds(recipe: Recipe, data: Dataset | None = None) -> set[str]:
     """Tags of the mode, the data and the evaluations."""
     rounds = not recipe.splits
     found = {

@@ -31,7 +31,7 @@ class Bench:
     """Images, the self-supervised encoder, the oracle, and one compiled classifier for all pools."""
 
     def __init__(self, plan: Plan, build: Builder, on_epoch: OnEpoch | None) -> None:
-        prepare_tensorflow()
+        prepare_tensorflow(plan.recipe.threads)
         self.plan, self._build, self._on_epoch = plan, checked_builder(build, plan.recipe.network), on_epoch
         self._images = open_images(plan.data.x_train, plan.data.corrupt)
         self._test_images = open_images(plan.data.x_test)

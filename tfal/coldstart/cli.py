@@ -12,19 +12,33 @@ import numpy as np
 
 from tfal.cli import add_option, start_tensorflow
 from tfal.coldstart.correlation import table
-from tfal.coldstart.criteria import CRITERIA
+from tfal.coldstart.criteria import CRITERIA, resolve
 from tfal.coldstart.data_maps import TEMPERATURES
 from tfal.coldstart.study import DEFAULT, OPTIONS, RANDOM, Plan, Row, Study
 from tfal.command import Parser, run_command
-from tfal.errors import resolve_name
+from tfal.errors import InputError, resolve_name
+from tfal.options import flag
 from tfal.progress import Progress
 from tfal.recipe import Recipe
+from tfal.usage import kinds, refuse_unused, trained, usage_of
 
 if TYPE_CHECKING:
+    from tfal.data import Dataset
     from tfal.learners.classifier import Builder
 
 _PROGRAM = "python -m tfal.coldstart"
 _FREE, _ORACLE = (", ".join(n for n, c in CRITERIA.items() if c.oracle == kind) for kind in (False, True))
+_ENCODER = ("n_epoch_simclr", "n_batch_encoder", "n_warmup", "lr_encoder", "temperature")
+_VAAL = ("n_epoch_vaal", "n_batch_vaal", "lr_vaal", "vaal_latent", "vaal_kl")
+# Options that only some criteria look at.
+USED_BY: dict[str, tuple[str, ...]] = {
+    "n_pass": ("bald",),
+    "n_view": ("consistency",),
+    "n_cluster": ("easy", "ambiguous", "hard", "typiclust"),
+    "oracle": tuple(name for name, criterion in CRITERIA.items() if criterion.oracle),
+    **dict.fromkeys(_VAAL, ("vaal",)),
+    **{option: tuple(name for name, criterion in CRITERIA.items() if not criterion.oracle) for option in _ENCODER},
+}
 _EPILOG = f"Label-free: {_FREE}. With --oracle, of a classifier that learned the labels of the test split: {_ORACLE}."
 
 
@@ -40,18 +54,36 @@ def main(networks: Mapping[str, Builder], argv: Sequence[str] | None = None) -> 
     """
 
     def work() -> int:
-        study = parse(networks, argv)
-        return _run(study, networks[study.recipe.network])
+        study, typed = _parsed(networks, argv)
+        return _run(study, typed, networks[study.recipe.network])
 
     return run_command(_PROGRAM, work)
 
 
 def parse(networks: Mapping[str, Builder], argv: Sequence[str] | None = None) -> Study:
-    """The study that a command line means. Raises InputError."""
+    """The study that a command line means. Raises InputError, also for flags that nothing would look at."""
+    return _parsed(networks, argv)[0]
+
+
+def _parsed(networks: Mapping[str, Builder], argv: Sequence[str] | None) -> tuple[Study, list[str]]:
+    """The study, and the names of the options that were typed."""
     options = vars(_parser(networks).parse_args(argv))
+    typed = list(options)
     recipe = dataclasses.replace(DEFAULT, **{name: options.pop(name) for name in OPTIONS if name in options})
     network = resolve_name("network", recipe.network, networks)
-    return Study(dataclasses.replace(recipe, network=network), **options)
+    study = Study(dataclasses.replace(recipe, network=network), **options)
+    _refuse_unused(typed, study)
+    return study, typed
+
+
+def _refuse_unused(typed: Sequence[str], study: Study, data: Dataset | None = None) -> None:
+    criteria = resolve(study.criteria, study.oracle)
+    idle = [name for name in typed if name in USED_BY and not {*USED_BY[name]} & {*criteria}]
+    if idle:
+        shown = "; ".join(f"{flag(name)} goes with --criteria {','.join(USED_BY[name])}" for name in idle)
+        raise InputError(f"nothing would look at what is given here: {shown}. Leave it out.")
+    recipe = study.recipe
+    refuse_unused(typed, usage_of(kinds(recipe, data) | trained(recipe), USED_BY))
 
 
 def _parser(networks: Mapping[str, Builder]) -> Parser:
@@ -79,10 +111,12 @@ def _parser(networks: Mapping[str, Builder]) -> Parser:
     return parser
 
 
-def _run(study: Study, build: Builder) -> int:
+def _run(study: Study, typed: Sequence[str], build: Builder) -> int:
     from tfal.data import load_for
 
-    plan = Plan(study, load_for(study.recipe))
+    data = load_for(study.recipe)
+    _refuse_unused(typed, study, data)
+    plan = Plan(study, data)
     start_tensorflow(dataclasses.replace(study.recipe, backend="numpy"))
     from tfal.coldstart.bench import Bench
     from tfal.coldstart.draw import draw

@@ -34,7 +34,7 @@ RANDOM = "random"  # in the place of a criterion
 # The options of the recipe that count here. All pools are trained alike: the last epoch counts, as a validation set
 # larger than the pool would be labels that nobody has.
 OPTIONS = (
-    *("dataset", "network", "seed", "data_dir", "image_size", "corrupt", "max_pixels", "results_dir"),
+    *("dataset", "network", "seed", "data_dir", "image_size", "corrupt", "max_pixels", "threads", "results_dir"),
     *("n_batch", "n_epoch", "n_step_epoch", "steps", "optimizer", "learning_rate", "momentum", "weight_decay"),
     *("nesterov", "schedule", "augment", "normalize", "n_pass", "n_view"),
     *("n_epoch_simclr", "n_batch_encoder", "n_warmup", "lr_encoder"),
@@ -200,7 +200,8 @@ class Plan:
             if self.table.exists():
                 raise InputError(f"{self.folder} holds pools.csv but no study.json. Give another --resultsDir.")
             return
-        stored = read_json(self._identity_file, "Remove its folder.")
+        younger = {name: getattr(DEFAULT, name) for name in _IDENTITY}  # than the file, where it does not tell them
+        stored = younger | read_json(self._identity_file, "Remove its folder.")
         stored["data"], data = comparable([stored.get("data"), self._identity["data"]])
         here = {**self._identity, "data": data}
         differing = [

@@ -8,27 +8,50 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import random
 from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
+import threadpoolctl
 from keras.src.backend.common import global_state
 from tensorflow.python.eager import context
 from tensorflow.python.framework import config
+
+from tfal.errors import InputError
 
 _READ_PIXELS = 2**19  # pixels in a batch that is only read: 668 MNIST or 512 CIFAR images
 _READ_PIXELS_GPU = 2**22  # 83 images of 224 x 224; with 10 of them a GPU would mostly wait
 
 
-def prepare_tensorflow() -> None:
-    """Makes runs repeatable, and lets GPU memory grow so that CuPy finds room beside TensorFlow."""
+def prepare_tensorflow(threads: int = 0) -> None:
+    """Makes runs repeatable, and lets GPU memory grow so that CuPy finds room beside TensorFlow.
+
+    threads: of every operation and of the array libraries, from now on; 0: as it is. Raises InputError where TensorFlow
+    has started with another number.
+    """
+    if threads:
+        _fix_threads(threads)
     tf.config.experimental.enable_op_determinism()
     for gpu in tf.config.list_physical_devices("GPU"):
         try:
             tf.config.experimental.set_memory_growth(gpu, True)
         except RuntimeError:
             return  # the caller has used the GPU already; its own choice stands
+
+
+def _fix_threads(n: int) -> None:
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(n)
+    except RuntimeError:
+        raise InputError(
+            f"--threads must be set before TensorFlow computes anything. Received: {n}, after it has started with "
+            f"{tf.config.threading.get_intra_op_parallelism_threads() or 'as many as there are cores'}. Start a new "
+            "process."
+        ) from None
+    os.environ["OMP_NUM_THREADS"] = str(n)  # for libraries that are still to be loaded
+    threadpoolctl.threadpool_limits(n)
 
 
 @contextlib.contextmanager

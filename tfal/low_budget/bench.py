@@ -47,7 +47,7 @@ class Bench:
     def __init__(
         self, recipe: Recipe, build: Builder, data: Dataset, on_epoch: OnEpoch | None, jobs: Sequence[Job] = ()
     ) -> None:
-        prepare_tensorflow()
+        prepare_tensorflow(recipe.threads)
         build = checked_builder(build, recipe.network)
         self.notes = Notes()
         self.recipe, self.build, self.data, self.n_classes = recipe, build, data, data.n_classes
