@@ -9,6 +9,7 @@ from tfal.kernels import (
     bald,
     batchbald,
     cluster_ranking,
+    confidence_log_odds,
     distinctive_scores,
     entropy,
     farthest_first,
@@ -18,7 +19,12 @@ from tfal.kernels import (
     ldm_seeding,
     least_confidence,
     least_disagree_metric,
+    log_bald,
+    log_entropy,
+    log_mean_entropy,
+    log_predictive_variance,
     margin,
+    margin_log_odds,
     max_herding,
     max_logit,
     mean_entropy,
@@ -52,7 +58,9 @@ def rows_agree(on_host, on_device):
     np.testing.assert_array_equal(on_device, on_host)
 
 
-@pytest.mark.parametrize("score", [entropy, margin, least_confidence, max_logit])
+@pytest.mark.parametrize(
+    "score", [entropy, margin, least_confidence, max_logit, log_entropy, margin_log_odds, confidence_log_odds]
+)
 def test_scores(cupy, score):
     features, kernel, _, _ = arrays(0)
     on_device = score(cupy.asarray(features @ kernel))
@@ -63,6 +71,8 @@ def test_scores(cupy, score):
 def test_top_n(cupy):
     scores = np.random.default_rng(0).integers(0, 20, size=100)
     rows_agree(top_n(scores, 30), top_n(cupy.asarray(scores), 30))
+    drawn = [top_n(given, 30, rng=np.random.default_rng(1)) for given in (scores, cupy.asarray(scores))]
+    rows_agree(*drawn)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -186,7 +196,10 @@ def test_covering(cupy, seed, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-@pytest.mark.parametrize("score", [mean_entropy, bald, variation_ratio, predictive_variance])
+@pytest.mark.parametrize(
+    "score",
+    [mean_entropy, bald, variation_ratio, predictive_variance, log_mean_entropy, log_bald, log_predictive_variance],
+)
 def test_scores_of_passes(cupy, score, dtype):
     mc_logits = np.random.default_rng(0).normal(size=(300, 8, 10)).astype(dtype)
     on_device = score(cupy.asarray(mc_logits))
