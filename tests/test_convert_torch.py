@@ -105,6 +105,13 @@ def test_weights_files_of_others_are_refused(tmp_path):
         read_network(path)
 
 
+def test_a_weights_file_runs_no_code_of_its_own(tmp_path):
+    x, path = keras.Input((3,)), tmp_path / "odd.weights.h5"
+    convert_torch.write_network(keras.Model(x, keras.layers.Lambda(lambda y: 2 * y)(x)), path)
+    with pytest.raises(InputError, match=r"it names keras\.layers\.Lambda, which no converted network has"):
+        read_network(path)
+
+
 def test_the_command_names_what_is_wrong(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)  # as where it is not installed
     given, out = tmp_path / "in.pth", tmp_path / "new" / "out.weights.h5"

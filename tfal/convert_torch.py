@@ -29,6 +29,19 @@ from tfal.torch_names import Found, find_network, flattened, listed
 
 FORMAT = 1
 _NORM = ("weight", "bias", "running_mean", "running_var")  # in the order of Keras' gamma, beta, mean, variance
+_PARTS = {
+    *(
+        "Functional",
+        "InputLayer",
+        "ZeroPadding2D",
+        "Conv2D",
+        "BatchNormalization",
+        "ReLU",
+        "Activation",
+        "MaxPooling2D",
+    ),
+    *("Add", "GlobalAveragePooling2D", "DTypePolicy", "__keras_tensor__"),
+}
 _INSTALL = "pip install -r requirements-torch.txt"
 
 
@@ -175,6 +188,7 @@ def read_network(path: Path) -> Any:
             stored = json.loads(file["tfal"][()])
         if stored["format"] != FORMAT:
             raise ValueError(f"format {stored['format']}, expected {FORMAT}")
+        _check_parts(json.loads(stored["network"]))
         network = keras.models.model_from_json(stored["network"])
         network.load_weights(path)
     except Exception as error:
@@ -183,6 +197,16 @@ def read_network(path: Path) -> Any:
             f"{path} is damaged or was not written by python -m tfal.convert_torch ({reason}). Convert it anew."
         ) from None
     return network
+
+
+def _check_parts(network: dict[str, Any]) -> None:
+    """Refuses what is no part of a residual network: nothing else that a file names is looked up, let alone called."""
+    from tfal.learners.keras_files import objects
+
+    for part in objects(network):
+        module, name = str(part.get("module")), part["class_name"]
+        if not (module == "keras.initializers" or (module.startswith(("keras", "None")) and name in _PARTS)):
+            raise ValueError(f"it names {module}.{name}, which no converted network has")
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

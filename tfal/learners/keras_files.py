@@ -17,7 +17,7 @@ def unloadable(path: Path, reason: str) -> str:
     """One line: what the file holds that is not loaded, or else the reason, and how to mend it."""
     try:
         with zipfile.ZipFile(path) as file:
-            parts = list(_objects(json.loads(file.read("config.json"))))
+            parts = list(objects(json.loads(file.read("config.json"))))
     except (OSError, ValueError, KeyError, RecursionError, RuntimeError, zipfile.BadZipFile):
         return f"{path} is no file of Keras, or damaged ({reason}). Write it anew: model.save({path.name!r})."
     lambdas = [_name(part) for part in parts if part["class_name"] == "Lambda"]
@@ -37,16 +37,16 @@ def unloadable(path: Path, reason: str) -> str:
     return f"{path} cannot be loaded ({reason}). Write it anew with this version of Keras, {keras.__version__}."
 
 
-def _objects(config: Any) -> Iterator[dict[str, Any]]:
+def objects(config: Any) -> Iterator[dict[str, Any]]:
     """All layers, models and functions in a configuration, at any depth."""
     if isinstance(config, dict):
         if isinstance(config.get("class_name"), str):
             yield config
         for value in config.values():
-            yield from _objects(value)
+            yield from objects(value)
     elif isinstance(config, list):
         for value in config:
-            yield from _objects(value)
+            yield from objects(value)
 
 
 def _name(part: dict[str, Any]) -> str:
