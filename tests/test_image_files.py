@@ -244,7 +244,7 @@ def test_corrupt_files_are_found_and_skipped(listing, tmp_path, capsys):
             damage(one, row)
     data = Dataset("mine", listing, listing.labels, test, test.labels, ("a", "b"))
     found = skip_corrupt(data)
-    assert "checking images: 100%" in capsys.readouterr().err
+    assert "mine: training: 3 of 10 files cannot be read" in capsys.readouterr().err
     assert (found.corrupt.tolist(), found.corrupt.dtype) == ([0, 7, 9], np.int64)
     assert (len(found.x_train), len(found.y_train), len(found.x_test), len(found.y_test)) == (10, 10, 9, 9)
     assert found.x_test.paths.tolist() == np.delete(test.paths, 4).tolist()
