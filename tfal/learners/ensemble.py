@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from tfal.data.images import Images
 from tfal.errors import InputError
+from tfal.files import storage_errors
 from tfal.learners.classifier import Builder, Classifier, OnEpoch
 from tfal.pool import Pool
 from tfal.recipe import Recipe
@@ -117,7 +118,8 @@ class Ensemble:
             self._folder = tempfile.TemporaryDirectory(prefix="tfal-ensemble-", ignore_cleanup_errors=True)
         paths = [Path(self._folder.name) / f"{member}-{number}.npy" for number in range(len(weights))]
         for path, values in zip(paths, weights, strict=True):
-            np.save(path, values)
+            with storage_errors(path):
+                np.save(path, values)
         return [np.load(path, mmap_mode="r") for path in paths]
 
 
