@@ -67,7 +67,7 @@ def test_more_rounds_go_with_more_strategies_and_repetitions(small, digits, tmp_
 
 
 def test_a_run_says_what_it_does_not_train(small, digits, caplog):
-    recipe = dataclasses.replace(small, strategy="random", n_epoch=1)
+    recipe = dataclasses.replace(small, strategy="random", n_epoch=1, n_sample=2000)
     list(run(recipe, MLP, data=digits))
     assert not caplog.records
     with caplog.at_level(logging.WARNING, "tfal"):

@@ -13,6 +13,7 @@ import run_medmnist
 import run_mnist
 import run_tabular
 from models import BUILDERS
+from tfal import presets
 from tfal.cli import main, parse
 from tfal.coldstart.cli import parse as parse_study
 from tfal.coldstart.study import DEFAULT, OPTIONS
@@ -20,7 +21,7 @@ from tfal.errors import InputError
 from tfal.options import flag
 from tfal.recipe import Recipe
 from tfal.strategies import STRATEGIES
-from tfal.usage import FIELDS, TAGS, refuse_unused, usage, users
+from tfal.usage import FIELDS, TAGS, idle, refuse_unused, usage, users
 
 SCRIPTS = [run_cifar10, run_cifar100, run_digits, run_imagenet, run_medmnist, run_mnist, run_tabular]
 # What stands for everything: names, places, seeds, and what says which mode it is.
@@ -252,3 +253,11 @@ def _value(name):
     if option is None:
         return 3
     return "digits" if name == "dataset" else _another(option, getattr(DEFAULT, name))
+
+
+def test_in_python_what_changes_nothing_is_said(digits):
+    recipe = Recipe(dataset="digits", strategy="random", n_sample=150, n_epoch_csi=3)
+    (line,) = idle(recipe, digits)
+    assert line.startswith("nothing here looks at n_epoch_csi (strategy mqnet), n_sample (strategy ldms);")
+    assert idle(dataclasses.replace(recipe, strategy="ldms,mqnet"), digits) == []
+    assert idle(dataclasses.replace(presets.LOW_BUDGET, dataset="digits"), digits) == []  # with its batch, in vain

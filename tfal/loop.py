@@ -23,6 +23,7 @@ from tfal.recipe import Recipe
 from tfal.strategies import Picks, check_picks
 from tfal.streams import Streams
 from tfal.tables import Row
+from tfal.usage import idle
 from tfal.view import PoolView
 
 LOGGER = logging.getLogger("tfal")
@@ -73,7 +74,7 @@ def run(
         raise InputError(f"on_epoch must be a function (name, epoch, epochs). Received: a {type(on_epoch).__name__}.")
     recipe, data = data_for(recipe, data)
     jobs = plan(recipe, data)
-    for line in already_done(jobs):
+    for line in idle(recipe, data) + already_done(jobs):
         LOGGER.warning(line)
     return run_jobs(jobs, build, data, on_epoch)
 

@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from tfal import presets
 from tfal.data.dataset import Dataset
 from tfal.data.listing import Listing
 from tfal.errors import InputError
@@ -90,6 +91,18 @@ def refuse_unused(options: Iterable[str], found: Usage) -> None:
     if idle:
         shown = "; ".join(f"{flag(name)} goes with {users(FIELDS[name], found.holds)}" for name in idle)
         raise InputError(f"nothing would look at what is given here: {shown}. Leave it out.")
+
+
+def idle(recipe: Recipe, data: Dataset | None = None) -> list[str]:
+    """A line for the options of a recipe that are set and change nothing in it; [] when there is none.
+
+    A recipe in Python is often a base for several, so this is said and not refused. What one of tfal.presets has is
+    taken for a part of the preset.
+    """
+    found, bases = usage(recipe, data), [Recipe(), *(base for base in vars(presets).values() if type(base) is Recipe)]
+    names = [n for n in FIELDS if n not in found.names and all(getattr(recipe, n) != getattr(b, n) for b in bases)]
+    shown = [f"{name} ({users(FIELDS[name], found.holds)})" for name in names]
+    return [f"nothing here looks at {', '.join(shown)}; in brackets: what does."] if shown else []
 
 
 def users(option: Option[Any], holds: Collection[str] = ()) -> str:

@@ -26,6 +26,7 @@ from tfal.recipe import Recipe
 from tfal.strategies import check_picks, make_strategy
 from tfal.streams import Streams
 from tfal.tables import Row
+from tfal.usage import idle
 from tfal.view import PoolView
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def run(
     """
     recipe, data = data_for(recipe, data)
     planned = plan(recipe, data)
+    for line in idle(recipe, data):
+        LOGGER.warning(line)
     jobs = [job for job in planned if job.n_left]
     if len(jobs) < len(planned):
         LOGGER.warning("%d of %d repetitions are judged already.", len(planned) - len(jobs), len(planned))
