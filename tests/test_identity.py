@@ -10,6 +10,7 @@ import pytest
 from conftest import ROOT
 
 from models import BUILDERS
+from tfal.coldstart.study import DEFAULT, Plan, Study
 from tfal.errors import InputError, TrainingError
 from tfal.identity import Identity, network_differences
 from tfal.learners.layers import Watched, described
@@ -242,3 +243,15 @@ def test_a_corrected_command_runs_after_a_diverged_one(small, digits):
     with pytest.raises(TrainingError, match="Lower --learningRate"):
         list(run(wild, MLP, data=digits))
     assert len(list(run(dataclasses.replace(wild, learning_rate=0.01), MLP, data=digits))) == 1
+
+
+def test_a_cold_start_knows_its_network(digits, tmp_path):
+    recipe = dataclasses.replace(DEFAULT, dataset="digits", network="MLP", results_dir=str(tmp_path))
+    plan = Plan(Study(recipe), digits)
+    plan.check_network(["Dense 1x2"])
+    with plan.locked():
+        pass
+    again = Plan(Study(recipe), digits)
+    again.check_network(["Dense 1x2"])
+    with pytest.raises(InputError, match="layer 0 of the network: Dense 1x2 there, Dense 1x3 here"):
+        again.check_network(["Dense 1x3"])

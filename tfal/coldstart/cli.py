@@ -122,7 +122,11 @@ def _run(study: Study, typed: Sequence[str], build: Builder) -> int:
     from tfal.coldstart.draw import draw
     from tfal.coldstart.run import run
     from tfal.data.image_files import named_errors
+    from tfal.learners.built import checked_builder
+    from tfal.learners.layers import Watched
 
+    build = checked_builder(build, study.recipe.network)
+    plan.check_network(Watched(build).described(data.input_shape, data.n_classes))
     with plan.locked(), named_errors():
         with _Progress(len(plan.left())) as progress:
             bench = Bench(plan, build, progress.epoch)

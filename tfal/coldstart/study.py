@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from tfal.data import Dataset, fingerprint
 from tfal.data.prints import comparable
 from tfal.errors import InputError
 from tfal.files import check_writable, locked, make_folder, read_json, remove_leftovers, write_text
+from tfal.identity import network_differences, refusal
 from tfal.kernels import check
 from tfal.low_budget.index_files import read_pool_ids
 from tfal.recipe import Recipe
@@ -91,6 +92,7 @@ class Plan:
         self.budgets = budgets_of(study.budgets, len(data.readable))
         self.folder = Path(study.recipe.results_dir) / "coldstart" / f"{data.name}_{study.recipe.network}"
         check_writable(self.folder)
+        self._network: list[str] = []
         self._check_study()
         self.rows(), self.correlations()
         for name in self.criteria:
@@ -182,7 +184,8 @@ class Plan:
             for folder in (self.folder, self.folder / "rankings"):
                 remove_leftovers(folder)
             if not self._identity_file.exists():
-                write_text(self._identity_file, json.dumps(self._identity, indent=2) + "\n")
+                made_with = self._identity | ({"layers": self._network} if self._network else {})
+                write_text(self._identity_file, json.dumps(made_with, indent=2) + "\n")
             yield
 
     @property
@@ -194,6 +197,14 @@ class Plan:
         own = {"data": fingerprint(self.data), "n_cluster": self.study.n_cluster, "temperature": self.study.temperature}
         return {name: getattr(self.recipe, name) for name in _IDENTITY} | own
 
+    def check_network(self, network: Sequence[str]) -> None:
+        """Raises InputError when the files are of another network; see tfal.learners.layers.described."""
+        stored = read_json(self._identity_file, "Remove its folder.") if self._identity_file.exists() else {}
+        differing = network_differences(stored.get("layers") or network, network)
+        if differing:
+            raise refusal(self.folder, differing)
+        self._network = list(network)
+
     def _check_study(self) -> None:
         """Criteria, budgets and numbers of pools may change from run to run; all else may not."""
         if not self._identity_file.exists():
@@ -202,6 +213,7 @@ class Plan:
             return
         younger = {name: getattr(DEFAULT, name) for name in _IDENTITY}  # than the file, where it does not tell them
         stored = younger | read_json(self._identity_file, "Remove its folder.")
+        stored.pop("layers", None)  # compared once it is built
         stored["data"], data = comparable([stored.get("data"), self._identity["data"]])
         here = {**self._identity, "data": data}
         differing = [
