@@ -21,7 +21,7 @@ from typing import Any
 
 from tfal.data.prints import comparable
 from tfal.errors import InputError
-from tfal.names import BALANCED, resolved
+from tfal.names import BALANCED, REVISIONS, resolved
 from tfal.options import flag
 from tfal.recipe import Recipe
 from tfal.strategies import Strategy, make_strategy
@@ -38,11 +38,12 @@ class Identity:
     data: str
 
     def as_json(self) -> dict[str, Any]:
-        """What recipe.json holds of it: recipe (with "data"), files, strategies."""
+        """What recipe.json holds of it: recipe (with "data"), files, strategies, revisions."""
         return {
             "recipe": {**self.recipe.identity(), "data": self.data},
             "files": self._files,
             "strategies": self._strategies,
+            "revisions": self._revisions,
         }
 
     def differences(self, stored: Mapping[str, Any]) -> list[str]:
@@ -59,6 +60,9 @@ class Identity:
         for name, options in self._strategies.items():
             known = stored.get("strategies", {}).get(name, options)
             found += [_differing(f"{name}'s {o}", known.get(o), options.get(o)) for o in sorted({*known, *options})]
+        for name, revision in self._revisions.items():
+            if stored.get("revisions", {}).get(name, 1) != revision:
+                found.append(f"{name}: another rule in that version of tfal, see CHANGELOG")
         return [line for line in found if line]
 
     def with_all_budgets(self, stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,8 +80,20 @@ class Identity:
     @functools.cached_property
     def _strategies(self) -> dict[str, dict[str, Any]]:
         """What strategies are set to, besides the options of the recipe; for those of others where they come from."""
+        return {name: _about(strategy) for name, strategy in self._made.items()}
+
+    @functools.cached_property
+    def _revisions(self) -> dict[str, int]:
+        """Of strategies and optimizer, where it is not the first, which is that of a folder that tells none."""
+        found = {name: strategy.revision for name, strategy in self._made.items()}
+        if "optimizer" in usage(self.recipe).names:
+            found[self.recipe.optimizer] = REVISIONS.get(self.recipe.optimizer, 1)
+        return {name: revision for name, revision in found.items() if revision > 1}
+
+    @functools.cached_property
+    def _made(self) -> dict[str, Strategy]:
         first = [self.recipe.initial] if self.recipe.initial != BALANCED else []
-        return {name: _about(make_strategy(name, self.recipe)) for name in [*first, self.recipe.strategy]}
+        return {name: make_strategy(name, self.recipe) for name in [*first, self.recipe.strategy]}
 
 
 def network_differences(there: Sequence[str], here: Sequence[str]) -> list[str]:

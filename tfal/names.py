@@ -18,6 +18,7 @@ OPTIMIZERS = (
     *("adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "ftrl", "lion", "muon", "nadam", "rmsprop"),
     *("schedulefreeadamw", "sgd"),
 )
+REVISIONS = {"rmsprop": 2}  # of optimizers whose rule changed; all others are at 1. 2: epsilon beside the root
 _MOST_BYTES = 100  # of a name in a path; file systems take 255 for all parts of one together
 _BREAKS_FILE_NAMES = frozenset('/\\:*?"<>|')
 

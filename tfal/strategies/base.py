@@ -42,6 +42,7 @@ class Strategy:
     single_batch: whether each budget of a low-budget study is chosen anew, so that budgets do not nest.
     oracle: whether it looks at labels that nobody has bought: a bound, not a method.
     original_path: whether its accuracies are written where the method's public code puts them, too.
+    revision: raised when its rule changes, so that rounds of two rules never stand in one folder.
     """
 
     learners: tuple[str, ...] = ("classifier",)
@@ -51,6 +52,7 @@ class Strategy:
     single_batch: ClassVar[bool] = False
     oracle: ClassVar[bool] = False
     original_path: ClassVar[bool] = False
+    revision: ClassVar[int] = 1
 
     @property
     def needs_labels(self) -> bool:

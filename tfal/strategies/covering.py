@@ -91,6 +91,7 @@ class UHerding(Strategy):
     n_anchor: int = 20_000
 
     learners = ("encoder", "classifier")
+    revision = 2  # the width is never rounding
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         features, labeled = with_labeled(view)

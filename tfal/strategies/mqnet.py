@@ -44,6 +44,8 @@ class MQNet(Strategy):
     rank_ties: str = "mask"
     steps: str = "exactly"
 
+    revision = 2  # the meta-model sees the last batch of a pass
+
     @property
     def task(self) -> str:  # type: ignore[override]
         """The classifier that makes the informativeness."""
