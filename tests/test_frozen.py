@@ -16,6 +16,7 @@ from tfal.learners.encoder import SimCLR
 from tfal.learners.frozen import FrozenEncoder, weights_digest
 from tfal.learners.runtime import prepare_tensorflow
 from tfal.pool import Pool
+from tfal.recipe import Recipe
 from tfal.streams import Streams
 
 N = 45
@@ -388,3 +389,7 @@ def test_what_cannot_be_read(images, recipe, change, batch, tmp_path):
 
 def test_it_is_registered():
     assert LEARNERS["encoder"] is FrozenEncoder
+
+
+def test_every_learner_names_the_option_of_its_learning_rate():
+    assert all(hasattr(Recipe, learner.rate) for learner in LEARNERS.values())

@@ -136,3 +136,10 @@ def test_strategies_are_named_once():
     assert [r.strategy for r in Recipe(strategy="ldms, random").each_strategy()] == ["ldms", "random"]
     with pytest.raises(InputError, match="name each strategy once"):
         Recipe(strategy="ldms,ldms").each_strategy()
+
+
+@pytest.mark.parametrize("name", ["n_batch", "n_step_epoch", "n_cluster"])
+def test_whole_numbers_that_tensorflow_does_not_take_are_refused(name):
+    with pytest.raises(InputError, match=r"must be at most 2,147,483,647\. Received: 9999999999"):
+        Recipe(**{name: 9999999999})
+    assert Recipe(seed=10**30).seed == 10**30

@@ -193,3 +193,8 @@ def test_random_parts_and_validation_first():
     assert np.array_equal(at_random(30, 25, 5, np.random.default_rng(0))[1], validation)
     with pytest.raises(InputError, match=r"at most the 30 samples that are there. Received: 26 \+ 5"):
         at_random(30, 26, 5, np.random.default_rng(0))
+
+
+def test_a_split_that_is_far_too_large_is_refused_at_once():
+    with pytest.raises(InputError, match=r"take up to 5000000000 of each of 2 classes\. Lower --nInit or --nValid"):
+        class_balanced(np.arange(10) % 2, 10**10, 0, np.random.default_rng(0))

@@ -8,6 +8,8 @@ from typing import Any
 
 from tfal.errors import InputError
 
+LARGEST = 2**31 - 1  # whole number, where an option says nothing else: TensorFlow takes no larger ones
+
 
 def option(
     default: Any,
@@ -17,6 +19,7 @@ def option(
     protocol: bool = False,
     source: str = "",
     least: float | None = None,
+    most: float = LARGEST,
     above: float | None = None,
     below: float | None = None,
     choices: tuple[str, ...] = (),
@@ -27,12 +30,13 @@ def option(
     """A field.
 
     group: heading in --help. protocol: another value in a script's first preset comes from the publication that the
-    script reproduces. source: the publication that its default comes from; "": tfal's choice. least, above,
-    below: its smallest value, what it must be more than, and less than; numbers are finite in any case. choices: its
-    values, when they are few. identity: a run folder belongs to one value of it. uses: what looks at it, see
-    tfal.usage; "": everything does. file: it may be the path of a file, whose contents count, not its name.
+    script reproduces. source: the publication that its default comes from; "": tfal's choice. least, most, above,
+    below: its smallest value, its largest whole number, what it must be more than, and less than; numbers are finite
+    in any case. choices: its values, when they are few. identity: a run folder belongs to one value of it. uses: what
+    looks at it, see tfal.usage; "": everything does. file: it may be the path of a file, whose contents count, not its
+    name.
     """
-    limits = {"least": least, "above": above, "below": below, "choices": choices}
+    limits = {"least": least, "most": most, "above": above, "below": below, "choices": choices}
     return dataclasses.field(
         default=default,
         metadata={"help": text, "group": group, "protocol": protocol, "source": source, **limits}
@@ -53,7 +57,9 @@ def check_value(option: dataclasses.Field[Any], value: Any, name: str | None = N
     when not given.
     """
     expected, name = str(option.type), name or flag(option.name)
-    limits = {"least": None, "above": None, "below": None, "choices": ()} | dict(option.metadata)
+    limits: dict[str, Any] = {"least": None, "most": LARGEST, "above": None, "below": None, "choices": ()} | dict(
+        option.metadata
+    )
     if not _is_a(value, expected):
         raise InputError(f"{name} must be of type {expected}. Received: {value!r}.")
     if value is None:
@@ -66,6 +72,8 @@ def check_value(option: dataclasses.Field[Any], value: Any, name: str | None = N
         raise InputError(f"{name} must be a finite number. Received: {value}.")
     if limits["least"] is not None and not value >= limits["least"]:
         raise InputError(f"{name} must be at least {limits['least']}. Received: {value}.")
+    if isinstance(value, int) and value > limits["most"]:
+        raise InputError(f"{name} must be at most {limits['most']:,}. Received: {value}.")
     if limits["below"] is not None and not value < limits["below"]:
         raise InputError(f"{name} must be less than {limits['below']}. Received: {value}.")
 

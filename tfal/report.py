@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfal.command import run_command
+from tfal.errors import InputError
 from tfal.figures import Style, panels, save, styles
 from tfal.options import flag
 from tfal.results import MORE, Curve, Run, curve_of, differing, read_runs, told_apart
@@ -209,10 +210,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folders = list(sys.argv[1:] if arguments is None else arguments)
 
     def work() -> int:
-        if not folders or folders[0] in ("-h", "--help"):
+        if folders[:1] in (["-h"], ["--help"]):
             print("usage: python -m tfal.report RESULTS_FOLDER [...]   e.g. results/mnist_SCNN", file=sys.stderr)
-            return 0 if folders else 2
+            return 0
+        if not folders:
+            raise InputError("give at least one folder of results, such as results/mnist_SCNN. Received: none.")
         paths = [Path(folder) for folder in folders]
+        for path in paths:
+            read_runs(path)  # all of them, before a picture is drawn
         for path, name in zip(paths, told_apart(paths), strict=True):
             report(path, name)
         return 0

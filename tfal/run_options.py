@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,7 +30,7 @@ class RunOptions:
     )
     network: str = _of_ldms("SCNN", "network")
     strategy: str = option("ldms", "query strategy, or a comma list that runs one after the other")
-    seed: int = option(0, "seed of all random numbers; repetition r uses (seed, r)", least=0)
+    seed: int = option(0, "seed of all random numbers; repetition r uses (seed, r)", least=0, most=math.inf)
     n_rep: int = _of_ldms(5, "repetitions, each with its own split", least=1, identity=False)
     backend: str = option("auto", "where the kernels compute: auto, numpy or cupy", identity=False)
     devices: str = option(

@@ -36,13 +36,13 @@ def class_balanced(
     order = rng.permutation(len(labels))
     by_class = order[np.argsort(labels[order], kind="stable")]
     counts = np.bincount(labels, minlength=n_classes)
-    item = np.arange(n_init + n_valid)
+    item = np.arange(min(n_init + n_valid, len(labels) + 1))  # with one more than there are, a class runs short
     klass, occurrence = item % n_classes, item // n_classes
     short = np.unique(klass[occurrence >= counts[klass]])
     if len(short):
         raise InputError(
             f"class {short[0]} has only {counts[short[0]]} training samples. Received: nInit={n_init} and "
-            f"nValid={n_valid}, which take up to {-(-len(item) // n_classes)} of each of {n_classes} classes. "
+            f"nValid={n_valid}, which take up to {-(-(n_init + n_valid) // n_classes)} of each of {n_classes} classes. "
             "Lower --nInit or --nValid."
         )
     starts = np.cumsum(counts) - counts

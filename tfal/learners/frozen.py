@@ -78,6 +78,7 @@ class FrozenEncoder:
     """
 
     name: ClassVar[str] = "encoder"
+    rate: ClassVar[str] = "lr_encoder"  # of the SimCLR that may be trained here
 
     def __init__(self, build: Builder, images: Images, n_classes: int, recipe: Recipe) -> None:
         self._images, self._recipe, self._strategy = images, recipe, distribution(recipe.devices)

@@ -37,7 +37,7 @@ _CLOSED_REFUSED = (
 )
 _CLOSED_GOOD = (
     *("--optimizer sgd --momentum 0.9 --nesterov on", "--nInit 10", "--initial kmeans", "--longTail 0.5"),
-    *("--missingClasses refuse", "--strategy ranking,random --ranking {}/ids.npy", "--strategy badge --nPool 5"),
+    *("--strategy random --initial ranking --ranking {}/ids.npy", "--strategy badge --nPool 5"),
     *("--initial random --nInit 3", "--nStep 0 --strategy random", "--optimizer sgd --learningRate 0.01"),
 )
 _OPEN_REFUSED = (
