@@ -14,14 +14,23 @@ from tests.campaign.scenarios import contents, differences
 from tests.conftest import ROOT
 
 
-def test_a_few_stops_and_some_bad_inputs():
-    command = [sys.executable, "-m", "tests.campaign", "--kills", "0", "--disks", "0", "--inputs", "40"]
-    command += ["--only", "query "]
+def _attack(*flags):
+    command = [sys.executable, "-m", "tests.campaign", *flags]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     faults = [line for line in done.stdout.splitlines() if line.startswith("FAULT")]
     assert not faults, "\n".join(faults)
     assert done.returncode == 0, done.stderr
-    assert int(re.search(r"inputs: (\d+)", done.stdout)[1]) == 40
+    return done.stdout
+
+
+def test_a_few_stops_and_a_full_disk():
+    said = _attack("--kills", "3", "--disks", "1", "--inputs", "0")
+    assert int(re.search(r"killed: (\d+) stops", said)[1]) >= 3
+    assert int(re.search(r"out_of_space: (\d+) stops", said)[1]) >= 1
+
+
+def test_some_bad_inputs():
+    assert "inputs: 40, of which" in _attack("--kills", "0", "--disks", "0", "--inputs", "40", "--only", "query ")
 
 
 def test_the_table_is_long_enough_and_says_everything_once():

@@ -39,12 +39,16 @@ def prepare() -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Ended:
-    """How a child ended. code: its exit code, or minus the signal; None where it had to be ended after its time."""
+    """How a child ended. code: its exit code, or minus the signal; None where it had to be ended after its time.
+
+    seconds: on the clock. processor: seconds of computing.
+    """
 
     code: int | None
     out: str
     err: str
     seconds: float
+    processor: float = 0.0
 
 
 class Child:
@@ -117,8 +121,9 @@ class Child:
         """The exit code, or None when it still runs after so many seconds."""
         until = time.perf_counter() + seconds
         while True:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
             if pid:
+                self._processor = usage.ru_utime + usage.ru_stime
                 return os.waitstatus_to_exitcode(status)
             if time.perf_counter() > until:
                 return None
@@ -129,7 +134,7 @@ class Child:
         code = self.wait(seconds)
         if code is None:
             os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
+            self.wait(60)
         return self.ended(code)
 
     def ended(self, code: int | None) -> Ended:
@@ -137,7 +142,7 @@ class Child:
         if hasattr(self, "_process"):
             self._process.returncode = code
         out, err = (path.read_text(errors="replace").replace("\r", "\n") for path in (self._out, self._err))
-        return Ended(code, out, err, time.perf_counter() - self._start)
+        return Ended(code, out, err, time.perf_counter() - self._start, self._processor)
 
 
 def _usual_signals() -> None:
