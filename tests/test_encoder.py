@@ -256,8 +256,30 @@ def test_files_that_cannot_be_used(images, recipe, change):
 
     path.write_bytes(content)
     wider = CSI(lambda shape, n: BUILDERS["MLP"](shape, n), images, 10, recipe)
-    with pytest.raises(InputError, match="do not fit the network"):
+    with pytest.raises(InputError, match="another network"):
         wider.fit(Pool.unlabeled_pool(N), Streams(0))
+
+
+def test_a_network_of_the_same_shapes_under_the_same_name_is_another_encoder(images, recipe):
+    def with_activation(name):
+        def build(shape, n_classes):
+            pixels = keras.Input(shape)
+            features = keras.layers.Dense(8, name, name="features")(keras.layers.Flatten()(pixels))
+            logits = keras.layers.Dense(n_classes, name="logits")(features)
+            return keras.Model(pixels, {"features": features, "logits": logits})
+
+        return CSI(build, images, 10, recipe)
+
+    pool, streams = Pool.unlabeled_pool(len(images)), Streams(0, 1, 0)
+    for _ in range(2):  # the second one takes the first one's file
+        with_activation("relu").fit(pool, streams)
+    with pytest.raises(InputError, match=r"holds another network: layer \d+ of the network: Dense .* there, Dense"):
+        with_activation("tanh").fit(pool, streams)
+    (path,) = files(recipe)
+    with np.load(path) as arrays:
+        older = {name: values for name, values in arrays.items() if name != "network"}
+    np.savez(path, **older)  # of a version that did not note it
+    with_activation("relu").fit(pool, streams)
 
 
 def test_a_loss_that_is_no_number(images, recipe, change):

@@ -27,6 +27,7 @@ from tfal.learners.classifier import Builder, OnEpoch
 from tfal.learners.contrastive import TEMPERATURE, Contrastive, encoder
 from tfal.learners.encoder_cache import EncoderFile, Snapshot
 from tfal.learners.lars import LARS, WarmupCosine
+from tfal.learners.layers import described
 from tfal.learners.views import contrastive_views
 from tfal.recipe import Recipe
 from tfal.streams import Streams
@@ -96,9 +97,10 @@ class ContrastiveDynamics:
             raise InputError(f"contrastive training needs at least 2 images. Received: {len(ids)}. Give more.")
         numbers = [int(number) for number in Streams(streams.seed)("pretrain").integers(2**31, size=4)]
         self.identity = self._identity(ids, numbers[0])
-        file = EncoderFile(self._folder, "dynamics", self.identity)
+        again = self._build()
         keras.utils.set_random_seed(numbers[0])
         network = self._network = self._build()
+        file = EncoderFile(self._folder, "dynamics", self.identity, described(network, again))
         self._moments, self.loss = [RunningMoments((len(ids),)) for _ in TEMPERATURES], np.zeros(len(ids))
         with file.locked():
             found = file.load()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 from tfal.array_files import ArrayFileError, read_arrays
 from tfal.errors import InputError, TrainingError
 from tfal.files import locked, remove_leftovers, write_atomically
+from tfal.identity import network_differences
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +35,12 @@ class Snapshot:
 class EncoderFile:
     """`<folder>/<name>-<hash of identity>.npz`.
 
-    identity: everything that the weights depend on, as json can write it; it is stored inside the file, too.
+    identity: everything that the weights depend on, as json can write it; it is stored inside the file, too. network:
+        the network's layers, see tfal.learners.layers.described, since another one may have the same name.
     """
 
-    def __init__(self, folder: Path, name: str, identity: dict[str, Any]) -> None:
-        self._identity, self._name = json.dumps(identity, sort_keys=True), name
+    def __init__(self, folder: Path, name: str, identity: dict[str, Any], network: Sequence[str] = ()) -> None:
+        self._identity, self._name, self._network = json.dumps(identity, sort_keys=True), name, list(network)
         self.path = folder / f"{name}-{blake2b(self._identity.encode(), digest_size=8).hexdigest()}.npz"
 
     @contextlib.contextmanager
@@ -60,6 +62,7 @@ class EncoderFile:
             raise TrainingError(f"weights of the encoder {self._name} became NaN or infinite in epoch {snapshot.epoch}")
         arrays = {
             "identity": np.array(self._identity),
+            "network": np.array(self._network),
             "epoch": np.array(snapshot.epoch),
             "loss": np.array(snapshot.loss),
             **{f"weight_{i:04d}": value for i, value in enumerate(snapshot.weights)},
@@ -73,7 +76,7 @@ class EncoderFile:
             return None
         try:
             arrays = read_arrays(self.path)
-            identity = str(arrays["identity"])
+            identity, network = str(arrays["identity"]), arrays.get("network")
             weights, optimizer = (_numbered(arrays, kind) for kind in ("weight", "optimizer"))
             snapshot = Snapshot(int(arrays["epoch"]), float(arrays["loss"]), weights, optimizer)
         except ArrayFileError as error:
@@ -82,6 +85,9 @@ class EncoderFile:
             raise self.unusable(f"{type(error).__name__}: {error}".splitlines()[0]) from None
         if identity != self._identity:
             raise self.unusable("it holds another encoder")
+        differing = network_differences(self._network if network is None else network.tolist(), self._network)
+        if differing:
+            raise self.unusable(f"it holds another network: {differing[0]}")
         if not _finite(snapshot):
             raise self.unusable("it holds weights that are NaN or infinite")
         return snapshot

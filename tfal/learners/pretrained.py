@@ -15,6 +15,7 @@ from tfal.data.images import Images
 from tfal.errors import InputError, TrainingError
 from tfal.learners.classifier import OnEpoch
 from tfal.learners.encoder_cache import EncoderFile, Snapshot
+from tfal.learners.layers import described
 from tfal.learners.replicas import networks_on, own_dropout
 from tfal.pool import Pool
 from tfal.recipe import Recipe
@@ -121,10 +122,11 @@ class Pretrained:
     def _load_or_train(self, pool: Pool, streams: Streams, on_epoch: OnEpoch | None) -> None:
         ids, numbers = pool.members, [int(number) for number in streams("pretrain").integers(2**31, size=3)]
         folder = Path(self._recipe.results_dir) / "encoders"
-        file = EncoderFile(folder, self.name, self._identity(ids, numbers[0]))
-        keras.utils.set_random_seed(numbers[0])
         with networks_on(self._strategy):
+            again = self._new_network()
+            keras.utils.set_random_seed(numbers[0])
             network = self._new_network()
+        file = EncoderFile(folder, self.name, self._identity(ids, numbers[0]), described(network, again))
         with file.locked():
             found = file.load()
             if found:
