@@ -4,6 +4,7 @@ import keras
 import pytest
 from keras import layers
 
+from models import BUILDERS
 from tfal.errors import InputError
 from tfal.learners.built import checked_builder
 from tfal.loop import run
@@ -95,3 +96,13 @@ def test_a_run_refuses_it_before_anything_is_trained(small, digits, build, messa
     with pytest.raises(InputError, match=message):
         next(iter(run(small, build, data=digits)))
     assert not list(Path(small.results_dir).rglob("rounds.csv"))
+
+
+def test_a_network_that_cannot_be_built_for_the_data_is_one_line():
+    build = checked_builder(BUILDERS["SCNN"], "SCNN")
+    with pytest.raises(
+        InputError, match=r"'SCNN' cannot be built for images \(8, 8, 1\) of 1 classes \(SCNN needs at least 2"
+    ):
+        build(SHAPE, 1)
+    with pytest.raises(InputError, match=r"'SCNN' cannot be built for images \(3, 3, 1\) of 10 classes"):
+        build((3, 3, 1), 10)

@@ -241,6 +241,14 @@ def test_recipe_json_tells_what_it_was_made_with(folder, pool):
     assert {"python", "tensorflow", "numpy"} <= stored["environment"].keys()
 
 
+@pytest.mark.parametrize("left", [{}, {"environment": "a laptop"}])
+def test_a_recipe_json_without_an_environment_goes_on(folder, pool, left):
+    _commit(folder, pool, 1)
+    path = folder.path / "recipe.json"
+    path.write_text(json.dumps({"recipe": json.loads(path.read_text())["recipe"], **left}))
+    assert folder.start() == []
+
+
 def test_a_folder_of_an_earlier_version_goes_on_where_its_data_agree(folder, pool, small):
     """Its recipe.json holds the first part of a fingerprint."""
     rows = _commit(folder, pool, 2)

@@ -175,7 +175,8 @@ class RunFolder:
             wanted = {**stored, "recipe": self._identity.with_all_budgets(stored["recipe"])}
         if wanted != stored:
             write_text(path, json.dumps(wanted, indent=2) + "\n")
-        return differences(wanted["environment"], here)
+        made = wanted.get("environment")  # a stranger's file may lack it
+        return differences(made, here) if isinstance(made, dict) else []
 
     def is_of_another_try(self) -> bool:
         """Whether nothing is committed, and what is there will be removed by `start`."""

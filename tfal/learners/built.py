@@ -18,9 +18,9 @@ TAKES = "a function (input shape, number of classes) -> keras.Model"
 def checked_builder(build: Any, name: str) -> Builder:
     """The builder of the network that is called `name`, which checks what `build` gives each time.
 
-    Raises InputError where `build` is no function of two arguments. What is returned raises it for what is no built
-    model of one input for these images, and for networks that share weights to be trained: each would begin with
-    what the one before has learned.
+    Raises InputError where `build` is no function of two arguments. What is returned raises it for a ValueError of
+    `build`, for what is no built model of one input for these images, and for networks that share trained weights:
+    each would begin with what the one before has learned.
     """
     if not callable(build):
         raise InputError(f"build must be {TAKES}. Received: a {type(build).__name__}.")
@@ -37,7 +37,7 @@ def checked_builder(build: Any, name: str) -> Builder:
     first: dict[int, weakref.ref[Any]] = {}
 
     def built(input_shape: tuple[int, int, int], n_classes: int) -> keras.Model:
-        network = build(input_shape, n_classes)
+        network = _made(build, input_shape, n_classes, name)
         _check(network, input_shape, name)
         weights = {id(variable): variable for variable in network.trainable_variables}
         shared = [first[key]() for key in weights.keys() & first.keys()]
@@ -51,6 +51,19 @@ def checked_builder(build: Any, name: str) -> Builder:
         return network
 
     return built
+
+
+def _made(build: Builder, input_shape: tuple[int, int, int], n_classes: int, name: str) -> Any:
+    try:
+        return build(input_shape, n_classes)
+    except InputError:
+        raise
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"network {name!r} cannot be built for images {tuple(input_shape)} of {n_classes} classes ({reason}). "
+            "Choose another network or other data."
+        ) from error
 
 
 def _check(network: Any, input_shape: tuple[int, int, int], name: str) -> None:

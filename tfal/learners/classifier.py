@@ -62,7 +62,7 @@ class Classifier:
         self._strategy = distribution(recipe.devices)
         with networks_on(self._strategy):
             optimizer = make_optimizer(recipe)
-            self._network = self._first_network()
+            self._network = self._build()
         self._outputs = readable(self._network, n_classes, recipe, self._strategy)
         self._outputs.read(np.zeros((2, *images.shape), np.float32), ["logits"])  # a network without answers is refused
         self._sampled = SampledOutputs(
@@ -176,18 +176,6 @@ class Classifier:
             )
             callbacks.append(best)  # never stops early: the patience is the whole training
         return callbacks
-
-    def _first_network(self) -> keras.Model:
-        try:
-            return self._build()
-        except InputError:
-            raise
-        except ValueError as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(
-                f"network {self._recipe.network!r} cannot be built for images {self._images.shape} ({reason}). "
-                "Choose another --network."
-            ) from error
 
     def _training(self, pool: Pool, steps: int, seed: int) -> tf.data.Dataset:
         """The batches of all epochs: whole passes over the labeled samples, one after the other."""

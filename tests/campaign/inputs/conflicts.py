@@ -21,7 +21,7 @@ _OPEN = (
 
 _CLOSED_REFUSED = (
     *("--nInit 9", "--nInit 2000", "--nQuery 61", "--nPool 5000", "--nPool 1438", "--nSample 5000", "--nValid 1400"),
-    *("--nStep 1000", "--nInit 1437 --nValid 0", "--missingClasses refuse --initial random --nInit 3"),
+    *("--nStep 1000", "--nInit 1437 --nValid 0", "--missingClasses refuse --longTail 0.01 --nInit 12"),
     *("--oodRate 0.5", "--trial 0", "--oodDataset digits --nClassKnown 4", "--knownClasses 1,2 --trial 0"),
     *("--longTail 0.5 --nClassKnown 4", "--longTail 0.1 --splits 10", "--initial margin", "--initial ldms"),
     *("--initial uniform,random", "--initial ldms --splits 10", "--strategy mqnet,mqnet", "--strategy ranking"),

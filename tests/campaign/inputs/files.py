@@ -266,7 +266,6 @@ def _lists() -> Iterator[Case]:
         "with a huge label": good + "train/a/5.png 99999999999999999999\n",
         "with a label of 999": good + "train/a/5.png 999\n",
         "without labels": good.replace(" 0", "").replace(" 1", "").replace(" 2", ""),
-        "with commas": good.replace(" ", ","),
         "with a file twice": good + "train/a/0.png 1\n",
         "with ./ before a file": good + "./train/a/0.png 1\n",
         "that leaves the folder": good + "../../etc/passwd 0\n",
@@ -280,6 +279,7 @@ def _lists() -> Iterator[Case]:
         "plain": good,
         "with a byte order mark": "\ufeff" + good,
         "with Windows' line ends": good.replace("\n", "\r\n"),
+        "with commas": good.replace(" ", ","),
     }.items():
         yield Case(f"good list: {name}", _TREE, make=_listed(text), expected=ACCEPTED)
 
