@@ -260,6 +260,7 @@ def test_the_command_draws_and_reports(study, tmp_path, capsys):
         ("--temperature 0.3", "--temperature"),
         ("--nQuery 5", "--nQuery"),
         ("--network nothing", "unknown network"),
+        ("--optimizer nothing", "--optimizer must be"),
     ],
 )
 def test_wrong_input_is_an_error_in_one_line(argv, message, tmp_path, capsys):

@@ -124,7 +124,9 @@ def _run(study: Study, typed: Sequence[str], build: Builder) -> int:
     from tfal.data.image_files import named_errors
     from tfal.learners.built import checked_builder
     from tfal.learners.layers import Watched
+    from tfal.learners.optimizers import make_optimizer
 
+    make_optimizer(study.recipe)  # refused now, not when the encoder is trained
     build = checked_builder(build, study.recipe.network)
     plan.check_network(Watched(build).described(data.input_shape, data.n_classes))
     with plan.locked(), named_errors():
