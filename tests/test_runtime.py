@@ -39,6 +39,7 @@ def test_settings_are_as_they_were_however_a_run_ends(deterministic, end):
                 raise ValueError
 
     (config.enable_op_determinism if deterministic else config.disable_op_determinism)()
+    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": not deterministic})
     keras.utils.set_random_seed(3)
     _draws()
     expected = _draws()
@@ -52,5 +53,6 @@ def test_settings_are_as_they_were_however_a_run_ends(deterministic, end):
         with pytest.raises(ValueError if end == "error" else StopIteration):
             next(running)
     assert config.is_op_determinism_enabled() is deterministic
+    assert tf.config.optimizer.get_experimental_options()["arithmetic_optimization"] is not deterministic
     assert _draws() == expected
     assert keras.src.utils.rng_utils.get_random_seed() == 3

@@ -2,6 +2,9 @@
 
 Determinism excludes XLA: Keras compiles nothing with it while operations are to be deterministic, and runs that repeat
 and can be resumed are worth more. On a CPU it made S-CNN training about ten times slower anyway.
+
+It also excludes TensorFlow's rewriting of arithmetic in graphs: the same graph was rewritten in other ways by about one
+process of eight, so that a step of LARS ended in another last digit, and SimCLR in another encoder.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from tensorflow.python.framework import config
 
 from tfal.errors import InputError
 
+_REWRITING = "arithmetic_optimization"
 _READ_PIXELS = 2**19  # pixels in a batch that is only read: 668 MNIST or 512 CIFAR images
 _READ_PIXELS_GPU = 2**22  # 83 images of 224 x 224; with 10 of them a GPU would mostly wait
 
@@ -34,6 +38,7 @@ def prepare_tensorflow(threads: int = 0) -> None:
     if threads:
         _fix_threads(threads)
     tf.config.experimental.enable_op_determinism()
+    tf.config.optimizer.set_experimental_options({_REWRITING: False})
     for gpu in tf.config.list_physical_devices("GPU"):
         try:
             tf.config.experimental.set_memory_growth(gpu, True)
@@ -58,11 +63,12 @@ def _fix_threads(n: int) -> None:
 def settings_restored() -> Iterator[None]:
     """What a run sets for the whole process is afterwards as it was, however the run ends.
 
-    That is whether operations are deterministic, and the seeds and states of the global generators of Python, NumPy,
-    TensorFlow and Keras. TensorFlow and Keras have no public call that reads theirs.
+    That is whether operations are deterministic and arithmetic is rewritten, and the seeds and states of the global
+    generators of Python, NumPy, TensorFlow and Keras. TensorFlow and Keras have no public call that reads theirs.
     """
     eager, names = context.context(), ("global_random_seed", "global_seed_generator")
     deterministic = config.is_op_determinism_enabled()
+    rewriting = tf.config.optimizer.get_experimental_options().get(_REWRITING, True)
     states = random.getstate(), np.random.get_state()  # noqa: NPY002
     seed, generator = eager._seed, getattr(eager, "_rng", None)  # none before the first seed
     state = generator and generator.getstate()
@@ -72,6 +78,7 @@ def settings_restored() -> Iterator[None]:
     finally:
         if not deterministic:
             config.disable_op_determinism()
+        tf.config.optimizer.set_experimental_options({_REWRITING: rewriting})
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
         eager._set_global_seed(seed)
