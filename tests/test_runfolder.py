@@ -261,3 +261,13 @@ def test_data_that_differ_in_what_a_sample_does_not_show_are_refused(pool, small
     _commit(RunFolder(small, 1, "print-whole"), pool, 2)
     with pytest.raises(InputError, match="data: 'print-whole' there, 'print-changed' here"):
         RunFolder(small, 1, "print-changed").rows()
+
+
+def test_weights_that_a_stop_left_behind_are_removed_with_the_next(folder):
+    folder.path.mkdir(parents=True)
+    for number in range(4):
+        folder.write_weights(number, [np.arange(3)])
+    folder.drop_weights(2)
+    assert [path.name for path in (folder.path / "weights").iterdir()] == ["round003.npz"]
+    folder.drop_weights(-2)
+    assert folder.weights(3)[0].tolist() == [0, 1, 2]

@@ -84,6 +84,7 @@ def run_jobs(jobs: Sequence[Job], build: Builder, data: Dataset, on_epoch: OnEpo
     for job in jobs:
         if not job.rounds_left:  # a stop may have come between the last row and these files
             job.folder.write_accuracies(job.rows, job.strategy.original_path)
+            job.folder.drop_weights(len(job.rows) - 3)
     unfinished = [job for job in jobs if job.rounds_left]
     if unfinished:
         from tfal.data.image_files import named_errors

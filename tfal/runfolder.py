@@ -140,8 +140,9 @@ class RunFolder:
         return [arrays[name] for name in sorted(arrays)]
 
     def drop_weights(self, round: int) -> None:
-        """Removes the values after `round`, if they are there."""
-        self._weights_path(round).unlink(missing_ok=True)
+        """Removes the values after `round` and after those before it, which a stop may have left, if they are there."""
+        for old in range(round + 1):
+            self._weights_path(old).unlink(missing_ok=True)
 
     def _weights_path(self, round: int) -> Path:
         return self.path / "weights" / f"round{round:03d}.npz"
