@@ -30,7 +30,7 @@ def test_a_few_stops_and_a_full_disk():
 
 
 def test_some_bad_inputs():
-    assert "inputs: 40, of which" in _attack("--kills", "0", "--disks", "0", "--inputs", "40", "--only", "query ")
+    assert "inputs: 60, of which" in _attack("--kills", "0", "--disks", "0", "--inputs", "60")
 
 
 def test_the_table_is_long_enough_and_says_everything_once():

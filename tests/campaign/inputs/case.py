@@ -127,7 +127,7 @@ def _fault_of_a_refusal(case: Case, code: int, lines: Sequence[str], wrote: bool
         return f"unclear: does not say {case.says!r}: {errors[0][:300]}"
     if wrote and code == 2:
         return f"wrote: files changed before the refusal: {errors[0][:300]}"
-    advised = {name for name in re.findall(r"(?<![\w-])--[A-Za-z]\w*", errors[0]) if f"{name[2:]}=" not in errors[0]}
+    advised = {name for name in re.findall(r"(?<![\w-])--[A-Za-z][\w-]*", errors[0]) if f"{name[2:]}=" not in errors[0]}
     unknown = sorted(advised - set(case.argv) - _flags(case))
     return f"advice: names {unknown[0]}, which is none of its flags: {errors[0][:300]}" if unknown else ""
 

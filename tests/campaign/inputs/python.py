@@ -183,8 +183,6 @@ def _recipes() -> Iterator[Case]:
             if value is not None or not rest:
                 call = functools.partial(_recipe, field.name, value)
                 yield Case(f"Recipe({field.name}={value!r})", call=call)
-    for name, value in (("nQuery", 5), ("n_querry", 5), ("strategies", "margin")):
-        yield Case(f"Recipe({name}={value!r})", call=functools.partial(_recipe, name, value), expected=EITHER)
 
 
 def _recipe(name: str, value: Any, _: Path) -> object:
