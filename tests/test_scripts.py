@@ -102,7 +102,7 @@ def test_run_tabular(tmp_path, label):
 def test_run_tabular_without_a_table(tmp_path):
     failed = _script("run_tabular.py", "--resultsDir", str(tmp_path))
     assert failed.returncode == 2
-    assert "give --csv and --label" in failed.stderr
+    assert "read by run_tabular.py --csv FILE --label COLUMN" in failed.stderr
     failed = _script("run_tabular.py", "--csv", "gone.csv", "--label", "0", "--resultsDir", str(tmp_path))
     assert "gone.csv cannot be read as a csv file" in failed.stderr
     assert failed.stderr.count("\n") == 1
