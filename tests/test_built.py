@@ -106,3 +106,11 @@ def test_a_network_that_cannot_be_built_for_the_data_is_one_line():
         build(SHAPE, 1)
     with pytest.raises(InputError, match=r"'SCNN' cannot be built for images \(3, 3, 1\) of 10 classes"):
         build((3, 3, 1), 10)
+
+
+def test_an_identity_that_is_used_again_is_no_shared_weight(monkeypatch):
+    """Where the first network is gone, variables of a later one may have its places in memory."""
+    monkeypatch.setattr("tfal.learners.built.weakref.ref", lambda variable: lambda: None)
+    network = _network()
+    built = checked_builder(lambda shape, n_classes: network, "mine")
+    assert built(SHAPE, 10) is built(SHAPE, 10)

@@ -40,8 +40,7 @@ def checked_builder(build: Any, name: str) -> Builder:
         network = _made(build, input_shape, n_classes, name)
         _check(network, input_shape, name)
         weights = {id(variable): variable for variable in network.trainable_variables}
-        shared = [first[key]() for key in weights.keys() & first.keys()]
-        if any(variable is weights[id(variable)] for variable in shared):
+        if any(first[key]() is weights[key] for key in weights.keys() & first.keys()):  # ids of dead ones come again
             raise InputError(
                 f"the builder of {name!r} must make a new network each time it is called. Received: one that shares "
                 "trained weights with the first. Make all its layers inside the function, or freeze the shared ones."
