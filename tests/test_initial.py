@@ -118,3 +118,19 @@ def test_a_warm_start_goes_on_from_the_weights_of_the_last_round(small, digits, 
     found.close()
     again = [r.row["test_accuracy"] for r in run(stopped, MLP, data=digits)]
     assert again == [row["test_accuracy"] for row in rows[1:]]
+
+
+@pytest.mark.parametrize(
+    ("initial", "ids", "message"),
+    [
+        ("ranking", range(3), "must name at least 20 of the 1387 candidates"),
+        ("ranking", [10**6, *range(30)], "must hold ids from 0 to 1436"),
+        ("cluster_ranking", [10**6, *range(30)], "must hold ids from 0 to 1436"),
+    ],
+)
+def test_a_ranking_of_other_data_is_refused_before_anything_is_written(small, digits, tmp_path, initial, ids, message):
+    np.save(tmp_path / "ids.npy", np.array(ids))
+    ranking = {"ranking": str(tmp_path / "ids.npy"), "rank_score": "ranking" if initial != "ranking" else "simclr_loss"}
+    with pytest.raises(InputError, match=message):
+        plan(dataclasses.replace(small, strategy="random", initial=initial, **ranking), digits)
+    assert not Path(small.results_dir).exists()

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import multiprocessing
 
@@ -271,3 +272,18 @@ def test_weights_that_a_stop_left_behind_are_removed_with_the_next(folder):
     assert [path.name for path in (folder.path / "weights").iterdir()] == ["round003.npz"]
     folder.drop_weights(-2)
     assert folder.weights(3)[0].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [{}, {"delta": np.array("text")}, {"delta": np.zeros(3)}, {"delta": np.array(np.nan)}, {"other": np.array(1.0)}],
+)
+def test_a_memory_of_something_else_is_refused(folder, small, arrays):
+    other = RunFolder(dataclasses.replace(small, strategy="probcover"), 1, "data")
+    other.path.mkdir(parents=True)
+    (other.path / "memory").mkdir()
+    np.savez(other.path / "memory" / "round001.npz", **arrays)
+    with pytest.raises(InputError, match=r"round001\.npz must hold 'delta', finite numbers: a single one\. Received: "):
+        other.memory(1)
+    np.savez(other.path / "memory" / "round001.npz", delta=np.array(0.5))
+    assert other.memory(1)["delta"] == 0.5

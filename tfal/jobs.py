@@ -58,15 +58,23 @@ def plan(recipe: Recipe, data: Dataset) -> list[Job]:
 
     Raises InputError for anything that cannot be run or resumed. Writes nothing.
     """
-    initial_strategy(recipe, data.n_classes)
+    initial = initial_strategy(recipe, data.n_classes)
     data_print, jobs = fingerprint(data), []
     tasks = {rep: make_task(recipe, rep, data) for rep in range(1, recipe.n_rep + 1)}
     for single in recipe.each_strategy():
         strategy = make_strategy(single.strategy, with_clusters(single, tasks[1].n_classes))
         for rep, task in tasks.items():
+            _check_pool(recipe, initial, strategy, task)
             job = Job(single, rep, strategy, RunFolder(single, rep, data_print), task, [])
             jobs.append(_checked(job))
     return jobs
+
+
+def _check_pool(recipe: Recipe, initial: Strategy | None, strategy: Strategy, task: Task) -> None:
+    candidates, size = task.start.unlabeled, len(task.labels)
+    if initial:
+        initial.check_pool(candidates, recipe.n_init, size)
+    strategy.check_pool(candidates, min(recipe.n_query, len(candidates)) if recipe.n_step else 0, size)
 
 
 def _checked(job: Job) -> Job:

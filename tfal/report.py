@@ -163,7 +163,9 @@ def draw_memories(experiment: Path) -> list[Path]:
         strategy = STRATEGIES.get(folder.parent.name)
         if strategy is None:
             continue
-        memories = [read_memory(path) for path in sorted((folder / "memory").glob("round*.npz"))]
+        memories = [
+            read_memory(path, strategy.memory_shapes) for path in sorted((folder / "memory").glob("round*.npz"))
+        ]
         figure = strategy.draw(memories, f"{_titled(experiment)}: {folder.parent.name}, {folder.name}")
         if figure is not None:
             paths.append(folder / "memory.png")

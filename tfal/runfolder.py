@@ -11,6 +11,7 @@ import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from tfal.files import locked, make_folder, read_json, remove_leftovers, write_a
 from tfal.identity import Identity, network_differences, refusal
 from tfal.pool import Pool
 from tfal.recipe import Recipe
+from tfal.strategies import STRATEGIES
 from tfal.tables import Row, read_rounds, write_table
 
 _MEND = "Remove its folder or give another --resultsDir."
@@ -114,8 +116,8 @@ class RunFolder:
 
     def memory(self, round: int) -> dict[str, np.ndarray]:
         """What the strategy kept for `round` from the one before. Raises InputError when its file is damaged."""
-        path = self._memory_path(round)
-        return read_memory(path) if path.exists() else {}
+        path, strategy = self._memory_path(round), STRATEGIES[self._identity.recipe.strategy]
+        return read_memory(path, strategy.memory_shapes) if path.exists() else {}
 
     def write_memory(self, round: int, memory: Mapping[str, np.ndarray]) -> None:
         """What the strategy keeps for `round`; no file where that is nothing."""
@@ -221,6 +223,24 @@ class RunFolder:
                 write_text(path, text)
 
 
-def read_memory(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of one file of a strategy's memory. Raises InputError when it is damaged."""
-    return read_arrays(path, "Remove its folder or give another --resultsDir.")
+def read_memory(
+    path: Path, shapes: Mapping[str, tuple[int | None, ...]] = MappingProxyType({})
+) -> dict[str, np.ndarray]:
+    """The arrays of one file of a strategy's memory. Raises InputError when it is damaged.
+
+    shapes: of those that must be there, see Strategy.memory_shapes.
+    """
+    arrays = read_arrays(path, _MEND)
+    for name, shape in shapes.items():
+        if not _fits(arrays.get(name), shape):
+            found = f"{arrays[name].dtype} of shape {arrays[name].shape}" if name in arrays else "none"
+            wanted = "x".join("n" if length is None else f"{length}" for length in shape) or "a single one"
+            raise InputError(f"{path} must hold {name!r}, finite numbers: {wanted}. Received: {found}. {_MEND}")
+    return arrays
+
+
+def _fits(array: np.ndarray | None, shape: tuple[int | None, ...]) -> bool:
+    if array is None or array.dtype.kind not in "biuf" or array.ndim != len(shape):
+        return False
+    lengths = zip(array.shape, shape, strict=True)
+    return all(wanted in (None, length) for length, wanted in lengths) and bool(np.isfinite(array).all())

@@ -134,7 +134,7 @@ def load(
     if name == "digits":
         found = sources.digits()
     elif root:
-        found = _from_folder(name, Path(root).expanduser(), Reading(size, max_pixels, skip_corrupt))
+        found = _from_folder(name, Path(os.path.expanduser(root)), Reading(size, max_pixels, skip_corrupt))
     elif name in DATASETS and not (DATASETS[name].files or DATASETS[name].folder):
         found = _downloaded(name, size)
     else:
@@ -226,7 +226,7 @@ def joined_images(data: Dataset) -> np.ndarray | Listing:
 
 
 def _from_folder(name: str, root: Path, reading: Reading) -> Found:
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise InputError(
             f"the data folder must be an existing folder. Received: {root}. Mend --dataDir or {ENVIRONMENT}."
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -43,6 +44,7 @@ class Strategy:
     oracle: whether it looks at labels that nobody has bought: a bound, not a method.
     original_path: whether its accuracies are written where the method's public code puts them, too.
     revision: raised when its rule changes, so that rounds of two rules never stand in one folder.
+    memory_shapes: of the arrays that `observe` gives back, all of them finite numbers; None: any length.
     """
 
     learners: tuple[str, ...] = ("classifier",)
@@ -53,6 +55,7 @@ class Strategy:
     oracle: ClassVar[bool] = False
     original_path: ClassVar[bool] = False
     revision: ClassVar[int] = 1
+    memory_shapes: ClassVar[Mapping[str, tuple[int | None, ...]]] = MappingProxyType({})
 
     @property
     def needs_labels(self) -> bool:
@@ -63,6 +66,12 @@ class Strategy:
     def options_used(self) -> frozenset[str]:
         """The names of the fields that change something, given the others."""
         return frozenset(option.name for option in fields(self))  # type: ignore[arg-type]
+
+    def check_pool(self, candidates: np.ndarray, n: int, size: int) -> None:
+        """Asked before anything is trained, with the first candidates of a training set of `size` samples.
+
+        Raises InputError where n of them can never be chosen.
+        """
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         """n distinct ids out of view.candidates; the same view and rng give the same picks."""

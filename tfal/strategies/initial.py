@@ -123,6 +123,10 @@ class ClusterRanking(KMeansClusters):
         idle = {"ranking"} if self.rank_score != "ranking" else set()
         return super().options_used - idle - ({"n_redo", "n_iter"} if self.rank_clusters != "kmeans" else set())
 
+    def check_pool(self, candidates: np.ndarray, n: int, size: int) -> None:
+        if self.rank_score == "ranking":
+            ranked_ids(self.ranking, size)
+
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         if self.rank_score == "ranking":
             scores = places(view, self.ranking)
@@ -154,15 +158,21 @@ class Ranking(Strategy):
     def __post_init__(self) -> None:
         ranked_ids(self.ranking)
 
+    def check_pool(self, candidates: np.ndarray, n: int, size: int) -> None:
+        self._first(candidates, n, size)
+
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
-        ids = ranked_ids(self.ranking, view.size)
-        found = ids[np.isin(ids, view.candidates)]
+        return Picks(self._first(view.candidates, n, view.size))
+
+    def _first(self, candidates: np.ndarray, n: int, size: int) -> np.ndarray:
+        ids = ranked_ids(self.ranking, size)
+        found = ids[np.isin(ids, candidates)]
         if len(found) < n:
             raise InputError(
-                f"{self.ranking} must name at least {n} of the {len(view.candidates)} candidates. "
+                f"{self.ranking} must name at least {n} of the {len(candidates)} candidates. "
                 f"Received: {len(found)} of them. Rank more samples, or ask for fewer labels."
             )
-        return Picks(found[:n])
+        return found[:n]
 
 
 def ranked_ids(path: str | None, size: int | None = None) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ HIDDEN = 64
 LEARNING_RATE = 1e-3  # a tenth from half of the epochs on
 STEPS = 100  # of an epoch, or the least
 MARGIN = 1.0
+SHAPES = MappingProxyType({"w1": (2, HIDDEN), "b1": (HIDDEN,), "w2": (HIDDEN,), "b2": ()})  # of MetaModel's arrays
 
 
 @dataclass(frozen=True)

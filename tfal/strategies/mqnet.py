@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from tfal import kernels
 from tfal.kernels.uncertainty import log_complement, log_softmax
 from tfal.kernels.xp import to_numpy
 from tfal.strategies.base import Picks, Strategy, warn_if_alike
-from tfal.strategies.meta_model import MetaModel, Training, train
+from tfal.strategies.meta_model import SHAPES, MetaModel, Training, train
 from tfal.view import PoolView
 
 
@@ -45,6 +46,7 @@ class MQNet(Strategy):
     steps: str = "exactly"
 
     revision = 2  # the meta-model sees the last batch of a pass
+    memory_shapes = MappingProxyType({**SHAPES, "raw": (None, 2), "mean": (2,), "std": (2,), "known": (None,)})
 
     @property
     def task(self) -> str:  # type: ignore[override]

@@ -85,7 +85,7 @@ def _changed_recipes() -> Iterator[Case]:
         ("an unknown option", field("of_the_future", 3), EITHER),
         ("text for a number", field("n_query", "five"), REFUSED),
         ("null for a number", field("n_query", None), REFUSED),
-        ("a list for a name", field("augment", ["none"]), REFUSED),
+        ("a list for a name", field("augment", ["crop"]), REFUSED),
         ("no recipe", lambda text: "{}", REFUSED),
         ("a list", lambda text: "[1, 2]", REFUSED),
         ("a number", lambda text: "3", REFUSED),

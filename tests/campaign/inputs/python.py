@@ -192,7 +192,7 @@ def _recipe(name: str, value: Any, _: Path) -> object:
 def _loads() -> Iterator[Case]:
     for name in ("nonsense", "", "../x", "a/b", None, 5, b"digits", ["digits"], "x" * 300, "a\nb"):
         yield Case(f"load({str(name)[:20]!r}, {type(name).__name__})", call=functools.partial(_load, name))
-    for place in (5, "/dev/null", "gone", "x" * 5000, "a\0b"):
+    for place in (5, "/dev/null", "gone", "x" * 5000, "a\0b", "~nobody-of-this-name"):
         yield Case(f"load('mine', {str(place)[:20]!r})", call=functools.partial(_load, "mine", data_dir=place))
     for size in (0, -1, 1.5, "8", None):
         yield Case(f"load('mine', size={size!r})", call=functools.partial(_load, "mine", data_dir=".", size=size))
