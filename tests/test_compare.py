@@ -209,6 +209,20 @@ def test_a_damaged_recipe_is_one_line(experiments, capsys, text):
     assert "recipe.json is damaged" in said.err
 
 
+@pytest.mark.parametrize("name", ["network", "strategy", "dataset", "seed", "data", "splits", "learning_rate"])
+@pytest.mark.parametrize("value", [["a"], {"a": {"b": 1}}, 3.5, True, None])
+def test_an_option_that_no_recipe_has_is_one_line(experiments, capsys, name, value):
+    path = experiments / "a" / "margin" / "rep001" / "recipe.json"
+    path.write_text(json.dumps({"recipe": json.loads(path.read_text())["recipe"] | {name: value}}))
+    fits = {"data": [None], "splits": [None], "learning_rate": [3.5]}.get(name, [])
+    code, said, _ = compare(capsys, experiments / "a", experiments / "b")
+    if value in fits and value is not True:
+        assert (code, said.err) == (0, "")
+    else:
+        assert (code, said.err.count("\n")) == (2, 1)
+        assert f"recipe.json is damaged ({name}: {value!r})" in said.err
+
+
 def test_nothing_to_compare(experiments, tmp_path, capsys):
     assert main([str(tmp_path / "missing")]) == 2
     assert "no results" in capsys.readouterr().err

@@ -137,3 +137,12 @@ def test_all_strategies_fit_into_one_picture(tmp_path):
     assert 0 <= box.x0 < box.x1 <= whole.x1
     assert box.y1 < figure.axes[0].get_window_extent().y0
     assert len(legend.get_lines()) == len(STRATEGIES)
+
+
+@pytest.mark.parametrize("value", [["margin"], 3, None, {"a": {"b": []}}])
+@pytest.mark.parametrize("name", ["network", "strategy", "dataset"])
+def test_a_name_that_is_none_in_a_recipe_is_one_line(experiment, capsys, name, value):
+    (experiment / "ldms" / "rep001" / "recipe.json").write_text(json.dumps({"recipe": {name: value}}))
+    assert report.main([str(experiment)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"recipe.json is damaged ({name}: {value!r})" in line

@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import json
 import multiprocessing
@@ -203,6 +204,28 @@ def test_damaged_files_are_named(folder, pool, name, text):
     with pytest.raises(InputError, match=name) as error:
         folder.rows()
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", [["margin"], 3.5, None, {"a": {"b": []}}])
+@pytest.mark.parametrize("name", ["network", "strategy", "dataset", "seed", "n_query"])
+def test_a_resume_refuses_an_option_that_no_recipe_has(folder, pool, name, value):
+    _commit(folder, pool, 1)
+    path = folder.path / "recipe.json"
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps(stored | {"recipe": stored["recipe"] | {name: value}}))
+    with pytest.raises(InputError, match=rf"recipe.json is damaged \({name}: "):
+        folder.rows()
+
+
+@pytest.mark.parametrize("value", [3, "a", [1], {"a": 3}])
+@pytest.mark.parametrize("name", ["files", "strategies", "revisions", "network"])
+def test_other_parts_of_a_recipe_json_may_be_odd_too(folder, pool, name, value):
+    _commit(folder, pool, 1)
+    path = folder.path / "recipe.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    with contextlib.suppress(InputError):
+        folder.rows()
+        folder.check_network(["a layer"])
 
 
 def test_results_without_a_recipe_are_foreign(folder):

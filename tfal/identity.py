@@ -21,8 +21,9 @@ from typing import Any
 
 from tfal.data.prints import comparable
 from tfal.errors import InputError
+from tfal.files import read_json
 from tfal.names import BALANCED, REVISIONS, resolved
-from tfal.options import flag
+from tfal.options import flag, is_a
 from tfal.recipe import Recipe
 from tfal.strategies import Strategy, make_strategy
 from tfal.usage import FIELDS, usage
@@ -94,6 +95,25 @@ class Identity:
     def _made(self) -> dict[str, Strategy]:
         first = [self.recipe.initial] if self.recipe.initial != BALANCED else []
         return {name: make_strategy(name, self.recipe) for name in [*first, self.recipe.strategy]}
+
+
+def read_stored(path: Path, mend: str) -> dict[str, Any]:
+    """A recipe.json. Raises InputError, which ends in `mend`, where it is damaged or says what no recipe can."""
+    stored = read_json(path, mend)
+    recipe = stored.get("recipe")
+    if not isinstance(recipe, dict):
+        raise InputError(f"{path} is damaged (it has no recipe). {mend}")
+    odd = [name for name, value in recipe.items() if name in FIELDS and not is_a(FIELDS[name], value)]
+    odd += ["data"] * (not isinstance(recipe.get("data"), str | None))
+    if odd:
+        raise InputError(f"{path} is damaged ({odd[0]}: {recipe[odd[0]]!r}). {mend}")
+    parts = {"files": dict, "strategies": dict, "revisions": dict, "network": list}
+    odd = [name for name, kind in parts.items() if not isinstance(stored.get(name, kind()), kind)]
+    if not odd and not all(isinstance(options, dict) for options in stored.get("strategies", {}).values()):
+        odd = ["strategies"]
+    if odd:
+        raise InputError(f"{path} is damaged ({odd[0]}: {stored[odd[0]]!r}). {mend}")
+    return stored
 
 
 def network_differences(there: Sequence[str], here: Sequence[str]) -> list[str]:

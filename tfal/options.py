@@ -60,7 +60,7 @@ def check_value(option: dataclasses.Field[Any], value: Any, name: str | None = N
     limits: dict[str, Any] = {"least": None, "most": LARGEST, "above": None, "below": None, "choices": ()} | dict(
         option.metadata
     )
-    if not _is_a(value, expected):
+    if not is_a(option, value):
         raise InputError(f"{name} must be of type {expected}. Received: {value!r}.")
     if value is None:
         return
@@ -78,7 +78,9 @@ def check_value(option: dataclasses.Field[Any], value: Any, name: str | None = N
         raise InputError(f"{name} must be less than {limits['below']}. Received: {value}.")
 
 
-def _is_a(value: Any, expected: str) -> bool:
+def is_a(option: dataclasses.Field[Any], value: Any) -> bool:
+    """Whether a value is of the type of an option, whatever its limits."""
+    expected = str(option.type)
     if value is None:
         return "None" in expected
     kind = expected.partition(" ")[0]

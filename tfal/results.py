@@ -13,7 +13,7 @@ import numpy as np
 
 from tfal.data.prints import comparable
 from tfal.errors import InputError
-from tfal.files import read_json
+from tfal.identity import read_stored
 from tfal.recipe import Recipe
 from tfal.tables import Row, read_rounds
 
@@ -110,11 +110,8 @@ def _recipe(folder: Path) -> dict[str, Any] | None:
     path = folder / "recipe.json"
     if not path.exists():
         return None
-    mend = f"Mend it, or move {folder} elsewhere."
-    stored = read_json(path, mend).get("recipe")
-    if not isinstance(stored, dict):
-        raise InputError(f"{path} is damaged (it has no recipe). {mend}")
-    return stored
+    recipe: dict[str, Any] = read_stored(path, f"Mend it, or move {folder} elsewhere.")["recipe"]
+    return recipe
 
 
 def _with_recipes(runs: Mapping[int, Run]) -> dict[int, Run]:

@@ -19,8 +19,8 @@ import numpy as np
 from tfal.array_files import read_arrays
 from tfal.environment import differences, environment
 from tfal.errors import InputError
-from tfal.files import locked, make_folder, read_json, remove_leftovers, write_atomically, write_text
-from tfal.identity import Identity, network_differences, refusal
+from tfal.files import locked, make_folder, remove_leftovers, write_atomically, write_text
+from tfal.identity import Identity, network_differences, read_stored, refusal
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.strategies import STRATEGIES
@@ -75,9 +75,7 @@ class RunFolder:
                 raise InputError(f"{self.path} holds {foreign[0]} but no recipe.json. Give another --resultsDir.")
             return None
         try:
-            stored = read_json(path, _MEND)
-            if not isinstance(stored.get("recipe"), dict):
-                raise InputError(f"{path} is damaged (it has no recipe). {_MEND}")
+            stored = read_stored(path, _MEND)
         except InputError:
             if not has_rows:
                 return None
