@@ -106,12 +106,45 @@ def test_other_options_are_refused(study, data):
     plan = Plan(study, data)
     with plan.locked(), pytest.raises(InputError, match="another process"), Plan(study, data).locked():
         pass
+    plan.table.write_text(f"{HEAD}\n12,random,1,0.5,0.5,1\n")
     for other in (
         dataclasses.replace(study, temperature=0.1),
         dataclasses.replace(study, recipe=dataclasses.replace(study.recipe, n_epoch=3)),
     ):
         with pytest.raises(InputError, match="made with other options"):
             Plan(other, data)
+
+
+@pytest.mark.parametrize("left", ["{}", "hello", '["a"]', '{"layers": 3}', '{"n_epoch": ["a"]}', None])
+def test_a_try_without_a_pool_does_not_pin_the_folder(left, study, data, change):
+    plan = Plan(study, data)
+    plan.check_network(["a layer"])
+    with plan.locked():
+        for name in ("rankings/easy_sorted_idx.npy", "rankings/easy_scores.npy", "oracle.npz"):
+            (plan.folder / name).write_text("of the first try")
+    if left is not None:
+        (plan.folder / "study.json").write_text(left)
+    mended = Plan(change(study, recipe=change(study.recipe, lr_encoder=0.001), temperature=0.1), data)
+    mended.check_network(["another layer"])
+    with mended.locked():
+        stored = json.loads((plan.folder / "study.json").read_text())
+        assert (stored["lr_encoder"], stored["temperature"], stored["layers"]) == (0.001, 0.1, ["another layer"])
+        assert [path for path in plan.folder.rglob("*") if path.is_file() and path.name[0] != "."] == [
+            plan.folder / "study.json"
+        ]
+    mended.table.write_text(f"{HEAD}\n12,random,1,0.5,0.5,1\n")
+    with pytest.raises(InputError, match="made with other options"):
+        Plan(study, data)
+    with pytest.raises(InputError, match="layer 0 of the network"):
+        mended.check_network(["a layer"])
+
+
+def test_what_came_before_the_first_pool_stays_where_nothing_changed(study, data):
+    plan = Plan(study, data)
+    with plan.locked():
+        np.save(plan.ranking_file("easy"), np.arange(300))
+    with Plan(study, data).locked():
+        assert plan.ranking_file("easy").exists()
 
 
 HEAD = "budget,criterion,run,accuracy,auc,coverage"

@@ -93,11 +93,18 @@ class Plan:
         self.folder = Path(study.recipe.results_dir) / "coldstart" / f"{data.name}_{study.recipe.network}"
         check_writable(self.folder)
         self._network: list[str] = []
-        self._check_study()
-        self.rows(), self.correlations()
-        for name in self.criteria:
-            self.ranking(name)
-            self.scores(name)
+        stored = self._stored()
+        differing = [] if stored is None else self._differing(stored)
+        if differing and self.rows():
+            raise InputError(
+                f"{self.folder} was made with other options ({'; '.join(differing)}). "
+                "Use the same ones to go on, or give another --resultsDir."
+            )
+        if not (differing or (stored is None and self._identity_file.exists())):
+            self.correlations()
+            for name in self.criteria:
+                self.ranking(name)
+                self.scores(name)
 
     @cached_property
     def members(self) -> np.ndarray:
@@ -175,7 +182,10 @@ class Plan:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the folder for this process, and writes study.json. Raises InputError when another one works in it."""
+        """Holds the folder for this process, and writes study.json. Raises InputError when another one works in it.
+
+        As long as no pool is trained, what a try of something else left behind is removed.
+        """
         with locked(
             self.folder / ".lock",
             f"another process works in {self.folder}. Wait for it to end, or give another --resultsDir.",
@@ -183,9 +193,12 @@ class Plan:
             make_folder(self.folder / "rankings")
             for folder in (self.folder, self.folder / "rankings"):
                 remove_leftovers(folder)
-            if not self._identity_file.exists():
-                made_with = self._identity | ({"layers": self._network} if self._network else {})
-                write_text(self._identity_file, json.dumps(made_with, indent=2) + "\n")
+            stored = self._stored()
+            made_with = self._identity | ({"layers": self._network} if self._network else {})
+            if stored is None or not self.rows():
+                self._discard_another_try(stored)
+                if stored != made_with:
+                    write_text(self._identity_file, json.dumps(made_with, indent=2) + "\n")
             yield
 
     @property
@@ -198,34 +211,55 @@ class Plan:
         return {name: getattr(self.recipe, name) for name in _IDENTITY} | own
 
     def check_network(self, network: Sequence[str]) -> None:
-        """Raises InputError when the files are of another network; see tfal.learners.layers.described."""
-        stored = read_json(self._identity_file, "Remove its folder.") if self._identity_file.exists() else {}
+        """Raises InputError when the trained pools are of another network; see tfal.learners.layers.described."""
+        stored = self._stored() or {}
         differing = network_differences(stored.get("layers") or network, network)
-        if differing:
+        if differing and self.rows():
             raise refusal(self.folder, differing)
         self._network = list(network)
 
-    def _check_study(self) -> None:
-        """Criteria, budgets and numbers of pools may change from run to run; all else may not."""
+    def _stored(self) -> Row | None:
+        """study.json; None where there is none, or a damaged one that no trained pool belongs to."""
         if not self._identity_file.exists():
             if self.table.exists():
                 raise InputError(f"{self.folder} holds pools.csv but no study.json. Give another --resultsDir.")
-            return
+            return None
+        rows = self.rows()
+        try:
+            stored = read_json(self._identity_file, "Remove its folder.")
+            if not isinstance(stored.get("layers", []), list):
+                raise InputError(f"{self._identity_file} is damaged (layers: {stored['layers']!r}). Remove its folder.")
+        except InputError:
+            if rows:
+                raise
+            return None
+        return stored
+
+    def _differing(self, stored: Row) -> list[str]:
+        """In what study.json differs. Criteria, budgets and numbers of pools may; of the network: see check_network."""
         younger = {name: getattr(DEFAULT, name) for name in _IDENTITY}  # than the file, where it does not tell them
-        stored = younger | read_json(self._identity_file, "Remove its folder.")
-        stored.pop("layers", None)  # compared once it is built
-        stored["data"], data = comparable([stored.get("data"), self._identity["data"]])
+        there = younger | {name: value for name, value in stored.items() if name != "layers"}
+        there["data"], data = comparable([there.get("data"), self._identity["data"]])
         here = {**self._identity, "data": data}
-        differing = [
-            f"{name}: {stored.get(name)!r} there, {here.get(name)!r} here"
-            for name in sorted(stored.keys() | here.keys())
-            if stored.get(name) != here.get(name)
+        return [
+            f"{name}: {there.get(name)!r} there, {here.get(name)!r} here"
+            for name in sorted(there.keys() | here.keys())
+            if there.get(name) != here.get(name)
         ]
-        if differing:
-            raise InputError(
-                f"{self.folder} was made with other options ({'; '.join(differing)}). "
-                "Use the same ones to go on, or give another --resultsDir."
-            )
+
+    def _discard_another_try(self, stored: Row | None) -> None:
+        """Removes what comes before the first pool where it is of something else. Encoders know what they are of."""
+        if stored is None and not self._identity_file.exists():
+            return
+        layers = (stored or {}).get("layers") or self._network
+        other_network = bool(self._network and network_differences(layers, self._network))
+        if stored is not None and not self._differing(stored) and not other_network:
+            return
+        features = "self_supervised/features"
+        own = ["rankings/*", "oracle.npz", "correlations.csv", f"{features}/features.npy", f"{features}/store.json"]
+        for pattern in own + ["self_supervised/*.npz"] * other_network:
+            for path in self.folder.glob(pattern):
+                path.unlink()
 
 
 def budgets_of(text: str, n: int) -> tuple[int, ...]:
