@@ -170,9 +170,10 @@ def test_run_imagenet_on_a_tree_of_image_files(tmp_path):
     (tmp_path / "train" / "n02" / "3.JPEG").write_bytes(b"no image")
     failed = _script("run_imagenet.py", *flags)
     assert failed.returncode == 2
-    assert "was made with another recipe (data:" in failed.stderr.splitlines()[-1]
-    assert "Traceback" not in failed.stderr
-    skipped = _script("run_imagenet.py", *flags, "--corrupt", "skip", "--resultsDir", str(tmp_path / "other"))
+    (line,) = failed.stderr.splitlines()
+    assert "was made with another recipe (data:" in line
+    skip = ("--corrupt", "skip", "--threads", "1")  # which are fixed before the files are looked at
+    skipped = _script("run_imagenet.py", *flags, *skip, "--resultsDir", str(tmp_path / "other"))
     assert skipped.returncode == 0, skipped.stderr
 
 

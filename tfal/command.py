@@ -186,6 +186,21 @@ def quiet_start() -> Iterator[None]:
             os.close(stderr)
 
 
+@contextlib.contextmanager
+def loads_tensorflow() -> Iterator[None]:
+    """Around an import that may be the first one of TensorFlow: where a command runs, its start-up notes are held back.
+
+    Those of its first operation too, so what has to be set before that is set in here.
+    """
+    if _Signals.current is None or "tensorflow" in sys.modules:
+        yield
+        return
+    with quiet_start():
+        yield
+        if "tensorflow" in sys.modules:
+            sys.modules["tensorflow"].zeros(())
+
+
 def _open_descriptors() -> None:
     """Opens those of 0, 1, 2 that are closed, so that no file of results gets one of these numbers, and its notes."""
     for number in range(3):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tfal.command import loads_tensorflow
 from tfal.data.dataset import Dataset, load, with_unknown
 from tfal.data.listing import Listing
 from tfal.data.tabular import load_table
@@ -36,6 +37,11 @@ def data_for(recipe: Recipe, data: Any = None) -> tuple[Recipe, Dataset]:
 
 def load_for(recipe: Recipe) -> Dataset:
     """The data of a recipe: its csv file, or its data set, with the images of `ood_dataset` where it names one."""
+    if recipe.threads:  # before images are looked at
+        with loads_tensorflow():
+            from tfal.learners.runtime import fix_threads
+
+            fix_threads(recipe.threads)
     if recipe.csv or recipe.label or recipe.csv_test:
         return load_table(recipe)
     data = _load(recipe.dataset, recipe)
@@ -56,7 +62,8 @@ def skip_corrupt(data: Dataset, *, show_progress: bool = True) -> Dataset:
     """
     if not (isinstance(data.x_train, Listing) and isinstance(data.x_test, Listing)):
         return data
-    from tfal.data.pictures import find_corrupt, say_left_out
+    with loads_tensorflow():
+        from tfal.data.pictures import find_corrupt, say_left_out
 
     train, test = (find_corrupt(part, show_progress=show_progress) for part in (data.x_train, data.x_test))
     for part, listing, rows in (("training", data.x_train, train), ("test", data.x_test, test)):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tfal.command import loads_tensorflow
 from tfal.data import trees
 from tfal.data.found import Found, one_line
 from tfal.data.listing import SIZE
@@ -28,7 +29,8 @@ def download(name: str, size: int = SIZE) -> Found:
     Lets any exception of TensorFlow Datasets through: disk full, unknown name. Raises ConnectionError when none of the
     hosts that it would ask answers within seconds; by itself it would try for minutes.
     """
-    import tensorflow_datasets as tfds
+    with loads_tensorflow():
+        import tensorflow_datasets as tfds
 
     builder = tfds.builder(name)
     _check_memory(builder, size)  # known before some data sets are downloaded, and asked again when they are read
@@ -47,7 +49,8 @@ def read_prepared(name: str, folder: Path, size: int = SIZE) -> Found | None:
         return None
     newest = max(infos, key=lambda path: [int(part) for part in re.findall(r"\d+", path.parent.name)])
     try:
-        import tensorflow_datasets as tfds
+        with loads_tensorflow():
+            import tensorflow_datasets as tfds
 
         return _read_builder(tfds.builder_from_directory(newest.parent), str(newest.parent), size)
     except InputError:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfal.command import loads_tensorflow
 from tfal.data.found import Found, Known
 from tfal.data.listing import Listing, Reading, class_names, folded, from_list, from_tree, spelled, text_lines
 from tfal.data.noticed import say_not_obeyed
@@ -83,7 +84,8 @@ def read_tree(name: str, folder: Path, known: Known | None, reading: Reading) ->
 
 def _look_at(name: str, parts: Sequence[Listing], reading: Reading) -> None:
     """Says what files note that is not obeyed. Raises InputError where many of them must not be decoded."""
-    from tfal.data.pictures import check_headers
+    with loads_tensorflow():
+        from tfal.data.pictures import check_headers
 
     files = [part.path(row) for part in parts for row in range(0, len(part), max(1, len(part) // _LOOKED_AT))]
     say_not_obeyed(name, files)
@@ -155,7 +157,8 @@ def _as_arrays(name: str, found: Found, files: Sequence[Path], reading: Reading,
 
     channels: of the images, 0 for those of the files. Raises _NoArrayError where they make no array.
     """
-    from tfal.data.pictures import say_left_out
+    with loads_tensorflow():
+        from tfal.data.pictures import say_left_out
 
     images, rows = _decoded(files, reading, channels)
     say_not_obeyed(name, files, images.shape[3] if len(images) else None)
@@ -174,7 +177,8 @@ def _decoded(files: Sequence[Path], reading: Reading, channels: int) -> tuple[np
 
     Raises _NoArrayError: they differ or are too many.
     """
-    from tfal.data.pictures import arrays, unreadable
+    with loads_tensorflow():
+        from tfal.data.pictures import arrays, unreadable
 
     images, rows = np.empty(0, np.uint8), list[int]()
     for row, image in arrays(files, channels, reading.max_pixels):

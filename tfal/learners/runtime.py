@@ -36,7 +36,7 @@ def prepare_tensorflow(threads: int = 0) -> None:
     has started with another number.
     """
     if threads:
-        _fix_threads(threads)
+        fix_threads(threads)
     tf.config.experimental.enable_op_determinism()
     tf.config.optimizer.set_experimental_options({_REWRITING: False})
     for gpu in tf.config.list_physical_devices("GPU"):
@@ -46,7 +46,8 @@ def prepare_tensorflow(threads: int = 0) -> None:
             return  # the caller has used the GPU already; its own choice stands
 
 
-def _fix_threads(n: int) -> None:
+def fix_threads(n: int) -> None:
+    """So many threads for every operation and for the array libraries, from now on; see prepare_tensorflow."""
     try:
         tf.config.threading.set_intra_op_parallelism_threads(n)
     except RuntimeError:
