@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfal.kernels import herding, max_herding, pairs
+from tfal.kernels import cells, herding, max_herding, pairs
 from tfal.kernels.top import tie_order
 
 from .plain import check_refusal
@@ -47,7 +47,9 @@ def test_a_vector_by_hand():
 def blocks(request, monkeypatch):
     if request.param != "as they are":
         monkeypatch.setattr(herding, "_BLOCK", {"numpy": (7, 11)})
-        monkeypatch.setattr(pairs, "_BLOCK", {"numpy": (5, 13)})
+        monkeypatch.setattr(cells, "_BLOCK", {"numpy": (5, 13)})
+        monkeypatch.setattr(pairs, "_ROWS", {"numpy": 17})
+        monkeypatch.setattr(pairs, "_GROUP", 8)
         monkeypatch.setattr(herding, "_MOST_PAIRS", 0 if request.param == "no pairs kept" else 400)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfal.kernels import farthest_first, kmeans, pairs, probcover, purity_radius
+from tfal.kernels import cells, farthest_first, kmeans, pairs, probcover, purity_radius
 from tfal.kernels.top import tie_order
 
 from .plain import check_refusal
@@ -45,12 +45,23 @@ def test_without_a_radius_only_copies_are_covered():
     assert probcover(features + 0.1, 3, delta=0.0).tolist() == [1, 0, 3]
 
 
-@pytest.mark.parametrize("tile", [(7, 9), (1024, 1024)])
+@pytest.fixture(params=[(1, 3, 5, 7), (2, 5, 30, 50), (40, 30, 1000, 100)])
+def small_blocks(request, monkeypatch):
+    """Points of a cell and of a group of lists, rows and points that are looked at together."""
+    cell, group, rows, block = request.param
+    monkeypatch.setattr(cells, "_POINTS", cell)
+    monkeypatch.setattr(cells, "_BLOCK", {"numpy": (block, block + 2)})
+    monkeypatch.setattr(pairs, "_GROUP", group)
+    monkeypatch.setattr(pairs, "_ROWS", {"numpy": rows})
+    monkeypatch.setattr(pairs, "LEAST_ROWS", 3)
+    monkeypatch.setattr(sys.modules["tfal.kernels.probcover"], "_ROWS", {"numpy": rows})
+    monkeypatch.setattr(sys.modules["tfal.kernels.probcover"], "_LOOK", rows)
+
+
+@pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("delta", [0.3, 1.0, 2.5])
 @pytest.mark.parametrize("seed", range(2))
-def test_equals_the_plain_algorithm(seed, delta, tile, monkeypatch):
-    monkeypatch.setattr(pairs, "_BLOCK", {"numpy": tile})
-    monkeypatch.setattr(pairs, "LEAST_ROWS", 3)
+def test_equals_the_plain_algorithm(seed, delta):
     rng = np.random.default_rng(seed)
     features = rng.normal(size=(80, 3)).astype(np.float32) + 50 * seed
     labeled = rng.choice(80, 8, replace=False)
@@ -127,10 +138,9 @@ def share_of_pure_balls(features, labels, delta):
     return 1 - (near & (labels[:, None] != labels)).any(axis=1).mean()
 
 
-@pytest.mark.parametrize("block", [7, 1024])
+@pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("alpha", [0.5, 0.95, 1.0])
-def test_the_radius_is_the_largest(alpha, block, monkeypatch):
-    monkeypatch.setattr(sys.modules["tfal.kernels.probcover"], "_BLOCK", {"numpy": block})
+def test_the_radius_is_the_largest(alpha):
     features = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
     labels = kmeans(features, 5, rng=np.random.default_rng(1)).labels
     delta = purity_radius(features, 5, rng=np.random.default_rng(1), alpha=alpha)

@@ -17,7 +17,8 @@ import numpy as np
 
 from tfal.errors import InputError
 from tfal.kernels import check
-from tfal.kernels.pairs import PairLists, own_places, pair_lists
+from tfal.kernels.cells import Cells, single_pivot
+from tfal.kernels.pairs import PairLists, pair_lists
 from tfal.kernels.pairwise import Side, Tile, distances, joined, origin_for, side, taken
 from tfal.kernels.representatives import positive, unlabeled
 from tfal.kernels.tiles import Each, slices, workers
@@ -193,13 +194,16 @@ class _Cover:
             return
         self.next_count = self.n_picks + 1 + self.n_picks // 5
         if self._n_pairs() <= _MOST_PAIRS:
-            self.pairs = pair_lists(self.anchors, self.rows, self._counting, lambda found: None)
+            cells = Cells(self.anchors, single_pivot(self.anchors))
+            reach = cells.reach(np.inf, self.rows)
+            self.pairs = pair_lists(cells, self.rows, reach, self._counting, lambda found: None)
 
-    def _counting(self, a: Tile, b: Tile, part: slice, across: slice) -> tuple[Any, Any]:
+    def _counting(self, a: Tile, b: Tile, points: slice, rows: np.ndarray) -> tuple[Any, Any]:
         """Which pairs of anchor and row still count, and their kernel values."""
         values = self._kernel(a, b)
-        values[tuple(map(self.xp.asarray, own_places(self.anchor_rows, part, across)))] = 1
-        return values > (self.level[part] + np.float32(_ROUNDING))[:, None], values
+        own = self.xp.asarray(self.anchor_rows[points, None] == rows)
+        self.xp.maximum(values, own, out=values)
+        return values > (self.level[points] + np.float32(_ROUNDING))[:, None], values
 
     def _n_pairs(self) -> float:
         """How many pairs still count, from those of some anchors."""

@@ -1,4 +1,4 @@
-"""Lists of columns that belong to each row, such as near neighbors, found block by block and kept on the host."""
+"""Lists of rows that belong to each point, such as near neighbors, found block by block and kept on the host."""
 
 from __future__ import annotations
 
@@ -7,81 +7,101 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tfal.kernels.cells import Cells
 from tfal.kernels.pairwise import Side, Tile
-from tfal.kernels.tiles import LEAST_ROWS, slices, workers
+from tfal.kernels.tiles import CORES, LEAST_ROWS, slices, workers
 from tfal.kernels.xp import array_module, to_numpy
 
-_BLOCK = {"numpy": (256, 1024), "cupy": (8192, 16384)}  # rows and columns of a block; rows fit into int16
+_ROWS = {"numpy": 8192, "cupy": 65536}  # that are looked at together
+_GROUP = 1024  # points whose lists are in one array
 
 
-class _Block(NamedTuple):
-    """The lists of some rows, one behind the other. values: of each entry, where there are any."""
+class _Lists(NamedTuple):
+    """The lists of some points, one behind the other. values: of each entry, where there are any."""
 
-    ends: np.ndarray  # (rows + 1,)
-    columns: np.ndarray  # int32
+    ends: np.ndarray  # (points + 1,)
+    rows: np.ndarray  # int32
     values: np.ndarray | None
 
 
 class PairLists:
-    """For each row, ascending columns (int32) and what `chosen` gave as their values (float32)."""
+    """For each point, ascending rows (int32) and what `chosen` gave as their values (float32)."""
 
-    def __init__(self, blocks: Sequence[_Block]) -> None:
-        self._blocks = blocks
-        self._starts = np.cumsum([0] + [len(block.ends) - 1 for block in blocks])
+    def __init__(self, groups: Sequence[_Lists]) -> None:
+        self._groups = groups
 
-    def of(self, row: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Columns and values of a row."""
-        place = int(np.searchsorted(self._starts, row, side="right")) - 1
-        block, row = self._blocks[place], row - self._starts[place]
-        part = slice(block.ends[row], block.ends[row + 1])
-        return block.columns[part], None if block.values is None else block.values[part]
+    def of(self, point: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Rows and values of a point."""
+        group, point = self._groups[point // _GROUP], point % _GROUP
+        part = slice(group.ends[point], group.ends[point + 1])
+        return group.rows[part], None if group.values is None else group.values[part]
 
-    def counts(self, n_columns: int) -> np.ndarray:
-        """How many rows have each column in their list, int64 (n_columns,)."""
-        found = np.zeros(n_columns, np.int64)
-        for block in self._blocks:
-            found += np.bincount(block.columns, minlength=n_columns)
+    def counts(self, n_rows: int) -> np.ndarray:
+        """How many points have each row in their list, int64 (n_rows,)."""
+        found = np.zeros(n_rows, np.int64)
+        for group in self._groups:
+            found += np.bincount(group.rows, minlength=n_rows)
         return found
 
 
 def pair_lists(
+    cells: Cells,
     rows: Side,
-    columns: Side,
-    chosen: Callable[[Tile, Tile, slice, slice], tuple[Any, Any]],
+    reach: Any,
+    chosen: Callable[[Tile, Tile, slice, np.ndarray], tuple[Any, Any]],
     on_found: Callable[[int], None],
 ) -> PairLists:
-    """The pairs that `chosen(tile of rows, of columns, which rows, columns)` marks: a mask (r, c), and values or None.
+    """The pairs within reach that `chosen(tile of points, of rows, which points, rows)` marks: a mask, values or None.
 
-    on_found: called with the number of pairs of each block; it may raise.
+    Points are named by their places in `cells.order`, in the lists, too.
+
+    on_found: called with the number of pairs of each tile of rows; it may raise.
     """
-    xp, n = array_module(rows.rows), len(rows.rows)
-    height, width = _BLOCK[xp.__name__]
+    xp, m, n = array_module(rows.rows), len(rows.rows), len(cells.order)
+    every = np.arange(m, dtype=np.int32)
 
-    def listed(part: slice) -> _Block:
+    def listed(part: slice) -> list[_Lists]:
         tile, found = rows.tile(part), []
-        for across in slices(len(columns.rows), width):
-            mask, values = chosen(tile, columns.tile(across), part, across)
-            where = mask.nonzero()
-            on_found(len(where[0]))
-            row, column = (to_numpy(place) for place in where)
-            entries = None if values is None else to_numpy(values[where])
-            found.append((row.astype(np.int16), (column + across.start).astype(np.int32), entries))
-        return _by_row(found, part.stop - part.start)
+        for points, some in cells.blocks(tile, reach):
+            names = every[part][some if isinstance(some, slice) else to_numpy(some)]
+            mask, values = chosen(cells.tile(points), Tile(tile.points[some], tile.squares[some]), points, names)
+            place = xp.flatnonzero(mask)
+            entries = None if values is None else to_numpy(values.ravel()[place])
+            point, row = np.divmod(to_numpy(place), len(names))
+            found.append(((point + points.start).astype(np.int32), names[row], entries))
+        on_found(sum(len(rows) for _, rows, _ in found))
+        return _grouped(found, n)
 
+    height = max(1, min(_ROWS[xp.__name__], max(LEAST_ROWS, -(-m // (2 * CORES)))))
     with workers(xp) as each:
-        return PairLists(each(listed, slices(n, max(1, min(height, max(LEAST_ROWS, n // 8))))))
+        tiles = each(listed, slices(m, height))
+    return PairLists([_merged([tile.pop() for tile in tiles]) for _ in slices(n, _GROUP)][::-1])
 
 
-def own_places(rows: np.ndarray, part: slice, across: slice) -> tuple[np.ndarray, np.ndarray]:
-    """Where `rows[part]`, the rows of a block, meet themselves among its columns, which are the rows `across`."""
-    found = rows[part]
-    inside = np.flatnonzero((found >= across.start) & (found < across.stop))
-    return inside, found[inside] - across.start
+def _grouped(found: list[tuple[np.ndarray, np.ndarray, np.ndarray | None]], n: int) -> list[_Lists]:
+    """The pairs of a tile of rows, by point, each group of points apart from the others."""
+    if not found:
+        found = [(np.zeros(0, np.int32), np.zeros(0, np.int32), None)]
+    points, rows = (np.concatenate([pairs[i] for pairs in found]) for i in (0, 1))
+    values = None if found[0][2] is None else np.concatenate([pairs[2] for pairs in found])
+    order = points.argsort(kind="stable")
+    ends = np.append(0, np.cumsum(np.bincount(points, minlength=n)))
+    lists = []
+    for part in slices(n, _GROUP):
+        some = order[ends[part.start] : ends[part.stop]]
+        own = (ends[part.start : part.stop + 1] - ends[part.start]).astype(np.int32)
+        lists.append(_Lists(own, rows[some], None if values is None else values[some]))
+    return lists
 
 
-def _by_row(found: list[tuple[np.ndarray, np.ndarray, np.ndarray | None]], n_rows: int) -> _Block:
-    rows, columns = (np.concatenate([part[i] for part in found]) for i in (0, 1))
-    order = rows.argsort(kind="stable")
-    ends = np.append(0, np.cumsum(np.bincount(rows, minlength=n_rows)))
-    values = None if found[0][2] is None else np.concatenate([part[2] for part in found])[order]
-    return _Block(ends, columns[order], values)
+def _merged(tiles: list[_Lists]) -> _Lists:
+    """The lists of the same points in ascending tiles of rows, as one."""
+    counts = [np.diff(lists.ends) for lists in tiles]
+    order = np.concatenate([np.repeat(np.arange(len(count), dtype=np.int16), count) for count in counts])
+    order = order.argsort(kind="stable")
+    values = [lists.values for lists in tiles if lists.values is not None]
+    return _Lists(
+        np.append(0, np.cumsum(np.sum(counts, axis=0))),
+        np.concatenate([lists.rows for lists in tiles])[order],
+        np.concatenate(values)[order] if values else None,
+    )

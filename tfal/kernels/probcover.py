@@ -2,14 +2,16 @@
 
 Source: Yehuda et al., "Active Learning Through a Covering Lens", NeurIPS 2022. Differences from public code:
 - A ball is closed (distance <= delta, up to 1e-6 for rounding), so it holds its center and copies of that even at 0.
-- Edges are kept as int32 rows, block by block, and those of a row are read once, when it is covered; what is to be
-  covered may be a random part of the rows (anchors), which makes a million rows possible.
+- Edges are looked for where pivots leave room for some (tfal.kernels.cells). They are kept as int32 rows, and those of
+  a row are read once, when it is covered. What is to be covered may be a random part of the rows (anchors), which
+  makes a million rows possible.
 - Once all rows are covered, where that code goes on at random, the farthest rows follow.
 - The radius comes from the sorted distances to the nearest row of another cluster, not from trying a few radii.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -17,17 +19,19 @@ import numpy as np
 
 from tfal.errors import InputError
 from tfal.kernels import check
-from tfal.kernels.kmeans import kmeans
-from tfal.kernels.pairs import own_places, pair_lists
-from tfal.kernels.pairwise import Side, Tile, distances, joined, origin_for, side, taken
+from tfal.kernels.cells import Cells, pivots_of
+from tfal.kernels.kmeans import KMeans, kmeans
+from tfal.kernels.pairs import pair_lists
+from tfal.kernels.pairwise import Side, Tile, distances, origin_for, side, taken
 from tfal.kernels.representatives import farthest_first, unlabeled
-from tfal.kernels.tiles import slices, workers
+from tfal.kernels.tiles import CORES, slices, workers
 from tfal.kernels.top import tie_ranks
 from tfal.kernels.xp import array_module, to_numpy
 
 _ROUNDING = 1e-6  # of a squared distance that is compared with delta**2
 _MOST_EDGES = 1 << 30  # 4 GB
-_BLOCK = {"numpy": 1024, "cupy": 8192}  # rows and columns of a block of distances
+_ROWS = {"numpy": 8192, "cupy": 65536}  # that are looked at together for a radius
+_LOOK = 4096  # rows among which distances are found first
 
 
 def probcover(
@@ -46,8 +50,9 @@ def probcover(
     and labeled ones follow, as farthest_first gives them. Of equal rows chance takes one, or without `rng` the lowest.
 
     Args:
-        features: shape (m, d), float16/32/64, NumPy (memory-mapped too) or CuPy, read as float32 in tiles. Time is that
-            of the distances of all rows to all anchors; memory beyond the features is 4 bytes for each such pair
+        features: shape (m, d), float16/32/64, NumPy (memory-mapped too) or CuPy, read as float32 in tiles. Time is at
+            most that of the distances of all rows to all anchors, and a small part of it where rows form clusters that
+            are wider apart than `delta` (tfal.kernels.cells); memory beyond the features is 4 bytes for each such pair
             within `delta`. With CuPy the distances are computed on the device, and the pairs are kept on the host.
         n: how many rows, from 1 to as many as are not labeled.
         delta: radius (Euclidean), at least 0; see purity_radius.
@@ -105,14 +110,15 @@ def _probcover(
         for anchor in new.tolist():
             keys[balls.lists.of(anchor)[0]] -= m
 
-    for row in np.flatnonzero(~left).tolist():
-        cover(row)
     picks: list[int] = []
-    keys[~left] = -1  # never picked, whatever is subtracted
-    while len(picks) < n and keys[pick := int(keys.argmax())] >= m:
-        picks.append(pick)
-        keys[pick] = -1
-        cover(pick)
+    with workers(array_module(features)):  # products of one row gain nothing from threads
+        for row in np.flatnonzero(~left).tolist():
+            cover(row)
+        keys[~left] = -1  # never picked, whatever is subtracted
+        while len(picks) < n and keys[pick := int(keys.argmax())] >= m:
+            picks.append(pick)
+            keys[pick] = -1
+            cover(pick)
     found = np.array(picks, np.int64)
     if len(picks) == n:
         return found
@@ -120,7 +126,7 @@ def _probcover(
 
 
 class _Balls:
-    """Which rows lie within delta of each anchor.
+    """Which rows lie within delta of each anchor; anchors are named by their places in cells.
 
     A distance may round otherwise in the other order of its rows. Sizes count the lists, so they stay consistent
     whatever `around` says of a row just at the edge.
@@ -129,14 +135,15 @@ class _Balls:
     def __init__(self, features: Any, delta: float, anchors: np.ndarray, max_edges: int) -> None:
         self._limit, self._edges = np.float32(delta**2 * (1 + _ROUNDING)), 0
         self._rows = side(features, origin_for("euclidean", features))
-        self._anchors = self._rows if len(anchors) == len(features) else taken(self._rows, anchors)
-
-        self._anchor_rows = anchors
+        points = self._rows if len(anchors) == len(features) else taken(self._rows, anchors)
+        self._cells = Cells(points, pivots_of(points))
+        self._reach = self._cells.reach(delta, self._rows)
+        self._anchor_rows = anchors[self._cells.order].astype(np.int32)
         xp = array_module(features)
 
-        def within(a: Tile, b: Tile, part: slice, across: slice) -> tuple[Any, None]:
+        def within(a: Tile, b: Tile, points: slice, rows: np.ndarray) -> tuple[Any, None]:
             found = distances(a, b) <= self._limit
-            found[tuple(map(xp.asarray, own_places(anchors, part, across)))] = True
+            found |= xp.asarray(self._anchor_rows[points, None] == rows)  # a ball holds its center
             return found, None
 
         def count(edges: int) -> None:
@@ -147,14 +154,15 @@ class _Balls:
                     "Choose a smaller radius, or allow more with max_edges, at 4 bytes each."
                 )
 
-        self.lists = pair_lists(self._anchors, self._rows, within, count)
+        self.lists = pair_lists(self._cells, self._rows, self._reach, within, count)
 
     def around(self, row: int) -> np.ndarray:
         """Which anchors lie within delta of a row, bool."""
-        xp, n = array_module(self._rows.rows), len(self._anchors.rows)
-        tile = self._rows.tile(xp.asarray([row]))
-        parts = [distances(tile, self._anchors.tile(part))[0] for part in slices(n, _BLOCK[xp.__name__])]
-        return to_numpy(xp.concatenate(parts) <= self._limit) | (self._anchor_rows == row)
+        xp = array_module(self._rows.rows)
+        found, tile = self._anchor_rows == row, self._rows.tile(xp.asarray([row]))
+        for points, _ in self._cells.blocks(tile, self._reach):
+            found[points] |= to_numpy(distances(tile, self._cells.tile(points))[0] <= self._limit)
+        return found
 
 
 def purity_radius(
@@ -178,7 +186,7 @@ def purity_radius(
         n_clusters: from 2 to m.
         rng: for k-means, then for the choice of balls.
         alpha: least share of pure balls, above 0 and at most 1.
-        n_balls: look at the balls of so many rows, drawn at random, in time n_balls * m; None or m: of all rows.
+        n_balls: look at the balls of so many rows, drawn at random, in time n_balls * m at most; None or m: of all.
         n_iter, n_init, backend: see tfal.kernels.kmeans.
 
     Returns:
@@ -202,29 +210,49 @@ def purity_radius(
         raise InputError(f"alpha: expected a share above 0 and at most 1, received {alpha!r}. Choose such a share.")
     if n_balls is not None:
         check.whole_number("n_balls", n_balls, most=len(features))
-    labels = kmeans(features, n_clusters, rng=rng, n_iter=n_iter, n_init=n_init, backend=backend).labels
+    found = kmeans(features, n_clusters, rng=rng, n_iter=n_iter, n_init=n_init, backend=backend)
     rows = None if n_balls in (None, len(features)) else np.sort(rng.choice(len(features), n_balls, replace=False))
-    away = np.sort(to_numpy(_to_other_cluster(features, labels, rows)))
-    impure = len(away) - math.ceil(alpha * len(away) - 1e-9)  # balls that need not be pure
-    return float(np.sqrt(away[impure])) * (1 - _ROUNDING)
+    n = len(features) if rows is None else len(rows)
+    impure = n - math.ceil(alpha * n - 1e-9)  # balls that need not be pure
+    away = _to_other_cluster(features, found, rows, impure)
+    return math.sqrt(away) * (1 - _ROUNDING)
 
 
-def _to_other_cluster(features: Any, labels: Any, rows: np.ndarray | None) -> Any:
-    """Squared distance of all rows, or some, to the nearest row of another cluster, (rows,); infinite without one."""
-    xp, block = array_module(features), _BLOCK[array_module(features).__name__]
+def _to_other_cluster(features: Any, found: KMeans, rows: np.ndarray | None, place: int) -> float:
+    """Of the squared distances of all rows, or some, to the nearest row of another cluster, that at `place` if sorted.
+
+    Infinite where there is no other cluster. A distance beyond those to the nearest of some of the rows is at no such
+    place, and need not be known.
+    """
+    xp = array_module(features)
     every = side(features, origin_for("euclidean", features))
-    some, own = every, labels
-    if rows is not None:
-        where = xp.asarray(rows)
-        some, own = Side(features[where], every.origin, every.squares[where]), labels[where]
+    balls = every if rows is None else taken(every, rows)
+    cells = Cells(balls, pivots_of(balls, found.centers))
+    places = cells.order if rows is None else rows[cells.order]
+    own = found.labels[xp.asarray(places)]
 
-    def least(part: slice) -> Any:
-        found, a = xp.full(part.stop - part.start, np.inf, np.float32), some.tile(part)
-        for columns in slices(len(features), block):
-            squared = distances(a, every.tile(columns))
-            squared[own[part][:, None] == labels[columns]] = np.inf
-            found = xp.minimum(found, squared.min(axis=1))
-        return found
+    def least(among: Side, labels: Any, radius: float) -> Any:
+        reach = cells.reach(radius, every)
 
-    with workers(xp) as each:
-        return joined(each(least, slices(len(own), block)))
+        def of(part: slice) -> Any:
+            nearest, tile = xp.full(len(own), np.inf, np.float32), among.tile(part)
+            for points, some in cells.blocks(tile, reach):
+                squared = distances(cells.tile(points), Tile(tile.points[some], tile.squares[some]))
+                squared[own[points, None] == labels[part][some]] = np.inf
+                nearest[points] = xp.minimum(nearest[points], squared.min(axis=1))
+            return nearest
+
+        nearest, tiles = xp.full(len(own), np.inf, np.float32), slices(len(labels), _ROWS[xp.__name__])
+        with workers(xp) as each:
+            for some in slices(len(tiles), 2 * CORES):
+                nearest = functools.reduce(xp.minimum, each(of, tiles[some]), nearest)
+        return nearest
+
+    look = np.linspace(0, len(features) - 1, min(len(features), _LOOK)).astype(np.int64)
+    bound = float(xp.sort(least(taken(every, look), found.labels[xp.asarray(look)], np.inf))[place])
+    # Most often fewer rows will do: those as near as rows of one cluster are, which is quick to try.
+    for squared in (min(bound, 2 * float(xp.square(found.distances).mean())), bound):
+        nearest = float(xp.sort(least(every, found.labels, math.sqrt(squared)))[place])
+        if nearest <= squared:
+            break
+    return nearest
