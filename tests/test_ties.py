@@ -123,3 +123,29 @@ def test_scores_of_the_answer_are_those_that_are_known():
     for name, scores in known.items():
         picks = make_strategy(name, None).query(view_of(3, logits=logits), 3, np.random.default_rng(0))
         np.testing.assert_allclose(picks.scores, scores[picks.ids], rtol=1e-9, atol=1e-15, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "name", ["coreset", "badge", "bait", "ldms", "typiclust", "kmeans", "probcover", "maxherding", "similar"]
+)
+def test_one_warning_where_all_features_are_equal(name):
+    n = 40
+    view = view_of(n, features=np.ones((n, 4), np.float32), logits=np.ones((n, 3), np.float32))
+    view._reader.head = lambda learner: (np.ones((4, 3), np.float32), np.zeros(3, np.float32))
+    view._reader.outputs["features"][30:] = np.eye(4, dtype=np.float32)[0]
+    view._pool.label_samples(np.arange(30, n), np.arange(10) % 3, 0)
+    view.candidates, view.labeled = view._pool.unlabeled, view._pool.labeled  # which are not the same
+    _, said = query(name, view)
+    told = [line for line in said if "same features" in line]
+    assert len(told) == 1, said
+    assert all(cause in told[0] for cause in ("all the same", "not scaled", "diverged")), said
+    view._reader.outputs["features"][7] += 1
+    view._reader.outputs["features"][7, 0] = 0
+    assert not [line for line in query(name, view)[1] if "same features" in line]
+
+
+@pytest.mark.parametrize("at", [0, 1, 13, 14, 29, 39])
+def test_features_are_not_alike_where_one_sample_differs(at):
+    view = view_of(40, features=np.zeros((40, 2), np.float32))
+    view._reader.outputs["features"][at, 1] = 1
+    assert query("coreset", view)[1] == []

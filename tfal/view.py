@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -12,6 +13,8 @@ from tfal.errors import InputError
 from tfal.kernels.xp import array_module
 from tfal.pool import Pool
 from tfal.streams import Streams
+
+_FEATURES = frozenset({"features", "projection", "projection_views", "projection_rotations"})
 
 
 class Reader(Protocol):
@@ -109,6 +112,9 @@ class PoolView:
             learner: a name that the strategy declares in `learners`.
             outputs: names such as "logits" or "features".
             ids: (m,) sample ids, in any order.
+
+        Warns:
+            UserWarning: features, or projections, of all candidates are the same.
         """
         return self._gather(learner, outputs, lambda chunk: chunk, ids)
 
@@ -127,13 +133,32 @@ class PoolView:
         unique, position = np.unique(ids, return_inverse=True)
         whole: dict[str, Any] = {}
         row = 0
+        is_candidate = np.isin(unique, self.candidates)
+        alike = not _FEATURES.isdisjoint(outputs) and np.count_nonzero(is_candidate) == len(self.candidates) > 1
+        first: dict[str, Any] = {}
         for chunk in self._reader.chunks(learner, outputs, unique):
             for name, value in fn(chunk).items():
                 if row == 0:
                     whole[name] = array_module(value).empty((len(unique), *value.shape[1:]), value.dtype)
                 whole[name][row : row + len(value)] = value
+                rows = np.flatnonzero(is_candidate[row : row + len(value)])
+                if alike and len(rows):
+                    alike = _all_equal(value, rows, first.setdefault(name, value[int(rows[0])]))
             row += len(value)
         self.seconds_reading += time.perf_counter() - start
+        if alike:
+            warnings.warn(
+                f"all candidates have the same {' and '.join(outputs)} in the {learner}, which tell none of them "
+                "apart. Likely causes: images that are all the same, such as black ones, or that are not scaled as in "
+                "training, or a diverged network.",
+                stacklevel=4,
+            )
         if np.array_equal(position, np.arange(len(unique))):
             return whole
         return {name: value[array_module(value).asarray(position)] for name, value in whole.items()}
+
+
+def _all_equal(values: Any, rows: np.ndarray, first: Any) -> bool:
+    """Whether these rows are all `first`; looks at two of them where these differ, as they nearly always do."""
+    xp = array_module(values)
+    return all(bool((values[xp.asarray(some)] == first).all()) for some in (rows[:2], rows))
