@@ -229,6 +229,19 @@ def test_damaged_idx_file(tmp_path, damage, part):
     assert part in message
 
 
+@pytest.mark.parametrize("name", sources.IDX_FILES)
+def test_an_idx_file_cut_anywhere_is_one_line(tmp_path, name):
+    write_idx(tmp_path)
+    path = tmp_path / name
+    whole = path.read_bytes()
+    raw = gzip.decompress(whole)
+    cuts = [*range(0, len(whole), max(1, len(whole) // 20)), *range(len(whole) - 9, len(whole))]
+    for content in [*(whole[:cut] for cut in cuts), *(gzip.compress(raw[:cut]) for cut in range(0, 20, 3))]:
+        path.write_bytes(content)
+        message = refusal(load, "mnist", str(tmp_path))  # which sees to it that it is one line
+        assert str(path) in message
+
+
 def test_idx_files_belong_together(tmp_path):
     write_idx(tmp_path, ((7, 28, 28), (6,), (3, 28, 28), (3,)))
     assert "each of 7 images. Received: 6" in refusal(load, "mnist", str(tmp_path))

@@ -136,6 +136,8 @@ def _read_idx_file(path: Path, n_dims: int) -> np.ndarray:
                     f"{path} must be an idx file with magic {0x800 + n_dims}. Received: {magic}. Copy it again."
                 )
             n = math.prod(sizes)
+            if not n:
+                raise InputError(f"{path} must hold at least one sample. Received: sizes {sizes}. Copy it again.")
             if n > _DEFLATE * size:
                 raise InputError(f"{path} claims {n} bytes, more than its {size} can hold. Copy it again.")
             data = file.read(n + 1)
