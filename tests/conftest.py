@@ -3,6 +3,7 @@
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several processes share a GPU
 
 import dataclasses
 import functools
@@ -11,10 +12,20 @@ from pathlib import Path
 import pytest
 
 from tfal.data import Dataset, load
+from tfal.environment import usable_cores
 from tfal.recipe import Recipe
 
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """All tests run in two processes, where pytest-xdist is there and -n says nothing else; a choice of them in one."""
+    given, is_worker = config.option, hasattr(config, "workerinput")
+    all_of_them = config.args_source is config.ArgsSource.TESTPATHS and not (given.keyword or given.markexpr)
+    if all_of_them and not is_worker and getattr(given, "numprocesses", 0) is None and not given.usepdb:
+        given.numprocesses, given.dist = min(2, usable_cores()), "worksteal"
 
 
 @pytest.fixture(autouse=True)
