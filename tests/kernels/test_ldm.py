@@ -95,12 +95,12 @@ def test_exact_case_has_ties_and_rows_that_are_left_out(noise_in_eighths, monkey
     seen = {"tie": 0, "rows": 0, "most rows": 0}
     flips = kernels_ldm.flips
 
-    def watching_flips(tile, group):
-        logits = np.pad(group.transpose(1, 0, 2) @ tile.inputs.T, [(0, 0), (1, 0), (0, 0)])
+    def watching_flips(tile, some):
+        logits = np.pad(some @ tile.inputs.T, [(0, 0), (1, 0), (0, 0)])
         own = np.take_along_axis(logits, tile.label[None, None], axis=1) + tile.own
         seen["tie"] += np.count_nonzero((logits + tile.others) == own)
         seen["rows"] += own.size
-        return flips(tile, group)
+        return flips(tile, some)
 
     class Noise(kernels_ldm.Noise):
         def next(self, size):
@@ -112,6 +112,38 @@ def test_exact_case_has_ties_and_rows_that_are_left_out(noise_in_eighths, monkey
     least_disagree_metric(*exact_case(0), rng=np.random.default_rng(0), sigmas=2.0 ** np.arange(-10, 1))
     assert seen["tie"] > 1000
     assert seen["rows"] < 0.7 * seen["most rows"]
+
+
+@pytest.mark.parametrize("kind", ["copies", "zeros", "common mean"])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_equals_the_referee_on_copies_zeros_and_a_large_common_mean(kind, dtype, noise_in_eighths):
+    features, mc, kernel, bias = exact_case(7)
+    if kind == "copies":
+        features = features[np.arange(len(features)) % 40]
+    elif kind == "zeros":
+        features[::3], mc[::3] = 0, 0
+    else:
+        features, mc, bias = features + 100, mc + 100, bias - 100 * kernel.sum(axis=0)
+    case = [array.astype(dtype) for array in (features, mc, kernel, bias)]
+    sigmas = 2.0 ** np.arange(-10, 1)
+    expected, _ = referee.least_disagree_metric(*case, np.random.default_rng(2), sigmas, 5, eighths)
+    ldm = least_disagree_metric(*case, rng=np.random.default_rng(2), sigmas=sigmas, patience=5)
+    np.testing.assert_array_equal(ldm, expected)
+    assert len(np.unique(expected)) > 2
+
+
+@pytest.mark.parametrize(
+    ("tile_bytes", "rows", "logits"), [(1, 8, 1), (1, 50, 5), (1 << 14, 64, 30), (1 << 22, 128, 2000)]
+)
+@pytest.mark.parametrize("classes", [2, 10])
+def test_tiles_and_products_of_any_size_give_the_same_values(tile_bytes, rows, logits, classes, monkeypatch):
+    case = exact_case(4, classes=classes)
+    expected = least_disagree_metric(*case, rng=np.random.default_rng(4), sigmas=SIGMAS[::5])
+    monkeypatch.setitem(hypotheses._TILE_BYTES, "numpy", tile_bytes)
+    monkeypatch.setattr(hypotheses, "_TILE_ROWS", rows)
+    monkeypatch.setattr(hypotheses, "_PRODUCT_ROWS", logits)
+    ldm = least_disagree_metric(*case, rng=np.random.default_rng(4), sigmas=SIGMAS[::5])
+    np.testing.assert_array_equal(ldm, expected)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -141,7 +173,7 @@ def test_iii_block_size_changes_nothing(block, patience, monkeypatch, consumed):
 def test_little_memory_for_noise_changes_nothing(monkeypatch, consumed):
     case = relu_case(6)
     expected = least_disagree_metric(*case, rng=np.random.default_rng(6))
-    assert max(consumed) == hypotheses._BLOCK
+    assert max(consumed) > 2 * hypotheses.GROUP
     consumed.clear()
     monkeypatch.setattr(hypotheses, "_NOISE_BYTES", 1)
     np.testing.assert_array_equal(least_disagree_metric(*case, rng=np.random.default_rng(6)), expected)

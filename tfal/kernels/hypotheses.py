@@ -1,7 +1,7 @@
 """Hypotheses around a last layer, and the rows that they relabel: the inner part of the least disagree metric.
 
-Letters: n rows, d features, C classes, B hypotheses, G hypotheses of a group. `width` is the number of features that
-are not 0 everywhere, plus one for the bias.
+Letters: n rows, d features, C classes, B hypotheses. `width` is the number of features that are not 0 everywhere, plus
+one for the bias.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import numpy as np
 from tfal.kernels.tiles import CORES, Each, float32_rows, slices, tiles
 from tfal.kernels.xp import array_module, row_squares
 
-GROUP = 16  # hypotheses of one matrix product
-_BLOCK = 64  # most hypotheses between two looks at the stopping rule
-_NOISE_BYTES = 1 << 26  # most memory for the noise of a block, one group apart
+GROUP = 16  # hypotheses that are taken or left out together
+_BLOCK = 128  # most hypotheses between two looks at the stopping rule
+_NOISE_BYTES = 1 << 26  # most memory for the noise of a block, one group apart; the next one is drawn meanwhile
 _MOST_PAIRS = 64  # classes up to which all pairs are compared for a closer bound
-_TILE_BYTES = {"numpy": 1 << 19, "cupy": 1 << 28}  # the logits of a tile: a CPU should keep them in its cache
+_TILE_BYTES = {"numpy": 3 << 18, "cupy": 1 << 28}  # the logits of a tile: a CPU should keep them in its cache
 _TILE_ROWS = 128  # fewer rows would starve the matrix product
+_PRODUCT_ROWS = 288  # and so would fewer logits of hypotheses
 
 
 class Noise:
@@ -37,7 +38,8 @@ class Noise:
         two logits of a row changes by more than the bound times the norm of [f, 1].
         """
         normals = self.stream.standard_normal((size, self.alive.size, self.classes), dtype=np.float32)
-        noise = (self.sigma * normals).transpose(0, 2, 1)[:, :, self.alive]
+        normals *= self.sigma
+        noise = normals.transpose(0, 2, 1)[:, :, self.alive]
         return noise[:, 1:] - noise[:, :1], 1.001 * _largest_difference(noise)
 
 
@@ -50,11 +52,6 @@ def _largest_difference(noise: np.ndarray) -> float:
     return float(np.sqrt(pairs.max()))
 
 
-def grouped(hypotheses: Any) -> Any:
-    """(G, C - 1, width) as (C - 1, G, width), which keeps the logits of a class together."""
-    return array_module(hypotheses).ascontiguousarray(hypotheses.transpose(1, 0, 2))
-
-
 class Tile(NamedTuple):
     """Some rows and their base logits."""
 
@@ -62,6 +59,8 @@ class Tile(NamedTuple):
     label: Any  # base label, (rows,)
     own: Any  # logit of the base label, (rows,)
     others: Any  # logits, -inf at the base label, (C, rows)
+    at_label: Any  # place of the base label's in flat logits (C - 1, rows), without class 0; of class 0: any, (rows,)
+    moves: Any  # 0 where the base label is class 0, which noise does not move, else 1, float32 (rows,)
 
 
 class LabeledRows:
@@ -87,8 +86,9 @@ class LabeledRows:
     def tile(self, where: Any) -> Tile:
         """The rows `where`, an index array."""
         inputs, logits = self._read(where)
-        label = self.label[where]
-        return Tile(inputs, label, *_set_apart(logits, label))
+        xp, label = array_module(inputs), self.label[where]
+        at_label = xp.maximum(label - 1, 0) * len(label) + xp.arange(len(label))
+        return Tile(inputs, label, *_set_apart(logits, label), at_label, (label > 0).astype(np.float32))
 
     def _read(self, where: Any) -> tuple[Any, Any]:
         """[f, 1] of rows, (rows, width), and their base logits, (C, rows)."""
@@ -97,13 +97,15 @@ class LabeledRows:
         if self.columns is not None:
             features = features.take(self.columns, axis=1)
         inputs = xp.concatenate([features, xp.ones((len(features), 1), np.float32)], axis=1)
-        return inputs, self.layer @ inputs.T
+        return inputs, xp.ascontiguousarray((inputs @ self.layer.T).T)  # as a product of tall arrays it is faster
 
     def places(self, rows: int) -> list[slice]:
         """Cuts so many rows into tiles for `flips`, the same number for every core."""
         xp = array_module(self.layer)
         cores = CORES if xp is np else 1
-        rounds = -(-rows * 4 * GROUP * len(self.layer) // (_TILE_BYTES[xp.__name__] * cores))
+        others, width = len(self.layer) - 1, self.layer.shape[1]
+        row_bytes = 4 * max(_together(others) * others, width)
+        rounds = -(-rows * row_bytes // (_TILE_BYTES[xp.__name__] * cores))
         height = max(_TILE_ROWS, -(-rows // max(rounds * cores, 1)))
         return slices(rows, height)
 
@@ -116,21 +118,38 @@ def _set_apart(logits: Any, label: Any) -> tuple[Any, Any]:
     return own, logits
 
 
-def flips(tile: Tile, group: Any) -> Any:
-    """Whether each hypothesis of a group (C - 1, G, width) changes the label of each row, bool (G, rows)."""
-    xp = array_module(group)
-    classes, size, width = group.shape
+def flips(tile: Tile, hypotheses: Any) -> Any:
+    """Whether each of some hypotheses (B, C - 1, width) changes the label of each row, bool (B, rows)."""
+    xp = array_module(hypotheses)
+    size, others, _ = hypotheses.shape
+    # Products take columns in memory order faster, which pays for the copy when there are several.
+    columns = xp.ascontiguousarray(tile.inputs.T) if size > 2 * GROUP else tile.inputs.T
+    flipped = xp.empty((size, len(tile.label)), bool)
+    for part in slices(size, _together(others)):
+        flipped[part] = _flips(tile, columns, hypotheses[part])
+    return flipped
+
+
+def _together(others: int) -> int:
+    """How many hypotheses of so many logits a product takes."""
+    return -(-_PRODUCT_ROWS // others)
+
+
+def _flips(tile: Tile, columns: Any, hypotheses: Any) -> Any:
+    """The same for the hypotheses of one product; `columns` are the inputs, transposed."""
+    xp = array_module(hypotheses)
+    size, others, width = hypotheses.shape
     height = len(tile.label)
-    logits = xp.empty((classes + 1, size, height), np.float32)
-    logits[0] = 0
-    xp.matmul(group.reshape(-1, width), tile.inputs.T, out=logits[1:].reshape(-1, height))
-    at_label = tile.label * (size * height) + xp.arange(size * height).reshape(size, height)
-    own = logits.ravel().take(at_label) + tile.own
-    logits += tile.others[:, None]
-    best = logits.max(axis=0)
+    logits = xp.empty((size, others, height), np.float32)
+    xp.matmul(hypotheses.reshape(-1, width), columns, out=logits.reshape(-1, height))
+    own = logits.reshape(size, -1).take(tile.at_label, axis=1)
+    own *= tile.moves
+    own += tile.own
+    logits += tile.others[1:]
+    best = xp.maximum(logits.max(axis=1), tile.others[0])
     flipped = best > own
     ties = best == own
     # The test spares a CPU the slow argmax. A GPU would have to wait for its answer.
-    if xp is not np or ties.any():
-        flipped |= ties & (logits.argmax(axis=0) < tile.label)  # argmax gives a tie to the lower class
+    if xp is not np or ties.any():  # a tie goes to the lower class
+        flipped |= ties & (xp.where(tile.others[0] == best, 0, logits.argmax(axis=1) + 1) < tile.label)
     return flipped

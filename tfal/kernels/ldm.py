@@ -18,15 +18,16 @@ The law of the result is that of the authors' code. What differs is how it is co
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tfal.errors import InputError
 from tfal.kernels import check
-from tfal.kernels.hypotheses import GROUP, LabeledRows, Noise, flips, grouped
-from tfal.kernels.tiles import Each, float32_rows, slices, tiles, workers
+from tfal.kernels.hypotheses import GROUP, LabeledRows, Noise, flips
+from tfal.kernels.tiles import Each, float32_rows, tiles, workers
 from tfal.kernels.xp import array_module, to_numpy
 
 
@@ -132,28 +133,29 @@ def _used_columns(features: Any, each: Each) -> np.ndarray:
 def _search_sigma(pool: LabeledRows, mc: LabeledRows, counts: Any, noise: Noise, patience: int, each: Each) -> None:
     """Lower `counts` with the hypotheses of one sigma until `patience` consecutive ones improve nothing."""
     by_count = (-counts).argsort()
-    size, quiet = -(-patience // GROUP) * GROUP, 0
+    size, quiet = min(-(-patience // GROUP) * GROUP, noise.most), 0
+    drawn = noise.next(size)
     while quiet < patience:
-        size = min(size, noise.most)
-        drawn, radius = noise.next(size)
-        hypotheses = array_module(counts).asarray(drawn)
-        rho = _disagreements(mc, hypotheses, radius, each)
+        hypotheses, radius = array_module(counts).asarray(drawn[0]), drawn[1]
+        size = min(2 * size, noise.most)
+        drawn, rho = _disagreements(mc, hypotheses, radius, each, partial(noise.next, size))
         rows, lowers = _lowered_rows(pool, counts, by_count, hypotheses, rho, radius, each)
         counts[rows], quiet, _ = _advance(counts[rows], quiet, rho, lowers, patience)
-        size *= 2
 
 
-def _disagreements(mc: LabeledRows, hypotheses: Any, radius: float, each: Each) -> Any:
-    """How many Monte-Carlo inputs every hypothesis relabels, int32 (B,)."""
+def _disagreements(
+    mc: LabeledRows, hypotheses: Any, radius: float, each: Each, meanwhile: Callable[[], Any]
+) -> tuple[Any, Any]:
+    """What `meanwhile` returns, and how many Monte-Carlo inputs every hypothesis relabels, int32 (B,)."""
     xp = array_module(hypotheses)
-    groups = [grouped(hypotheses[part]) for part in slices(len(hypotheses), GROUP)]
     rows = xp.flatnonzero(mc.reach <= radius)
 
     def work(place: slice) -> Any:
-        tile = mc.tile(rows[place])
-        return xp.concatenate([flips(tile, group).sum(axis=1, dtype=np.int32) for group in groups])
+        return flips(mc.tile(rows[place]), hypotheses).sum(axis=1, dtype=np.int32)
 
-    return sum(each(work, mc.places(len(rows))), xp.zeros(len(hypotheses), np.int32))
+    jobs = [meanwhile, *(partial(work, place) for place in mc.places(len(rows)))]
+    found, *counts = each(lambda job: job(), jobs)
+    return found, sum(counts, xp.zeros(len(hypotheses), np.int32))
 
 
 def _lowered_rows(
@@ -166,22 +168,21 @@ def _lowered_rows(
     """
     xp = array_module(counts)
     by_rho = rho.argsort()
-    least = to_numpy(rho[by_rho])[::GROUP]
-    groups = [by_rho[part] for part in slices(len(rho), GROUP)]
-    noise = [grouped(hypotheses[group]) for group in groups]
+    ascending = rho[by_rho]
+    least = to_numpy(ascending)[::GROUP]
+    noise = hypotheses[by_rho]
     rows = by_count[(counts[by_count] > least[0]) & (pool.reach[by_count] <= radius)]
 
     def work(place: slice) -> tuple[Any, Any]:
         where = rows[place]
-        tile, tops = pool.tile(where), counts[where]
-        lowers = xp.zeros((len(rho), len(where)), bool)
-        top = int(tops.max())
-        for group, change, low in zip(groups, noise, least, strict=True):
-            if low >= top:
-                break
-            lowers[group] = flips(tile, change) & (rho[group][:, None] < tops)
+        tops = counts[where]
+        size = GROUP * int(np.searchsorted(least, int(tops.max())))
+        lowers = flips(pool.tile(where), noise[:size])
+        lowers &= ascending[:size, None] < tops
         found = xp.flatnonzero(lowers.any(axis=0))
-        return where[found], lowers[:, found]
+        by_turn = xp.zeros((len(rho), len(found)), bool)
+        by_turn[by_rho[:size]] = lowers[:, found]
+        return where[found], by_turn
 
     parts = [(rows[:0], xp.zeros((len(rho), 0), bool)), *each(work, pool.places(len(rows)))]
     return xp.concatenate([where for where, _ in parts]), xp.concatenate([lowers for _, lowers in parts], axis=1)
