@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.nursery import Nursery
 from tfal.data import Dataset, load
 from tfal.environment import usable_cores
 from tfal.recipe import Recipe
@@ -31,6 +32,14 @@ def pytest_cmdline_main(config):
 @pytest.fixture(autouse=True)
 def _no_data_dir(monkeypatch):
     monkeypatch.delenv("TFAL_DATA_DIR", raising=False)
+
+
+@pytest.fixture(scope="session")
+def nursery():
+    """Runs commands in processes that need not load TensorFlow first. For what a start shows: sys.executable."""
+    made = Nursery()
+    yield made
+    made.close()
 
 
 @functools.cache

@@ -2,13 +2,9 @@
 
 import csv
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-from tests.conftest import ROOT
 
 LDMS = (
     "--network MLP --strategy ldms --nRep 1 --nStep 2 --nEpoch 3 --nValid 50 --nPool 200 --nQuery 15 --nSample 100"
@@ -92,11 +88,6 @@ MQNET_MOMENTS = [
 ]
 
 
-def _run(flags, event, count, results):
-    command = [sys.executable, "-c", CHILD, event, str(count), *flags, "--resultsDir", str(results)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-
 def _files(results: Path):
     names = [*results.rglob("pool.npz"), *results.rglob("test_accs_*.txt"), *results.rglob("round*.npz")]
     found = {str(path.relative_to(results)): path.read_bytes() for path in names}
@@ -112,15 +103,18 @@ def _repeatable(path: Path):
 
 
 @pytest.mark.parametrize(("flags", "moments"), [(LDMS, LDMS_MOMENTS), (MQNET, MQNET_MOMENTS)], ids=["ldms", "mqnet"])
-def test_killed_at_many_moments_and_started_again(tmp_path, flags, moments):
-    whole = _run(flags, "never", 1, tmp_path / "whole")
-    assert whole.returncode == 0, whole.stderr
+def test_killed_at_many_moments_and_started_again(tmp_path, nursery, flags, moments):
+    def run(event, count, results):
+        return nursery.run(tmp_path, "-c", CHILD, event, str(count), *flags, "--resultsDir", str(results))
+
+    whole = run("never", 1, tmp_path / "whole")
+    assert whole.code == 0, whole.err
     for event, count in moments:
-        killed = _run(flags, event, count, tmp_path / "killed")
-        assert killed.returncode == -signal.SIGKILL, f"{event}: {killed.stderr}"
-    end = _run(flags, "never", 1, tmp_path / "killed")
-    assert end.returncode == 0, end.stderr
+        killed = run(event, count, tmp_path / "killed")
+        assert killed.code == -signal.SIGKILL, f"{event}: {killed.err}"
+    end = run("never", 1, tmp_path / "killed")
+    assert end.code == 0, end.err
     assert _files(tmp_path / "killed") == _files(tmp_path / "whole")
     assert not list((tmp_path / "killed").rglob("*.part"))  # what killed writes left
-    again = _run(flags, "never", 1, tmp_path / "killed")
-    assert "repetition 1: finished already, nothing to train." in again.stdout
+    again = run("never", 1, tmp_path / "killed")
+    assert "repetition 1: finished already, nothing to train." in again.out
