@@ -21,6 +21,7 @@ from models import BUILDERS
 from tfal.data import decoding
 from tfal.data.image_files import ImageFiles, named_errors
 from tfal.data.listing import SIZE, Listing, class_names, from_tree
+from tfal.data.pipeline import parallel_map
 from tfal.learners.outputs import NamedOutputs
 from tfal.learners.runtime import prepare_tensorflow
 
@@ -92,11 +93,7 @@ def measure(listing: Listing, network: str, batch: int, repeats: int) -> Found:
 
 def _decoded(listing: Listing, batch: int) -> tf.data.Dataset:
     paths = tf.data.Dataset.from_tensor_slices([str(listing.path(row)) for row in range(len(listing))])
-    sizes = paths.map(
-        lambda path: tf.size(decoding.decoded(tf.io.read_file(path))),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
+    sizes = parallel_map(paths, lambda path: tf.size(decoding.decoded(tf.io.read_file(path))), single=True)
     return sizes.batch(batch)
 
 

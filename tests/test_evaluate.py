@@ -119,7 +119,7 @@ def test_predicted_classes_are_in_the_order_of_the_ids():
 
     array = np.random.default_rng(0).permuted(np.tile(np.arange(5, dtype=np.uint8), (23, 1)), axis=1)
     ids = np.random.default_rng(1).permutation(23)[:17]
-    found = predicted_classes(Brightest(), Images(array[:, None, :, None]), ids, 4)
+    found = predicted_classes(Brightest(), Images(array[:, None, :, None]).batches(ids, 4))
     assert found.tolist() == array[ids].argmax(axis=1).tolist()
 
 

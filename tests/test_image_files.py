@@ -64,24 +64,21 @@ def test_batches_keep_the_order_of_ids(files, listing):
     assert (len(files), files.shape, files.scale) == (10, (SIZE, SIZE, 3), True)
 
 
-def test_labels_go_with_the_images(files):
-    ids, labels = np.array([3, 1, 4]), np.array([30, 10, 40])
-    dataset = files.labeled(ids, labels, 2)
-    assert dataset.cardinality() == 2
-    assert [y.tolist() for _, y in arrays(dataset)] == [[30, 10], [40]]
-    np.testing.assert_array_equal(arrays(dataset)[1][0][0], arrays(files.labeled([4], [0], 9))[0][0][0])
+def test_a_batch_does_not_depend_on_the_others(files):
+    batches = files.batches(np.array([3, 1, 4]), 2)
+    assert batches.cardinality() == 2
+    np.testing.assert_array_equal(list(batches)[1], next(iter(files.batches([4], 9))))
 
 
 def test_no_ids_give_no_batches(files):
     assert list(files.batches([], 4)) == []
-    assert list(files.labeled([], [], 4)) == []
 
 
 def test_shapes_are_static(files):
-    for dataset in (files.labeled([1], [0], 4), files.training([1, 2], [0, 1], 4, 1, 0, "flip_crop")):
-        x, y = dataset.element_spec
-        assert (tuple(x.shape), x.dtype) == ((None, SIZE, SIZE, 3), tf.float32)
-        assert (tuple(y.shape), y.dtype) == ((None,), tf.int64)
+    x, y = files.training([1, 2], [0, 1], 4, 1, 0, "flip_crop").element_spec
+    assert (tuple(y.shape), y.dtype) == ((None,), tf.int64)
+    for spec in (x, files.batches([1], 4).element_spec):
+        assert (tuple(spec.shape), spec.dtype) == ((None, SIZE, SIZE, 3), tf.float32)
 
 
 @pytest.mark.parametrize("augment", ["none", "flip_crop"])

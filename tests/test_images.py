@@ -39,26 +39,40 @@ def test_batches_keep_the_order_of_ids(images):
     np.testing.assert_array_equal(np.concatenate(got), ARRAY[ids].astype(np.float32) / np.float32(255))
 
 
-def test_labeled_goes_with_the_images(images):
-    ids, labels = np.array([3, 1, 4]), np.array([30, 10, 40])
-    dataset = images.labeled(ids, labels, 2)
-    assert labels_of(dataset) == [[30, 10], [40]]
-    np.testing.assert_array_equal(by_label(dataset)[10], ARRAY[1].astype(np.float32) / np.float32(255))
+@pytest.mark.parametrize("keep", [False, True])
+def test_batches_can_be_read_again_and_are_those_of_the_stream(images, keep):
+    ids = np.array([5, 2, 2, 22, 0])
+    batches = images.batches(ids, 2, keep=keep)
+    stream = [batch.numpy() for batch in images.stream(ids, 2)]
+    assert len(batches) == len(stream) == 3
+    for _ in range(2):
+        for batch, expected in zip(batches, stream, strict=True):
+            np.testing.assert_array_equal(batch, expected)
+
+
+def test_what_finds_no_room_is_one_line(images, monkeypatch):
+    def full(part):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM")
+
+    monkeypatch.setattr(tf, "identity", full)
+    with pytest.raises(InputError, match=r"3 images of .* as uint8, and find no room there.*--keepValidation"):
+        list(images.batches([3, 1, 4], 2, keep=True))
+    assert len(list(images.batches([3, 1, 4], 2))) == 2
 
 
 def test_no_ids_give_no_batches(images):
     assert list(images.batches([], 4)) == []
-    assert list(images.labeled([], [], 4)) == []
+    assert list(images.stream([], 4)) == []
 
 
 def test_memory_and_shapes(images):
     assert (images.shape, len(images), images.scale) == (SHAPE, N, True)
     assert images._array.dtype == tf.uint8
     assert "CPU" in images._array.device
-    for dataset in (images.labeled([1], [0], 4), images.training([1, 2], [0, 1], 4, 1, 0)):
-        x, y = dataset.element_spec
-        assert (tuple(x.shape), x.dtype) == ((None, *SHAPE), tf.float32)
-        assert (tuple(y.shape), y.dtype) == ((None,), tf.int64)
+    x, y = images.training([1, 2], [0, 1], 4, 1, 0).element_spec
+    assert (tuple(y.shape), y.dtype) == ((None,), tf.int64)
+    for spec in (x, images.stream([1], 4).element_spec):
+        assert (tuple(spec.shape), spec.dtype) == ((None, *SHAPE), tf.float32)
 
 
 def test_floats_are_handed_on_unchanged():

@@ -175,8 +175,10 @@ def test_the_last_round_takes_what_is_left(small, digits):
 
 def test_a_loss_that_is_no_number_stops_the_run_and_says_where(small, digits):
     recipe = dataclasses.replace(small, optimizer="sgd", learning_rate=1e38, n_epoch=5)
-    with pytest.raises(TrainingError, match=r"loss became nan in epoch \d, of round 0 in repetition 1 of margin"):
+    with pytest.raises(TrainingError, match=r"NaN or infinite in epoch \d, of round 0 in repetition 1 of margin"):
         list(run(recipe, MLP, data=digits))
+    with pytest.raises(TrainingError, match=r"loss became nan in epoch \d, of round 0 in repetition 1 of margin"):
+        list(run(dataclasses.replace(recipe, n_valid=0), MLP, data=digits))
     assert not list(Path(small.results_dir).rglob("rounds.csv"))
 
 

@@ -211,7 +211,7 @@ def test_batches_are_full_pairs_in_a_new_order(images, recipe):
     made, ids = make(images, recipe), np.arange(N)
     made._start.fit(Pool.unlabeled_pool(N), Streams(0))
     made._neighbors = made._nearest(ids)
-    features = made._start.read(images.batches(ids, N).get_single_element(), ["features"])["features"].numpy()
+    features = made._start.read(next(iter(images.batches(ids, N))), ["features"])["features"].numpy()
     features /= np.linalg.norm(features, axis=1, keepdims=True)
     similar = features @ features.T
     np.fill_diagonal(similar, -2)

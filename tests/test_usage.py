@@ -43,7 +43,16 @@ ALWAYS = {
 }
 ROUNDS = {
     *("n_init", "n_valid", "n_pool", "n_query", "n_step", "initial", "long_tail", "n_batch", "n_epoch", "n_step_epoch"),
-    *("optimizer", "learning_rate", "weight_decay", "schedule", "normalize", "warm_start", "augment"),
+    *(
+        "optimizer",
+        "learning_rate",
+        "weight_decay",
+        "schedule",
+        "normalize",
+        "warm_start",
+        "keep_validation",
+        "augment",
+    ),
     *("n_class_known", "known_classes", "ood_dataset"),  # which make an open set of it
 }
 FOLDER = {"data_dir", "corrupt", "max_pixels"}

@@ -7,13 +7,12 @@ and two trainings in transfer.py. There as here, the last epoch counts. Scores a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tfal.data.images import Images
 from tfal.errors import InputError
 from tfal.kernels import check, nearest_neighbors
 
@@ -34,20 +33,17 @@ class Scores:
         return cls(float(np.mean(ranks < 1)), float(np.mean(ranks < 5)))
 
 
-def predicted_classes(learner: Any, images: Images, ids: np.ndarray, batch_size: int) -> np.ndarray:
-    """The class of the largest logit of each sample, (N,) int64.
+def predicted_classes(learner: Any, batches: Iterable[Any]) -> np.ndarray:
+    """The class of the largest logit of each image, (N,) int64.
 
     Args:
         learner: has read(batch, ["logits"]).
-        images: the test images.
-        ids: (N,) which of them, at least one.
-        batch_size: images read at once.
+        batches: of images as it takes them, at least one; see Images.batches.
 
     Raises TrainingError for logits that are NaN or infinite.
     """
     from tfal.learners.finite import checked_logits
 
-    batches = images.batches(ids, batch_size)
     return np.concatenate(
         [checked_logits(learner.read(batch, ["logits"])["logits"].numpy()).argmax(axis=1) for batch in batches]
     )

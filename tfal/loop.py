@@ -221,7 +221,7 @@ def _test(job: Job, step: int, bench: _Bench) -> Row:
 
     task, learner = job.task, bench.learners[job.strategy.task]
     with training_of(_where(job, step), _mend(learner)):
-        predicted = predicted_classes(learner, bench.test_images, task.test_ids, bench.read_batch)
+        predicted = predicted_classes(learner, bench.test_images.batches(task.test_ids, bench.read_batch))
     found = {"test_accuracy": float(np.mean(predicted == task.test_labels))}
     return found | (class_recalls(predicted, task.test_labels, task.n_classes) if job.recipe.long_tail else {})
 

@@ -131,6 +131,15 @@ class RunOptions:
         choices=("constant", "multistep", "cosine"),
         uses="training",
     )
+    keep_validation: str = option(
+        "on",
+        "whether validation images in memory stay, as uint8, on the device where they are read, from one epoch to the "
+        "next: on or off",
+        choices=("on", "off"),
+        group="training of the classifier",
+        identity=False,
+        uses="training",
+    )
     warm_start: str = _training(
         "off", "on: a round goes on from the weights of the one before", choices=("off", "on"), uses="rounds"
     )

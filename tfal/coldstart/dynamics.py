@@ -21,7 +21,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfal.coldstart.data_maps import TEMPERATURES, DataMap, RunningMoments, data_map
-from tfal.data.images import PREFETCH, Images
+from tfal.data.images import Images
+from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import InputError, TrainingError
 from tfal.learners.classifier import Builder, OnEpoch
 from tfal.learners.contrastive import TEMPERATURE, Contrastive, encoder
@@ -193,10 +194,9 @@ class ContrastiveDynamics:
         """The training's batches of views, from an epoch on."""
         size = self._recipe.n_batch_encoder
         batches = self._images.training(ids, ids, size, self._recipe.n_epoch_simclr, seeds[0], "none", first_epoch)
-        views = batches.enumerate(first_epoch * math.ceil(len(ids) / size)).map(
+        views = parallel_map(
+            batches.enumerate(first_epoch * math.ceil(len(ids) / size)),
             lambda step, batch: contrastive_views(batch[0], 1, seeds[1], step),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
         )
         return views.prefetch(PREFETCH)
 

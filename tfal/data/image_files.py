@@ -18,9 +18,10 @@ import tensorflow as tf
 
 from tfal.data import decoding
 from tfal.data.headers import checked
-from tfal.data.images import AUGMENT, ORDER, PREFETCH, Images, check_int, on_host, stream_key
+from tfal.data.images import AUGMENT, ORDER, Images, check_int, on_host, stream_key
 from tfal.data.listing import Listing
 from tfal.data.pictures import unreadable
+from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.data.rand_augment import N_DRAWS, rand_augment
 from tfal.errors import InputError, unknown_name
 
@@ -80,19 +81,17 @@ class ImageFiles(Images):
             self._statistics = mean.astype(np.float32), std.astype(np.float32)
         return self._statistics
 
-    def batches(self, ids: np.ndarray, batch_size: int) -> tf.data.Dataset:
-        """float32 (up to batch_size, H, W, 3) in the order of `ids` (n,) int, which may repeat."""
-        return self._in_order(on_host(self._checked_ids(ids)), batch_size).map(lambda rows, images: images)
+    def batches(self, ids: np.ndarray, batch_size: int, *, keep: bool = False) -> tf.data.Dataset:
+        """float32 (up to batch_size, H, W, 3) in the order of `ids` (n,) int, which may repeat; keep: is not done."""
+        return self.stream(ids, batch_size)
 
-    def labeled(self, ids: np.ndarray, labels: np.ndarray, batch_size: int) -> tf.data.Dataset:
-        """(images, labels) batches in the order of `ids`, for validation; labels (n, ...), any dtype."""
-        wanted, targets = self._checked_pairs(ids, labels)
-        return self._in_order(wanted, batch_size).map(lambda rows, images: (images, tf.gather(targets, rows)))
-
-    def _in_order(self, wanted: tf.Tensor, batch_size: int) -> tf.data.Dataset:
+    def stream(self, ids: np.ndarray, batch_size: int) -> tf.data.Dataset:
+        """See batches."""
         check_int("batch_size", batch_size, 1)
-        n = len(wanted)
-        return self._stream(wanted, batch_size, range(1), lambda epoch: tf.range(n), self._centre)
+        wanted = on_host(self._checked_ids(ids))
+        rows = tf.range(len(wanted))
+        stream = self._stream(wanted, batch_size, range(1), lambda epoch: rows, self._centre)
+        return stream.map(lambda rows, images: images)
 
     def _training(
         self, wanted: tf.Tensor, targets: tf.Tensor, batch_size: int, epochs: range, seed: int, augment: str
@@ -170,7 +169,7 @@ class ImageFiles(Images):
             return rows[:count], images[:count]
 
         everything = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(items).enumerate()
-        images = everything.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).ignore_errors()
+        images = parallel_map(everything, read, single=True).ignore_errors()
         # Whatever was left out moves all that follows to other places, at least this end, which no whole batch holds.
         end = tf.data.Dataset.from_tensors((tf.constant(-1, tf.int64), -1, empty))
         batches = images.concatenate(end).batch(size).take(total).enumerate().map(checked)

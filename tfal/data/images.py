@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
 
 from tfal.data.augmentations import AUGMENTATIONS
+from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import InputError, unknown_name
 
-PREFETCH = 4
 _CHUNK = 2**22  # values that a pass over many images holds at once: 32 MB in float64
 ORDER, AUGMENT, _PURPOSES = 0, 1, 2
 
@@ -70,15 +69,24 @@ class Images:
             self._statistics = mean.astype(np.float32), std.astype(np.float32)
         return self._statistics
 
-    def batches(self, ids: np.ndarray, batch_size: int) -> tf.data.Dataset:
-        """float32 (up to batch_size, H, W, C) in the order of `ids` (n,) int, which may repeat."""
-        wanted = on_host(self._checked_ids(ids))
-        return _in_order(len(wanted), batch_size, lambda rows: self._read(wanted[rows]))
+    def batches(self, ids: np.ndarray, batch_size: int, *, keep: bool = False) -> Iterable[tf.Tensor]:
+        """float32 (up to batch_size, H, W, C) in the order of `ids` (n,) int, which may repeat, for networks that read.
 
-    def labeled(self, ids: np.ndarray, labels: np.ndarray, batch_size: int) -> tf.data.Dataset:
-        """(images, labels) batches in the order of `ids`, for validation; labels (n, ...), any dtype."""
-        wanted, targets = self._checked_pairs(ids, labels)
-        return _in_order(len(wanted), batch_size, lambda rows: (self._read(wanted[rows]), targets[rows]))
+        They can be iterated over again and again. What goes to the device of the networks are the images as they are
+        in memory; they are scaled there.
+
+        keep: whether they stay there, for images that are read in every epoch. Raises InputError, when they are read,
+        where there is no room for them.
+        """
+        return _Batches(self._array, self._checked_ids(ids), batch_size, self._scaled, keep)
+
+    def stream(self, ids: np.ndarray, batch_size: int) -> tf.data.Dataset:
+        """The same batches as a pipeline, for what is done to them before a training step."""
+        check_int("batch_size", batch_size, 1)
+        wanted = on_host(self._checked_ids(ids))
+        starts = tf.data.Dataset.range(0, len(wanted), batch_size)
+        batches = parallel_map(starts, lambda start: self._read(wanted[start : start + batch_size]))
+        return batches.prefetch(PREFETCH)
 
     def training(
         self,
@@ -152,7 +160,7 @@ class Images:
 
         # Only numbers go through the epochs one by one; the images of several batches are read at once.
         batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(epoch_batches)
-        batches = batches.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        batches = parallel_map(batches, read)
         return batches.apply(tf.data.experimental.assert_cardinality(len(epochs) * n_batches)).prefetch(PREFETCH)
 
     def _read(self, ids: tf.Tensor) -> tf.Tensor:
@@ -203,15 +211,41 @@ def stream_key(seed: int, epoch: tf.Tensor, purpose: int) -> tf.Tensor:
     return tf.stack([tf.constant(seed, tf.int64), epoch * _PURPOSES + purpose])
 
 
-def _in_order(n: int, batch_size: int, read: Callable[[slice], Any]) -> tf.data.Dataset:
-    """`read(slice of rows)` for consecutive batches of 0..n-1."""
-    check_int("batch_size", batch_size, 1)
-    batches = tf.data.Dataset.range(-(-n // batch_size)).map(
-        lambda step: read(slice(step * batch_size, (step + 1) * batch_size)),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
-    return batches.prefetch(PREFETCH)
+class _Batches:
+    """Batches of images in memory, gathered in Python, without a pipeline and its threads; see Images.batches."""
+
+    def __init__(
+        self,
+        array: tf.Tensor,
+        ids: np.ndarray,
+        batch_size: int,
+        scaled: Callable[[tf.Tensor], tf.Tensor],
+        keep: bool,
+    ) -> None:
+        check_int("batch_size", batch_size, 1)
+        self._array, self._ids, self._size, self._scaled = array, ids, batch_size, scaled
+        self._keep, self._kept = keep, list[tf.Tensor]()
+
+    def __len__(self) -> int:
+        return -(-len(self._ids) // self._size)
+
+    def __iter__(self) -> Iterator[tf.Tensor]:
+        if self._keep and not self._kept:
+            try:
+                self._kept = [tf.identity(part) for part in self._parts()]  # to the device of networks
+            except tf.errors.ResourceExhaustedError:
+                raise InputError(
+                    f"{len(self._ids)} images of {self._array.shape[1:]} are kept where networks read them, as "
+                    f"{self._array.dtype.name}, and find no room there. Set keep_validation (--keepValidation) to off."
+                ) from None
+        for part in self._kept or self._parts():
+            yield self._scaled(part)
+
+    def _parts(self) -> Iterator[tf.Tensor]:
+        for start in range(0, len(self._ids), self._size):
+            with tf.device("CPU:0"):  # else all images would be copied to the GPU first
+                part = tf.gather(self._array, self._ids[start : start + self._size])
+            yield part
 
 
 def _checked_images(array: np.ndarray) -> np.ndarray:

@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from tfal.data.decoding import as_stored, decoded
 from tfal.data.headers import checked, problem
-from tfal.data.images import PREFETCH, on_host
+from tfal.data.images import on_host
 from tfal.data.listing import Listing
+from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import InputError
 
 _CHECKED_AT_ONCE = 64
@@ -57,7 +58,7 @@ def find_corrupt(listing: Listing, *, show_progress: bool = True) -> np.ndarray:
         data = tf.io.read_file(tf.strings.join([listing.root, tf.gather(paths, number)], separator="/"))
         return number, tf.size(decoded(checked(data, listing.max_pixels)))  # asked for, or it would not be decoded
 
-    numbers = tf.data.Dataset.range(len(listing)).map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    numbers = parallel_map(tf.data.Dataset.range(len(listing)), read, single=True)
     is_corrupt = np.ones(len(listing), bool)
     with tqdm(total=len(listing), desc="checking images", unit="image", disable=None if show_progress else True) as bar:
         for batch, _ in numbers.ignore_errors().batch(_CHECKED_AT_ONCE).prefetch(PREFETCH):

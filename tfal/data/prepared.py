@@ -116,6 +116,7 @@ def _resized_split(builder: Any, split: str, size: int) -> tuple[np.ndarray, np.
     import tensorflow_datasets as tfds
 
     from tfal.data.decoding import centre
+    from tfal.data.pipeline import parallel_map
 
     image, label = _keys(builder)
 
@@ -126,7 +127,7 @@ def _resized_split(builder: Any, split: str, size: int) -> tuple[np.ndarray, np.
     n = builder.info.splits[split].num_examples
     images, labels = np.empty((n, size, size, 3), np.uint8), np.empty(n, np.int64)
     start = 0
-    for some in rows.map(cut, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).batch(_AT_ONCE):
+    for some in parallel_map(rows, cut, single=True).batch(_AT_ONCE):
         stop = start + len(some[1])
         images[start:stop], labels[start:stop] = (part.numpy() for part in some)
         start = stop

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from tfal.errors import InputError
 from tfal.kernels import check, faiss_backend
@@ -213,6 +212,8 @@ def _add_rows(sums: Any, labels: Any, points: Any) -> None:
     if xp is not np:
         xp.add.at(sums, labels, points.astype(np.float64))
         return
+    from scipy import sparse  # takes longer to load than everything else that --help needs
+
     # add.at is far slower on a CPU than the product with a sparse matrix of ones.
     present, place = np.unique(labels, return_inverse=True)
     ones = np.ones(len(labels), np.float32)

@@ -11,8 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfal.data.augmentations import check_augmentation
-from tfal.data.images import PREFETCH, Images
+from tfal.data.images import Images
+from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import InputError, TrainingError
+from tfal.evaluate import predicted_classes
 from tfal.learners.finite import check_trained
 from tfal.learners.optimizers import EpochRate, make_optimizer
 from tfal.learners.outputs import NamedOutputs
@@ -107,7 +109,6 @@ class Classifier:
             self._training(pool, steps, streams.integer("batches")),
             steps_per_epoch=steps,
             epochs=recipe.n_epoch,
-            validation_data=self._validation(pool),
             callbacks=self._callbacks(pool, on_epoch),
             shuffle=False,  # the pipeline has its own order
             verbose=0,
@@ -174,7 +175,7 @@ class Classifier:
             best = keras.callbacks.EarlyStopping(
                 monitor="val_accuracy", mode="max", patience=self._recipe.n_epoch, restore_best_weights=True
             )
-            callbacks.append(best)  # never stops early: the patience is the whole training
+            callbacks += [_Validation(self.validation(pool)), best]  # never stops: the patience is the whole training
         return callbacks
 
     def _training(self, pool: Pool, steps: int, seed: int) -> tf.data.Dataset:
@@ -183,25 +184,19 @@ class Classifier:
         total = recipe.n_epoch * steps
         passes = math.ceil(total / math.ceil(len(ids) / recipe.n_batch))
         batches = self._images.training(ids, pool.label[ids], recipe.n_batch, passes, seed, recipe.augment)
-        return self._prepared(batches.take(total))
-
-    def _validation(self, pool: Pool) -> tf.data.Dataset | None:
-        ids = pool.validation
-        if not len(ids):
-            return None
-        size = read_batch_size(self._images.shape, self._strategy.num_replicas_in_sync)
-        return self._prepared(self._images.labeled(ids, pool.label[ids], size))
-
-    def _prepared(self, batches: tf.data.Dataset) -> tf.data.Dataset:
-        """Normalised behind the augmentation, so that the zeros it pads with are black as in the images."""
+        batches = batches.take(total)
         if self._statistics is None:
             return batches
-        batches = batches.map(
-            lambda images, labels: (self._normalized(images), labels),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
-        return batches.prefetch(PREFETCH)
+        # Behind the augmentation, so that the zeros it pads with are black as in the images.
+        normalized = parallel_map(batches, lambda images, labels: (self._normalized(images), labels))
+        return normalized.prefetch(PREFETCH)
+
+    def validation(self, pool: Pool) -> Callable[[], float]:
+        """What gives the share of pool.validation that the network, as it is, classifies right."""
+        ids, keep = pool.validation, self._recipe.keep_validation == "on"
+        size = read_batch_size(self._images.shape, self._strategy.num_replicas_in_sync)
+        batches, labels = self._images.batches(ids, size, keep=keep), pool.label[ids]
+        return lambda: float(np.mean(predicted_classes(self, batches) == labels))
 
     def _normalized(self, images: tf.Tensor) -> tf.Tensor:
         if self._statistics is None:
@@ -221,6 +216,26 @@ class Classifier:
         optimizer = self._trainer.optimizer
         for variable, value in zip(optimizer.variables, self._optimizer_start, strict=True):
             variable.assign(value)
+
+
+class _Validation(keras.callbacks.Callback):
+    """Puts the accuracy on the validation set among the logs of an epoch, for the callbacks behind it.
+
+    In place of Keras' own validation, whose pipeline starts threads anew in each epoch and whose images are scaled and
+    copied to the device again.
+    """
+
+    def __init__(self, accuracy: Callable[[], float]) -> None:
+        super().__init__()
+        self._accuracy = accuracy
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        try:
+            accuracy = self._accuracy()
+        except TrainingError as error:
+            raise TrainingError(f"{error} in epoch {epoch + 1}") from None
+        if logs is not None:
+            logs["val_accuracy"] = accuracy
 
 
 class _EpochEnd(keras.callbacks.Callback):

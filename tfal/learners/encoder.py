@@ -19,7 +19,8 @@ import tensorflow as tf
 from keras.optimizers.schedules import LearningRateSchedule
 
 from tfal.data.augmentations import Augmentation
-from tfal.data.images import PREFETCH, Images
+from tfal.data.images import Images
+from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import InputError
 from tfal.learners.classifier import Builder, OnEpoch
 from tfal.learners.contrastive import TEMPERATURE, Contrastive, encoder, nt_xent, one_sided_nt_xent
@@ -145,12 +146,11 @@ class Encoder(Pretrained):
         batches = self._images.training(
             ids, ids, recipe.n_batch_encoder, self.n_epoch, seeds[0], recipe.augment, first_epoch
         )
-        views = batches.enumerate(first_epoch * self._n_steps(len(ids))).map(
+        views = parallel_map(
+            batches.enumerate(first_epoch * self._n_steps(len(ids))),
             lambda step, batch: contrastive_views(
                 self.prepared(batch[0]), self.method.n_rotations, seeds[1], step, self.changes
             ),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
         )
         return views.prefetch(PREFETCH)
 

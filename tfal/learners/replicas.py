@@ -89,17 +89,7 @@ class WholeBatchModel(keras.Model):
 
         y_pred, losses = self._strategy.run(step, args=(x, y))
         y_pred = tf.nest.map_structure(lambda copies: self._strategy.experimental_local_results(copies)[0], y_pred)
-        return self._logs(x, y, y_pred, tf.add_n(self._strategy.experimental_local_results(losses)))
-
-    def test_step(self, data: Any) -> Any:
-        """One batch of the validation; Keras calls it."""
-        if self._strategy.num_replicas_in_sync == 1:
-            return super().test_step(data)
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
-        y_pred = _by_parts(self._strategy, lambda part: self(part, training=False), x)
-        return self._logs(x, y, y_pred, self.compute_loss(x, y, y_pred, training=False))
-
-    def _logs(self, x: tf.Tensor, y: Any, y_pred: Any, loss: tf.Tensor) -> Any:
+        loss = tf.add_n(self._strategy.experimental_local_results(losses))
         for metric in self.metrics:
             if metric.name == "loss":
                 metric.update_state(loss, sample_weight=tf.shape(x)[0])

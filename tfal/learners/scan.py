@@ -21,7 +21,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from tfal.data.images import PREFETCH, Images
+from tfal.data.images import Images
+from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import InputError
 from tfal.kernels import nearest_neighbors
 from tfal.learners.classifier import Builder, OnEpoch
@@ -164,11 +165,10 @@ class Scan(_Clustering):
     def _batches(self, ids: np.ndarray, seeds: Sequence[int], first_epoch: int) -> tf.data.Dataset:
         """Batches of strong views: images, then a neighbor of each. The ids of all epochs are drawn at once."""
         epochs = [self._pairs(ids, np.random.default_rng([seeds[0], e])) for e in range(first_epoch, self.n_epoch)]
-        batches = self._images.batches(np.concatenate(epochs), 2 * self._batch(len(ids)))
-        views = batches.enumerate(first_epoch * self._n_steps(len(ids))).map(
+        batches = self._images.stream(np.concatenate(epochs), 2 * self._batch(len(ids)))
+        views = parallel_map(
+            batches.enumerate(first_epoch * self._n_steps(len(ids))),
             lambda step, images: strong_views(self.prepared(images), seeds[1], step),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
         )
         return views.prefetch(PREFETCH)
 
@@ -222,11 +222,8 @@ class SelfLabel(_Clustering):
             images = self.prepared(images)
             return strong_views(images, seeds[1], step), images
 
-        batches = self._images.batches(np.concatenate(epochs), self._batch(len(ids)))
-        batches = batches.enumerate(first_epoch * self._n_steps(len(ids))).map(
-            views, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-        )
-        return batches.prefetch(PREFETCH)
+        batches = self._images.stream(np.concatenate(epochs), self._batch(len(ids)))
+        return parallel_map(batches.enumerate(first_epoch * self._n_steps(len(ids))), views).prefetch(PREFETCH)
 
 
 def scan_loss(anchors: tf.Tensor, neighbors: tf.Tensor, entropy_weight: float = ENTROPY_WEIGHT) -> tf.Tensor:

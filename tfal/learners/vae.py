@@ -22,7 +22,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from tfal.data.images import PREFETCH, Images
+from tfal.data.images import Images
+from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import InputError
 from tfal.learners.classifier import Builder
 from tfal.learners.optimizers import CoupledAdam
@@ -85,7 +86,7 @@ class VAE(Pretrained):
             key = tf.stack([tf.constant(seeds[1], tf.int64), step])
             return {"images": images, "noise": tf.random.stateless_normal(shape, key)}
 
-        return batches.map(with_noise, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(PREFETCH)
+        return parallel_map(batches, with_noise).prefetch(PREFETCH)
 
     def _n_steps(self, n: int) -> int:
         return math.ceil(n / self._recipe.n_batch_vae)

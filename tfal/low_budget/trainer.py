@@ -10,7 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfal.data.images import PREFETCH, Images
+from tfal.data.images import Images
+from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import TrainingError
 from tfal.evaluate import Scores, checked_ids, checked_labels
 from tfal.learners.finite import check_trained, checked_logits
@@ -115,10 +116,10 @@ class Trainer:
         """Of the network as it was last trained, on test images `ids` (T,) with `labels` (T,) in 0..C-1."""
         labels = checked_labels("test_labels", labels, len(ids), self._network.output.shape[-1])
         ranks, size = [], read_batch_size(images.shape, self._strategy.num_replicas_in_sync)
-        for batch, truth in images.labeled(ids, labels, size):
+        for start, batch in enumerate(images.batches(ids, size)):
             logits = checked_logits(self._outputs.read(self._training.prepare(batch), ["logits"])["logits"].numpy())
             order = np.argsort(-logits, axis=1, kind="stable")  # of equal logits the lower class is first
-            ranks.append((order == truth.numpy()[:, None]).argmax(axis=1))
+            ranks.append((order == labels[start * size :][: len(batch), None]).argmax(axis=1))
         return Scores.of_ranks(np.concatenate(ranks))
 
     def _batches(self, ids: np.ndarray, labels: np.ndarray, seed: int) -> tuple[tf.data.Dataset, int]:
@@ -129,8 +130,7 @@ class Trainer:
         if len(ids) % batch == 1 and n_steps > 1:  # one image has no variance to normalise by
             n_steps -= 1
             batches = batches.rebatch([batch] * (n_steps - 1) + [batch + 1])
-        batches = batches.map(lambda x, y: (prepare(x), y), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        return batches.prefetch(PREFETCH), n_steps
+        return parallel_map(batches, lambda x, y: (prepare(x), y)).prefetch(PREFETCH), n_steps
 
     def _reset(self, seed: int) -> None:
         keras.utils.set_random_seed(seed)
