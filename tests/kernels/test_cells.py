@@ -35,13 +35,12 @@ def listed(rows, points, pivots, radius):
 
     def within(a, b, part, names):
         looked[np.ix_(found.order[part], names)] += 1
-        return distances(a, b) <= np.float32(radius**2), None
+        return distances(a, b) <= np.float32(radius**2)
 
     lists = pair_lists(found, rows, found.reach(radius, rows), within, lambda count: None)
     answer = np.zeros(looked.shape, bool)
     for place, point in enumerate(found.order):
-        names, values = lists.of(place)
-        assert values is None
+        names = lists.of(place)
         assert np.all(np.diff(names) > 0)
         answer[point, names] = True
     np.testing.assert_array_equal(lists.counts(len(rows.rows)), answer.sum(axis=0))

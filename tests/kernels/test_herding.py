@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfal.kernels import cells, herding, max_herding, pairs
+from tfal.kernels import cover, foresight, max_herding, pairs
 from tfal.kernels.top import tie_order
 
 from .plain import check_refusal
+from .test_cells import KINDS, made
 
 LINE = np.array([[0.0], [1.0], [2.0], [6.0], [7.0]])
 
@@ -43,14 +44,19 @@ def test_a_vector_by_hand():
     assert max_herding(LINE, 1, weights=np.array([0.0, 0, 0, 0, 1])).tolist() == [4]
 
 
-@pytest.fixture(params=["no pairs kept", "pairs kept late", "as they are"])
+@pytest.fixture(params=["no pairs kept", "some pairs kept", "first picks foreseen", "guessed wrong", "as they are"])
 def blocks(request, monkeypatch):
-    if request.param != "as they are":
-        monkeypatch.setattr(herding, "_BLOCK", {"numpy": (7, 11)})
-        monkeypatch.setattr(cells, "_BLOCK", {"numpy": (5, 13)})
-        monkeypatch.setattr(pairs, "_ROWS", {"numpy": 17})
-        monkeypatch.setattr(pairs, "_GROUP", 8)
-        monkeypatch.setattr(herding, "_MOST_PAIRS", 0 if request.param == "no pairs kept" else 400)
+    if request.param == "as they are":
+        return
+    monkeypatch.setattr(cover, "_BLOCK", {"numpy": (7, 11)})
+    monkeypatch.setattr(cover, "_ROWS", {"numpy": 17})
+    monkeypatch.setattr(pairs, "_GROUP", 8)
+    monkeypatch.setattr(cover, "_MOST_PAIRS", 0 if request.param == "no pairs kept" else 400)
+    if request.param in ("first picks foreseen", "guessed wrong"):
+        monkeypatch.setattr(foresight, "_WORTH", 0)
+        monkeypatch.setattr(foresight, "_GUESSED", 7)
+    if request.param == "guessed wrong":
+        monkeypatch.setattr(foresight, "_guess", lambda cover, level, taken, ranks: len(taken) % len(ranks))
 
 
 @pytest.mark.usefixtures("blocks")
@@ -82,6 +88,16 @@ def test_ties_go_to_the_lowest_row_or_rank(seed, m, data):
     assert drawn.tolist() == order[plain(features[order], n, order.argsort()[labeled])].tolist()
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("blocks")
+def test_rows_of_all_kinds(kind, dtype):
+    features = made(kind, 3, 60, 4).astype(dtype)
+    for sigma, labeled in ((1.0, []), (3.0, [4, 59])):
+        expected = plain(features.astype(np.float64), 25, labeled, sigma)
+        assert max_herding(features, 25, labeled=labeled, sigma=sigma).tolist() == expected
+
+
 def test_what_picks_add_falls():
     features = np.random.default_rng(0).normal(size=(300, 3))
     picks = max_herding(features, 100)
@@ -95,14 +111,14 @@ def test_what_picks_add_falls():
 
 def test_corrections_cost_few_passes(monkeypatch):
     features = np.random.default_rng(0).normal(size=(3000, 8))
-    work, sums = [], herding._Cover._sums
+    work, added = [], cover.Cover.added
 
-    def counted(self, rows, anchors, *rest):
-        work.append(len(rows) * len(anchors.rows))
-        return sums(self, rows, anchors, *rest)
+    def counted(self, anchors, levels, n_listed=0):
+        work.append(len(anchors) * len(self.rows.rows))
+        return added(self, anchors, levels, n_listed)
 
-    monkeypatch.setattr(herding._Cover, "_sums", counted)
-    monkeypatch.setattr(herding, "_MOST_PAIRS", 0)
+    monkeypatch.setattr(cover.Cover, "added", counted)
+    monkeypatch.setattr(cover, "_MOST_PAIRS", 0)
     max_herding(features, 200)
     assert sum(work) < 10 * 3000**2  # the plain algorithm: 200 times
 

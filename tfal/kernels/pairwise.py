@@ -172,7 +172,8 @@ def distances(a: Tile, b: Tile) -> Any:
     d = a.points.shape[1]
     if a.squares is None:
         return without_rounding(array_module(a.points).clip(1 - a.points @ b.points.T, 0, 2), 1, d)
-    squared, norms = a.points @ (-2 * b.points).T, a.squares[:, None] + b.squares
+    few, many = (-2 * a.points, b.points) if len(a.points) < len(b.points) else (a.points, -2 * b.points)
+    squared, norms = few @ many.T, a.squares[:, None] + b.squares
     squared += norms
     return without_rounding(squared, norms, d)
 

@@ -108,7 +108,7 @@ def _probcover(
         new = np.flatnonzero(balls.around(row) & uncovered)
         uncovered[new] = False
         for anchor in new.tolist():
-            keys[balls.lists.of(anchor)[0]] -= m
+            keys[balls.lists.of(anchor)] -= m
 
     picks: list[int] = []
     with workers(array_module(features)):  # products of one row gain nothing from threads
@@ -141,10 +141,10 @@ class _Balls:
         self._anchor_rows = anchors[self._cells.order].astype(np.int32)
         xp = array_module(features)
 
-        def within(a: Tile, b: Tile, points: slice, rows: np.ndarray) -> tuple[Any, None]:
+        def within(a: Tile, b: Tile, points: slice, rows: np.ndarray) -> Any:
             found = distances(a, b) <= self._limit
             found |= xp.asarray(self._anchor_rows[points, None] == rows)  # a ball holds its center
-            return found, None
+            return found
 
         def count(edges: int) -> None:
             self._edges += edges  # two threads may lose a few, which a limit on memory can do without
