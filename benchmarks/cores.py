@@ -1,0 +1,104 @@
+"""How many cores does the training of each learner use, with tf.data's autotuning and without?
+
+python -m benchmarks.cores [--learners classifier,simclr] [--network SCNN] [--size 32] [--images 512] [--epochs 6]
+
+On random RGB images in memory, half of them labeled or for validation. The first epoch compiles and is not counted. The
+figures mean something on an idle machine alone. "scan" trains SimCLR first, and "self_label" both: all count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from unittest import mock
+
+import numpy as np
+
+from models import BUILDERS
+from tfal.data import pipeline
+from tfal.data.images import Images
+from tfal.errors import resolve_name
+from tfal.learners import LEARNERS
+from tfal.learners.runtime import prepare_tensorflow
+from tfal.pool import Pool
+from tfal.recipe import Recipe
+from tfal.streams import Streams
+
+TRAINED = [name for name in LEARNERS if name != "encoder"]  # which is one of the others
+COLUMNS = "learner, autotuned [s], cores, as it is [s], cores, of it"
+
+
+class Lap(NamedTuple):
+    """Seconds of the clock on the wall, and of the processor."""
+
+    wall: float
+    cpu: float
+
+    @property
+    def cores(self) -> float:
+        """How many were used."""
+        return self.cpu / self.wall
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Prints the table."""
+    given = _parser().parse_args(argv)
+    learners = [resolve_name("learner", name, TRAINED) for name in given.learners.split(",")]
+    prepare_tensorflow()
+    for row in (COLUMNS.split(", "), ["---"] * 6):
+        print(f"| {' | '.join(row)} |")
+    for learner in learners:
+        before, after = (
+            measure(learner, given.network, given.size, given.images, given.epochs, autotuning)
+            for autotuning in (True, False)
+        )
+        laps = [f"{value:.2f}" for value in (before.wall, before.cores, after.wall, after.cores)]
+        print(f"| {' | '.join([learner, *laps, f'{after.wall / before.wall:.2f}'])} |", flush=True)
+
+
+def measure(learner: str, network: str, size: int, n: int, n_epoch: int, autotuning: bool) -> Lap:
+    """The epochs but the first of each training that a learner of TRAINED has, on n images of size x size x 3."""
+    images = Images(np.random.default_rng(0).integers(0, 256, (n, size, size, 3), np.uint8))
+    pool, quarter = Pool.unlabeled_pool(n), np.arange(n // 4)
+    pool.label_samples(quarter, (quarter % 10).astype(np.int32), 0)
+    pool.set_validation(n // 4 + quarter, (quarter % 10).astype(np.int32))
+    options: dict[str, Any] = dict.fromkeys(_fields("n_epoch"), n_epoch) | dict.fromkeys(_fields("n_batch"), 32)
+    seen: list[tuple[str, float, float]] = []
+
+    def note(name: str, epoch: int, n_epoch: int) -> None:
+        seen.append((name, time.perf_counter(), time.process_time()))
+
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(pipeline, "AUTOTUNING", autotuning):
+        recipe = Recipe(network=network, results_dir=folder, **options)
+        LEARNERS[learner](BUILDERS[network], images, 10, recipe).fit(pool, Streams(0), note)
+    return _whole(seen)
+
+
+def _fields(start: str) -> list[str]:
+    return [name for name in vars(Recipe()) if name.startswith(start)]
+
+
+def _whole(seen: list[tuple[str, float, float]]) -> Lap:
+    """The sum over all trainings, from the second note on: some note their start, too, and the first epoch compiles."""
+    laps = []
+    for name in dict.fromkeys(name for name, *_ in seen):
+        times = np.array([when for of, *when in seen if of == name])
+        laps.append(times[-1] - times[1])
+    return Lap(*np.sum(laps, axis=0).tolist())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--learners", default=",".join(TRAINED), help=f"a comma list of {', '.join(TRAINED)}")
+    parser.add_argument("--network", default="SCNN", choices=list(BUILDERS))
+    parser.add_argument("--size", type=int, default=32, help="height and width of the images [pixels]")
+    parser.add_argument("--images", type=int, default=512, help="in the pool; a quarter is labeled, one for validation")
+    parser.add_argument("--epochs", type=int, default=6, help="of each training")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
