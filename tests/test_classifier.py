@@ -179,6 +179,15 @@ def test_images_are_normalised_wherever_the_network_sees_them(digits, small, cha
     assert published.validation(pool)() == np.mean(logits.argmax(axis=1) == pool.label[60:100])
 
 
+def test_where_validation_images_are_kept_changes_nothing(digits, small, change, pool):
+    found = []
+    for keep in ("on", "off"):
+        classifier = Classifier(BUILDERS["MLP"], Images(digits.x_train), 10, change(small, keep_validation=keep))
+        found.append((classifier.fit(pool, Streams(0, 1, 0)), _weights(classifier)))
+    assert found[0][0] == found[1][0]
+    assert all(np.array_equal(a, b) for a, b in zip(found[0][1], found[1][1], strict=True))
+
+
 def test_a_last_batch_of_one_image_does_no_harm(digits, small, change):
     classifier = Classifier(BUILDERS["SCNN"], Images(digits.x_train), 10, change(small, n_batch=16, n_epoch=2))
     assert math.isfinite(classifier.fit(_labeled(digits, 33), Streams(0, 1, 0))["train_loss"])
