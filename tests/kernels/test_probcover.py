@@ -11,6 +11,7 @@ from tfal.kernels import cells, farthest_first, kmeans, pairs, probcover, purity
 from tfal.kernels.top import tie_order
 
 from .plain import check_refusal
+from .test_cells import KINDS, made
 
 LINE = np.array([[0.0], [1.0], [2.0], [5.0], [6.0]])
 
@@ -67,6 +68,16 @@ def test_equals_the_plain_algorithm(seed, delta):
     labeled = rng.choice(80, 8, replace=False)
     assert probcover(features, 30, delta=delta).tolist() == plain(features, 30, delta)
     assert probcover(features, 30, delta=delta, labeled=labeled).tolist() == plain(features, 30, delta, labeled)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("small_blocks")
+def test_rows_of_all_kinds(kind, dtype):
+    features = made(kind, 3, 60, 4).astype(dtype)
+    for delta, labeled in ((0.0, []), (1.0, [4, 59]), (2.5, [])):
+        expected = plain(features.astype(np.float64), 25, delta, labeled)
+        assert probcover(features, 25, delta=delta, labeled=labeled).tolist() == expected
 
 
 def test_anchors():
