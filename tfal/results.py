@@ -19,7 +19,7 @@ from tfal.tables import Row, read_rounds
 
 # What a table is made of where rounds.csv has it: title, and whether the picture has a panel of it.
 MORE = {
-    "purity": ("Purity: share of known classes among the labels bought last (first line: the initial ones)", True),
+    "purity": ("Purity: share of known classes among the labels bought last (at first: of the initial ones)", True),
     "known_recall": ("Known-class recall: share of the pool's samples of known classes that are labeled", False),
     "balanced_accuracy": ("Balanced test accuracy: mean over the classes of the share that is found", True),
     "coverage": ("Class coverage: share of the classes that are among the labels", False),
