@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -13,7 +11,6 @@ import tensorflow as tf
 from filelock import FileLock, Timeout
 
 from models import BUILDERS
-from tests.conftest import ROOT
 from tfal.data.images import Images
 from tfal.errors import InputError, TrainingError
 from tfal.learners.contrastive import Contrastive
@@ -136,14 +133,13 @@ learner.fit(Pool.unlabeled_pool(n), Streams(0, 1, 0))
 """
 
 
-def test_killed_while_writing_and_continued_ends_as_one_that_was_not(images, recipe, change, tmp_path):
+def test_killed_while_writing_and_continued_ends_as_one_that_was_not(images, recipe, change, tmp_path, nursery):
     trained(images, recipe)
     killed = change(recipe, results_dir=str(tmp_path / "killed"))
     options = {name: getattr(killed, name) for name in ("n_epoch_csi", "n_batch_encoder", "n_warmup", "lr_encoder")}
     options |= {"network": "SCNN", "dataset": "digits", "results_dir": killed.results_dir}
-    command = [sys.executable, "-c", CHILD, json.dumps(options), str(N)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    done = nursery.run(tmp_path / "output", "-c", CHILD, json.dumps(options), str(N))
+    assert done.code == -signal.SIGKILL, done.err
     folder = files(killed)[0].parent
     assert arrays(files(killed)[0])["epoch"] == 1
     assert len(list(folder.glob(".csi-*.npz.*"))) == 1  # what was being written

@@ -148,7 +148,7 @@ store.open_or_make(Pixels(load("digits").x_train), killed_read, N, BATCH)
 """
 
 
-def test_killed_at_any_moment_and_continued_gives_the_same_bytes(source, tmp_path):
+def test_killed_at_any_moment_and_continued_gives_the_same_bytes(source, tmp_path, nursery):
     """In one folder, each time a little further: before anything, at the start, in the second and in the last block."""
     make(tmp_path / "whole", source)
     killed = tmp_path / "killed"
@@ -164,9 +164,8 @@ def test_killed_at_any_moment_and_continued_gives_the_same_bytes(source, tmp_pat
         ("after the rename", 2, 103),
     ]
     for event, count, done in moments:
-        command = [sys.executable, "-c", CHILD, str(killed), event, str(count)]
-        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert ended.returncode == -signal.SIGKILL, ended.stderr
+        ended = nursery.run(tmp_path / "output", "-c", CHILD, str(killed), event, str(count))
+        assert ended.code == -signal.SIGKILL, ended.err
         path = killed / "store.json"
         assert (json.loads(path.read_text())["done"] if path.exists() else None) == done
     assert contents(killed) == contents(tmp_path / "whole")  # the last one died behind the last note
@@ -174,12 +173,13 @@ def test_killed_at_any_moment_and_continued_gives_the_same_bytes(source, tmp_pat
     assert contents(killed) == contents(tmp_path / "whole")
 
 
-def test_killed_and_continued_by_another_process_leaves_nothing_behind(source, tmp_path):
-    command = [sys.executable, "-c", CHILD, str(tmp_path), "before the rename", "3"]
-    assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
-    assert len(list(tmp_path.glob(".store.json.*"))) == 1
-    make(tmp_path, source)
-    assert sorted(path.name for path in tmp_path.iterdir() if path.name != ".lock") == ["features.npy", "store.json"]
+def test_killed_and_continued_by_another_process_leaves_nothing_behind(source, tmp_path, nursery):
+    folder = tmp_path / "store"
+    ended = nursery.run(tmp_path, "-c", CHILD, str(folder), "before the rename", "3")
+    assert ended.code == -signal.SIGKILL, ended.err
+    assert len(list(folder.glob(".store.json.*"))) == 1
+    make(folder, source)
+    assert sorted(path.name for path in folder.iterdir() if path.name != ".lock") == ["features.npy", "store.json"]
 
 
 @pytest.mark.parametrize(
