@@ -23,14 +23,11 @@ def _attack(*flags):
     return done.stdout
 
 
-def test_a_few_stops_and_a_full_disk():
-    said = _attack("--kills", "3", "--disks", "1", "--inputs", "0")
+def test_a_few_stops_a_full_disk_and_some_bad_inputs():
+    said = _attack("--kills", "3", "--disks", "1", "--inputs", "60")
     assert int(re.search(r"killed: (\d+) stops", said)[1]) >= 3
     assert int(re.search(r"out_of_space: (\d+) stops", said)[1]) >= 1
-
-
-def test_some_bad_inputs():
-    assert "inputs: 60, of which" in _attack("--kills", "0", "--disks", "0", "--inputs", "60")
+    assert "inputs: 60, of which" in said
 
 
 def test_the_table_is_long_enough_and_says_everything_once():
