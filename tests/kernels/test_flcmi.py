@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfal.kernels import flcmi, flcmi_greedy
+from tfal.kernels import flcmi, flcmi_greedy, tiles
 from tfal.kernels.flcmi import _Cover
 from tfal.kernels.similarity import Items
 
@@ -15,7 +15,8 @@ from .test_similarity import HAND_PRIVATE, HAND_QUERY, HAND_ROWS, sample_sets, s
 
 def cover(candidates, query, private):
     items = Items(candidates, plain_map)
-    ceiling, floor = (items.nearest(Items(others, plain_map), plain_map) for others in (query, private))
+    ceiling = items.nearest(Items(query, plain_map), plain_map)
+    floor = items.nearest(Items(private, plain_map), plain_map) if private else 0 * ceiling
     return _Cover(items, ceiling, floor, plain_map)
 
 
@@ -86,13 +87,56 @@ def test_lazy_picks_are_those_of_plain_greedy_steps(seed, dtype):
         assert flcmi_greedy(candidates, 60, query=query, private=others, **weights).tolist() == expected
 
 
-@pytest.mark.parametrize(("look", "block", "columns"), [(1, 3, 1), (2, 5, 7), (16, 1024, 30)])
-def test_little_space_gives_the_same_picks(look, block, columns, monkeypatch):
-    candidates, query, private = sample_sets(0, sizes=(150, 10, 8))
+@pytest.mark.parametrize("kind", ["not negative", "of both signs", "classes", "copies", "zeros", "common mean"])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_narrow_factor_that_screens_rows_changes_no_pick(kind, dtype, monkeypatch):
+    sets = [[*factors] for factors in sample_sets(3, sizes=(240, 10, 8), widths=(4, 48))]
+    for some in sets:
+        if kind == "of both signs":
+            some[1] = some[1] * np.random.default_rng(4).choice([-1, 1], size=some[1].shape)
+        elif kind == "classes":  # most cosines of the narrow factor are negative, as those of gradients are
+            labels = np.arange(len(some[0])) % 4
+            some[0] = 0.1 * np.abs(some[0]) - np.eye(4)[labels]
+        elif kind == "copies":
+            some[:] = [np.tile(factor[: -(-len(factor) // 4)], (4, 1)) for factor in some]
+        elif kind == "zeros":
+            some[0][::3], some[1][1::3] = 0, 0
+        elif kind == "common mean":
+            some[1] = some[1] + 8
+        some[:] = [factor.astype(dtype) for factor in some]
+    candidates, query, private = sets
+    expected = plain_greedy(coverage(candidates, query, private, nu=0.6), 100)
+    assert flcmi_greedy(candidates, 100, query=query, private=private, nu=0.6).tolist() == expected
+    monkeypatch.setattr(flcmi, "_NARROW", 0)
+    assert flcmi_greedy(candidates, 100, query=query, private=private, nu=0.6).tolist() == expected
+
+
+def test_the_screen_leaves_out_rows_and_candidates(monkeypatch):
+    compared = []
+    similarities = Items.similarities
+
+    def counted(self, directions, rows):
+        if not isinstance(rows, slice):
+            compared.append(len(directions[0]) * len(rows))
+        return similarities(self, directions, rows)
+
+    monkeypatch.setattr(Items, "similarities", counted)
+    (_, wide), (_, query), _ = sample_sets(0, sizes=(400, 8, 1), widths=(4, 48))
+    narrow, labels = np.eye(4, dtype=np.float32), np.arange(400) // 100
+    cover((narrow[labels], wide), (narrow[np.arange(8) % 4], query), ())
+    assert 0 < sum(compared) <= 4 * 100**2
+
+
+@pytest.mark.parametrize(("least", "most", "block", "tile"), [(1, 1, 3, 1), (2, 7, 5, 900), (16, 4096, 1024, 1 << 20)])
+def test_looks_blocks_and_tiles_of_any_size_give_the_same_picks(least, most, block, tile, monkeypatch):
+    candidates, query, private = sample_sets(0, sizes=(150, 10, 8), widths=(3, 24))
     expected = flcmi_greedy(candidates, 50, query=query, private=private)
-    monkeypatch.setattr(flcmi, "_LEAST_LOOK", look)
+    monkeypatch.setattr(flcmi, "_LEAST_LOOK", least)
+    monkeypatch.setattr(flcmi, "_MOST_LOOK", most)
     monkeypatch.setattr(flcmi, "_BLOCK", block)
-    monkeypatch.setattr(flcmi, "_KEPT_BYTES", columns * 4 * 100)
+    monkeypatch.setitem(tiles._TILE_BYTES, "numpy", tile)
+    monkeypatch.setattr(tiles, "LEAST_ROWS", block)
+    monkeypatch.setattr(flcmi, "LEAST_ROWS", block)
     np.testing.assert_array_equal(flcmi_greedy(candidates, 50, query=query, private=private), expected)
 
 

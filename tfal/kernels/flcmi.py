@@ -2,8 +2,8 @@
 
 Source: Kothawade et al., "SIMILAR: Submodular Information Measures Based Active Learning In Realistic Scenarios",
 NeurIPS 2021, table 1. Differences from public code (submodlib):
-- No m x m similarities are held. Rows that no pick can cover are left out, and a column of similarities is computed
-  when a bound says that its row may be the next pick.
+- No m x m similarities are held. A column of similarities is computed when a bound says that its row may be the next
+  pick, and of that only the rows that it may cover further, by the cosines of its narrow factors.
 - The picks are those of the plain greedy algorithm, with ties to the lowest row; the lazy optimizer there takes the
   largest of them. Gains within 1e-6 of the largest (relative), which is float32 rounding, are ties.
 - What covers a row by no more than 1e-6, which is rounding too, adds nothing.
@@ -11,7 +11,8 @@ NeurIPS 2021, table 1. Differences from public code (submodlib):
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import operator
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,13 @@ from tfal.kernels.xp import array_module, to_numpy
 
 _ROUNDING = 1e-6
 _TIES = 1e-6
-_BLOCK = 1024  # candidates that are compared with a tile of rows at a time
-_LEAST_LOOK = 16  # candidates whose gains are computed first for a pick; then twice as many, and so on
-_KEPT_BYTES = 1 << 27  # for columns of similarities that may be wanted again
-_FEW = 0.8  # rows still to cover are copied to one place when no more than this share of them is left
+_BLOCK = 512  # candidates that are compared with a tile of rows at a time
+_LEAST_LOOK = 4  # candidates whose gains are computed first for a pick; then four times as many, and so on
+_MOST_LOOK = 4096
+_BOUNDING = 1e-4  # of a bound and what is taken off it: more than rounding
+_NARROW = 1 / 4  # of the widest factor: factors of which it is worth while to look at their cosines first
+_MANY = 0.8  # of some candidates: when so many may cover rows, all are compared with them
+_SLACK = 1.001  # more than rounding adds to a cosine
 
 
 def flcmi_greedy(
@@ -47,8 +51,8 @@ def flcmi_greedy(
 
     Args:
         candidates: one array a factor, shapes (m, d_k), float16/32/64, NumPy (memory-mapped too) or CuPy. They are
-            read as float32 in tiles. Memory beyond them is some 400 MB and, when not all rows can be covered, a float32
-            copy of those that can. Time is that of all m * m similarities, two or three times.
+            read as float32 in tiles: memory beyond them does not grow with the widest d_k. Time is that of all m * m
+            similarities, once or several times: less where a narrow factor tells that most of them are not positive.
         n: how many rows, from 1 to m.
         query: the same factors of the query set, shapes (q, d_k), q >= 1.
         private: those of the private set, (p, d_k); None or no rows means that there is none.
@@ -91,15 +95,16 @@ def _flcmi_greedy(candidates: Factors, n: int, query: Factors, private: Factors,
 class _Cover:
     """How far the rows i are covered: row j covers min(S_ij, ceiling_i), of which what is above floor_i is a gain.
 
-    The floor rises with the picks, so gains only fall, and gains of the past are bounds. Rows whose floor has reached
-    the ceiling are left out.
+    The floor rises with the picks, so gains only fall, and gains of the past are bounds.
     """
 
     def __init__(self, items: Items, ceiling: Any, floor: Any, each: Each) -> None:
-        self.columns, self.floor = _Columns(items, items, ceiling, each), floor
+        self.items, self.ceiling, self.floor, self.each, self.xp = items, ceiling, floor, each, items.xp
+        self.screen = _Screen(items, each)
+        self.order = self.screen.group.argsort(kind="stable")  # on the host
+        self.rows = self.xp.asarray(self.order)
         self._leave_out()
-        self.bounds = np.zeros(len(items))  # on the host; 0 for a pick
-        self.bounds = self._gains(np.arange(len(items)))
+        self.bounds = self._gains(np.arange(len(items)))  # on the host; 0 for a pick
 
     def next_pick(self) -> int | None:
         """The row of the largest gain, None if all gains are 0.
@@ -113,102 +118,153 @@ class _Cover:
             rows = np.flatnonzero(stale & (self.bounds >= level))
             if len(rows) == 0:
                 return largest_row(gains, slack) if level > 0 else None
-            rows = _largest(self.bounds, rows, min(size, self.columns.most))
+            rows = _largest(self.bounds, rows, size)
             self.bounds[rows] = gains[rows] = self._gains(rows)
             stale[rows] = False
-            size = min(2 * size, _BLOCK)
+            size = min(4 * size, _MOST_LOOK)
 
     def add(self, pick: int) -> None:
         """Cover rows by a pick."""
-        self.floor = self.columns.maximum(pick, self.floor, self.bounds)
-        self.bounds[pick] = 0
-        self._leave_out()
-
-    def _leave_out(self) -> None:
-        """Go on with the rows that can be covered further, once they are much fewer."""
-        xp = array_module(self.floor)
-        left = xp.flatnonzero(self.columns.ceiling - self.floor > _ROUNDING)
-        if len(left) <= _FEW * len(self.floor):
-            self.columns, self.floor = self.columns.take(left), self.floor[left]
-
-    def _gains(self, candidates: np.ndarray) -> np.ndarray:
-        def gains(covered: Any, tile: slice) -> Any:
-            gained = covered - self.floor[tile]
-            gained *= gained > _ROUNDING
-            return gained.sum(axis=1)
-
-        return self.columns.sums(candidates, gains, self.bounds)
-
-
-class _Columns:
-    """min(S_ij, ceiling_i) of candidates j and some rows i, computed when asked for, and kept while there is space."""
-
-    def __init__(self, items: Items, rows: Items, ceiling: Any, each: Each) -> None:
-        self.items, self.rows, self.ceiling, self.each, self.xp = items, rows, ceiling, each, items.xp
-        space = _KEPT_BYTES // (4 * max(len(rows), 1))
-        self.most = min(max(space, _LEAST_LOOK), len(items))  # columns, of which it has space for so many
-        self.kept = self.xp.empty((self.most, len(rows)), np.float32)
-        self.candidate = np.full(self.most, -1)  # whose column each of them is
-        self.place = np.full(len(items), -1)  # where the column of a candidate is
-
-    def sums(self, candidates: np.ndarray, of: Callable[[Any, slice], Any], worth: np.ndarray) -> np.ndarray:
-        """For each candidate, the sum of `of(part of its column, rows of that part)`, float64.
-
-        To make space, columns of the candidates of the least `worth` are dropped.
-        """
-        blocks = [candidates[part] for part in slices(len(candidates), _BLOCK)]
-        if len(candidates) > self.most:
-            return np.concatenate([self._sums_of_new(block, of) for block in blocks])
-        return np.concatenate([self._sums_of_kept(block, of, worth) for block in blocks])
-
-    def _sums_of_new(self, candidates: np.ndarray, of: Callable[[Any, slice], Any]) -> np.ndarray:
-        directions = self.items.directions(self.xp.asarray(candidates))
-        parts = self.rows.tiles(len(self.rows), len(candidates))
-        return self._sums(lambda part: of(self._part(directions, part), part), parts, len(candidates))
-
-    def _sums_of_kept(self, candidates: np.ndarray, of: Callable[[Any, slice], Any], worth: np.ndarray) -> np.ndarray:
-        self._keep(candidates, worth)
-        places = self.xp.asarray(self.place[candidates])
-        parts = tiles(self.xp, len(self.rows), 8 * len(candidates))
-        return self._sums(lambda part: of(self.kept[places, part], part), parts, len(candidates))
-
-    def _sums(self, sums: Callable[[slice], Any], parts: list[slice], n: int) -> np.ndarray:
-        return to_numpy(sum(self.each(sums, parts), start=self.xp.zeros(n)))
-
-    def maximum(self, candidate: int, floor: Any, worth: np.ndarray) -> Any:
-        """Of a column and `floor`."""
-        self._keep(np.array([candidate]), worth)
-        return self.xp.maximum(floor, self.kept[int(self.place[candidate])])
-
-    def take(self, rows: Any) -> _Columns:
-        """The same for fewer rows, by index array."""
-        fewer = _Columns(self.items, self.rows.take(rows), self.ceiling[rows], self.each)
-        fewer.candidate[: self.most], fewer.place = self.candidate, self.place
-        for part in slices(int(np.count_nonzero(self.candidate >= 0)), LEAST_ROWS):
-            fewer.kept[part] = self.kept[part].take(rows, axis=1)
-        return fewer
-
-    def _keep(self, candidates: np.ndarray, worth: np.ndarray) -> None:
-        """Compute the columns that are not there."""
-        missing = candidates[self.place[candidates] < 0]
-        if len(missing) == 0:
-            return
-        worth = np.where(self.candidate < 0, -1, worth[self.candidate])
-        worth[self.place[np.setdiff1d(candidates, missing)]] = np.inf
-        places = np.argsort(worth, kind="stable")[: len(missing)]  # the empty ones first, from the lowest
-        dropped = self.candidate[places]
-        self.place[dropped[dropped >= 0]] = -1
-        self.candidate[places], self.place[missing] = missing, places
-        directions, on_device = self.items.directions(self.xp.asarray(missing)), self.xp.asarray(places)
+        picked, before = self.xp.asarray([pick]), self.floor.copy()
+        directions = self.items.directions(picked)
+        rows = self.screen.coverable(picked, self.rows, before, self.each)
 
         def work(part: slice) -> None:
-            self.kept[on_device, part] = self._part(directions, part)
+            where = rows[part]
+            self.floor[where] = self.xp.maximum(before[where], self._covered(directions, where)[0])
 
-        self.each(work, self.rows.tiles(len(self.rows), len(missing)))
+        self.each(work, self.items.tiles(len(rows)))
+        self.bounds[pick] = 0
+        self._lower_bounds(rows[self.floor[rows] > before[rows]], before)
+        self._leave_out()
 
-    def _part(self, directions: list[Any], part: slice) -> Any:
-        similarities = self.rows.similarities(directions, part)
-        return self.xp.minimum(similarities, self.ceiling[part], out=similarities)
+    def _lower_bounds(self, raised: Any, before: Any) -> None:
+        """Take what candidates have lost on the rows that were raised off their bounds."""
+        some = self.order[self.bounds[self.order] > 0]
+        on_device, lost = self.xp.asarray(some), self.xp.zeros(len(some))
+        for block in slices(len(raised), _BLOCK):
+            self._add_lost(raised[block], before, on_device, lost)
+        bounds, lost = self.bounds[some], to_numpy(lost)
+        rounding = _BOUNDING * (bounds + lost) + _ROUNDING * len(raised)
+        self.bounds[some] = np.minimum(bounds, bounds - lost + rounding)
+
+    def _add_lost(self, raised: Any, before: Any, candidates: Any, lost: Any) -> None:
+        """Compared the other way around, as similarities are the same: candidates in tiles with a block of rows."""
+        directions = self.items.directions(raised)
+        before, floor, ceiling = (levels[raised][:, None] for levels in (before, self.floor, self.ceiling))
+
+        def work(part: slice) -> None:
+            some = self.screen.coverers(raised, candidates[part], before)
+            covered = self.items.similarities(directions, candidates[part][some])
+            self.xp.minimum(covered, ceiling, out=covered)
+            lost[part][some] += _gained(covered, before).sum(axis=0) - _gained(covered, floor).sum(axis=0)
+
+        self.each(work, self.items.tiles(len(candidates), len(raised)))
+
+    def _leave_out(self) -> None:
+        """Go on with the rows that can be covered further."""
+        self.rows = self.rows[(self.ceiling - self.floor)[self.rows] > _ROUNDING]
+
+    def _gains(self, candidates: np.ndarray) -> np.ndarray:
+        """float64, one a candidate."""
+        gains = np.zeros(len(candidates))
+        for block in self.screen.blocks(candidates):
+            gains[block] = to_numpy(self._gains_together(self.xp.asarray(candidates[block])))
+        return gains
+
+    def _gains_together(self, candidates: Any) -> Any:
+        rows = self.screen.coverable(candidates, self.rows, self.floor, self.each)
+        directions = self.items.directions(candidates)
+
+        def work(part: slice) -> Any:
+            where, gains = rows[part], self.xp.zeros(len(candidates))
+            floor = self.floor[where]
+            some = self.screen.coverers(where, candidates, floor[:, None])
+            covered = self._covered([direction[some] for direction in directions], where)
+            gains[some] = _gained(covered, floor).sum(axis=1)
+            return gains
+
+        parts = self.items.tiles(len(rows), len(candidates))
+        return sum(self.each(work, parts), start=self.xp.zeros(len(candidates)))
+
+    def _covered(self, directions: list[Any], rows: Any) -> Any:
+        """min(S_ij, ceiling_i), float32 (directions, rows)."""
+        similarities = self.items.similarities(directions, rows)
+        return self.xp.minimum(similarities, self.ceiling[rows], out=similarities)
+
+
+class _Screen:
+    """Bounds of similarities by their narrow factors alone: the cosines of the others are at most 1."""
+
+    def __init__(self, items: Items, each: Each) -> None:
+        widths = [factor.shape[1] for factor in items.factors]
+        self.narrow = [k for k, width in enumerate(widths) if width <= _NARROW * max(widths)]
+        self.units = [items.unit(k, slice(None)) for k in self.narrow]
+        # Where no other cosine is negative, a similarity is above 0 only if the product of the narrow ones is.
+        wide = [factor for k, factor in enumerate(items.factors) if k not in self.narrow]
+        self.one_sign = bool(self.narrow) and all(_not_negative(factor, each) for factor in wide)
+        self.group = np.zeros(len(items), np.int64)  # samples of one group are similar to much the same samples
+        for unit in self.units:
+            parts = tiles(items.xp, len(unit), 8 * unit.shape[1])
+            pairs = np.concatenate(each(functools.partial(_two_largest, unit), parts))
+            self.group = self.group * unit.shape[1] ** 2 + pairs
+
+    def blocks(self, candidates: np.ndarray) -> list[np.ndarray]:
+        """Positions of candidates, in blocks of about the same group each."""
+        order = self.group[candidates].argsort(kind="stable")
+        ends = [*np.flatnonzero(np.diff(self.group[candidates[order]])) + 1, len(order)]
+        blocks, start = [], 0
+        for end in ends:
+            if end - start >= LEAST_ROWS or end == len(order):
+                blocks += [order[start:end][part] for part in slices(end - start, _BLOCK)]
+                start = end
+        return blocks
+
+    def coverable(self, candidates: Any, rows: Any, floor: Any, each: Each) -> Any:
+        """Those rows that the candidates may cover further, all by index array."""
+
+        def work(part: slice) -> Any:
+            where = rows[part]
+            return where[self._most(candidates, where).max(axis=0) > floor[where]]
+
+        if not self.narrow:
+            return rows
+        xp = array_module(rows)
+        return xp.concatenate([rows[:0], *each(work, tiles(xp, len(rows), 4 * len(candidates)))])
+
+    def coverers(self, rows: Any, candidates: Any, floor: Any) -> Any:
+        """Which of the candidates may cover some rows further, whose floor is (rows, 1): an index array or slice."""
+        if not self.narrow or len(candidates) < LEAST_ROWS:
+            return slice(None)
+        some = array_module(rows).flatnonzero((self._most(rows, candidates) > floor).any(axis=0))
+        return some if len(some) < _MANY * len(candidates) else slice(None)
+
+    def _most(self, directions: Any, rows: Any) -> Any:
+        """At least the similarities of two sets of rows, float32 (directions, rows)."""
+        cosines = functools.reduce(operator.imul, [unit[directions] @ unit[rows].T for unit in self.units])
+        cosines *= _SLACK
+        return cosines if self.one_sign else abs(cosines)
+
+
+def _two_largest(unit: Any, part: slice) -> np.ndarray:
+    """Which numbers of every row are largest, first and second, as one number, on the host."""
+    sizes = abs(unit[part])
+    every = array_module(unit).arange(len(sizes))
+    first = sizes.argmax(axis=1)
+    sizes[every, first] = -1
+    return to_numpy(first * unit.shape[1] + sizes.argmax(axis=1))
+
+
+def _gained(covered: Any, floor: Any) -> Any:
+    """What is above the floor by more than rounding, 0 elsewhere."""
+    gained = covered - floor
+    gained *= gained > _ROUNDING
+    return gained
+
+
+def _not_negative(factor: Any, each: Each) -> bool:
+    parts = tiles(array_module(factor), len(factor), 4 * factor.shape[1])
+    return all(each(lambda part: bool((factor[part] >= 0).all()), parts))
 
 
 def _largest(values: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:

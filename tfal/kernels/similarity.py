@@ -6,7 +6,6 @@ its factors (a, f), and is never built.
 
 from __future__ import annotations
 
-import copy
 import functools
 import math
 import operator
@@ -40,27 +39,25 @@ class Items:
     def __len__(self) -> int:
         return len(self.factors[0])
 
-    def take(self, rows: Any) -> Items:
-        """Some of them, by index array, copied."""
-        some = copy.copy(self)
-        some.factors = [float32_rows(factor, rows) for factor in self.factors]
-        some.inverse_norms = [inverse[rows] for inverse in self.inverse_norms]
-        return some
-
     def tiles(self, n: int, columns: int = 0) -> list[slice]:
         """Tiles of `n` of these samples, of which each is compared with so many others."""
         return tiles(self.xp, n, 4 * (max(factor.shape[1] for factor in self.factors) + columns))
 
     def directions(self, rows: Any) -> list[Any]:
         """Rows by slice or index array, scaled to length 1: float32 (r, d) a factor."""
-        pairs = zip(self.factors, self.inverse_norms, strict=True)
-        return [float32_rows(factor, rows) * inverse[rows][:, None] for factor, inverse in pairs]
+        return [self.unit(k, rows) for k in range(len(self.factors))]
+
+    def unit(self, k: int, rows: Any) -> Any:
+        """The same of factor k alone, (r, d_k)."""
+        return float32_rows(self.factors[k], rows) * self.inverse_norms[k][rows][:, None]
 
     def similarities(self, directions: list[Any], rows: Any) -> Any:
         """float32 (directions, rows): of the samples that have these directions to some of these."""
-        triples = zip(directions, self.factors, self.inverse_norms, strict=True)
-        products = [to @ float32_rows(factor, rows).T * inverse[rows] for to, factor, inverse in triples]
-        return functools.reduce(operator.imul, products)
+        found = []
+        for to, factor, inverse in zip(directions, self.factors, self.inverse_norms, strict=True):
+            found.append(to @ float32_rows(factor, rows).T)
+            found[-1] *= inverse[rows]
+        return functools.reduce(operator.imul, found)
 
     def self_similarities(self) -> Any:
         """float64 (n,): 1, or 0 for a row of zeros."""
