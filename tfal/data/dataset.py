@@ -270,7 +270,7 @@ def _missing(name: str, why: str, hint: str = "") -> InputError:
     if known is None:
         return InputError(
             f"{unknown_name('dataset', name, DATASETS)} For a dataset of your own: {why}. {ways} "
-            "A table of numbers is read by run_tabular.py --csv FILE --label COLUMN."
+            "A table of numbers is read by run_tabular.py."
         )
     return InputError(f"dataset {name!r} is not at hand: {why}. {hint and hint + ' '}{ways}")
 
