@@ -335,7 +335,7 @@ def test_unknown_name_without_a_folder():
         "cifar10, cifar100, cifar20, digits, food101, imagenet, imagenet_lt, mnist, svhn, tiny_imagenet."
     )
     assert "minst.npz" in message
-    assert "A table of numbers is read by run_tabular.py." in message
+    assert "run_tabular.py, whose flags csv and label name the file and the column." in message
     assert "--dataDir" in message
 
 
