@@ -36,7 +36,7 @@ from tfal import Recipe, run
 from tfal.data import load
 recipe = Recipe(n_valid=0, n_epoch=1, n_step=0, n_rep=1, results_dir=sys.argv[1], data_dir=sys.argv[2] or None)
 steps = []
-list(run(recipe, BUILDERS["SCNN"], data=load("mnist", recipe.data_dir), on_epoch=lambda: steps.append(time.time())))
+list(run(recipe, BUILDERS["SCNN"], data=load("mnist", recipe.data_dir), on_epoch=lambda *_: steps.append(time.time())))
 print(steps[0] - begin)
 """
 
