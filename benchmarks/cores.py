@@ -12,11 +12,12 @@ import argparse
 import tempfile
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 from unittest import mock
 
 import numpy as np
 
+from benchmarks.loop import Lap
 from models import BUILDERS
 from tfal.data import pipeline
 from tfal.data.images import Images
@@ -29,18 +30,6 @@ from tfal.streams import Streams
 
 TRAINED = [name for name in LEARNERS if name != "encoder"]  # which is one of the others
 COLUMNS = "learner, autotuned [s], cores, as it is [s], cores, of it"
-
-
-class Lap(NamedTuple):
-    """Seconds of the clock on the wall, and of the processor."""
-
-    wall: float
-    cpu: float
-
-    @property
-    def cores(self) -> float:
-        """How many were used."""
-        return self.cpu / self.wall
 
 
 def main(argv: Sequence[str] | None = None) -> None:
