@@ -172,9 +172,7 @@ class Images:
     def _chunks(self, ids: np.ndarray) -> Iterator[np.ndarray]:
         """The images as they are in memory, some at a time."""
         step = max(1, _CHUNK // math.prod(self.shape))
-        for start in range(0, len(ids), step):
-            with tf.device("CPU:0"):  # else all images would be copied to the GPU first
-                chunk = tf.gather(self._array, ids[start : start + step])
+        for chunk in _gathered(self._array, ids, step):
             yield chunk.numpy()
 
     def _channel_mean(self, ids: np.ndarray, of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -230,22 +228,25 @@ class _Batches:
         return -(-len(self._ids) // self._size)
 
     def __iter__(self) -> Iterator[tf.Tensor]:
+        parts = _gathered(self._array, self._ids, self._size)
         if self._keep and not self._kept:
             try:
-                self._kept = [tf.identity(part) for part in self._parts()]  # to the device of networks
+                self._kept = [tf.identity(part) for part in parts]  # to the device of networks
             except tf.errors.ResourceExhaustedError:
                 raise InputError(
                     f"{len(self._ids)} images of {self._array.shape[1:]} are kept where networks read them, as "
                     f"{self._array.dtype.name}, and find no room there. Set keep_validation (--keepValidation) to off."
                 ) from None
-        for part in self._kept or self._parts():
+        for part in self._kept or parts:
             yield self._scaled(part)
 
-    def _parts(self) -> Iterator[tf.Tensor]:
-        for start in range(0, len(self._ids), self._size):
-            with tf.device("CPU:0"):  # else all images would be copied to the GPU first
-                part = tf.gather(self._array, self._ids[start : start + self._size])
-            yield part
+
+def _gathered(array: tf.Tensor, ids: np.ndarray, step: int) -> Iterator[tf.Tensor]:
+    """The images `ids` (n,) as they are in memory, up to `step` at a time."""
+    for start in range(0, len(ids), step):
+        with tf.device("CPU:0"):  # else all images would be copied to the GPU first
+            part = tf.gather(array, ids[start : start + step])
+        yield part
 
 
 def _checked_images(array: np.ndarray) -> np.ndarray:

@@ -221,8 +221,7 @@ class Classifier:
 class _Validation(keras.callbacks.Callback):
     """Puts the accuracy on the validation set among the logs of an epoch, for the callbacks behind it.
 
-    In place of Keras' own validation, whose pipeline starts threads anew in each epoch and whose images are scaled and
-    copied to the device again.
+    In place of Keras' own validation, whose pipeline starts threads anew in each epoch and copies the images again.
     """
 
     def __init__(self, accuracy: Callable[[], float]) -> None:
