@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -146,3 +147,7 @@ def test_a_name_that_is_none_in_a_recipe_is_one_line(experiment, capsys, name, v
     assert report.main([str(experiment)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert f"recipe.json is damaged ({name}: {value!r})" in line
+
+
+def test_a_title_parts_data_and_network_and_nothing_else():
+    assert report._titled(Path("digits-from-self_label_SCNN")) == "digits-from-self_label, SCNN"

@@ -174,7 +174,7 @@ def draw_memories(experiment: Path) -> list[Path]:
 
 
 def _titled(experiment: Path) -> str:
-    return experiment.resolve().name.replace("_", ", ")
+    return ", ".join(experiment.resolve().name.rsplit("_", 1))
 
 
 def different_options(runs: Mapping[str, Mapping[int, Run]]) -> str:
