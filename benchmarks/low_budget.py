@@ -22,7 +22,7 @@ from benchmarks.selection import compare, comparison_table
 from benchmarks.selection_measure import machine, measure
 from benchmarks.selection_rows import Comparison, packages, same
 from tfal import kernels
-from tfal.kernels.tiles import slices
+from tfal.kernels.parts.tiles import slices
 
 CLUSTERS, SPREAD = 1000, 0.7  # of the made features: deviation within a cluster, when centers have 1
 N_ITER = 20

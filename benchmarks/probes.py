@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from tfal.evaluate import step_rates
-from tfal.kernels.pairwise import unit_rows
+from tfal.kernels.parts.pairwise import unit_rows
 from tfal.learners.runtime import prepare_tensorflow
 from tfal.low_budget.linear_heads import MILESTONES
 from tfal.low_budget.linear_probe import linear_probes

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from tfal.kernels.xp import to_numpy
+from tfal.kernels.parts.xp import to_numpy
 
 
 def one_hypothesis_at_a_time(

@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks import selection_others as others
 from benchmarks.selection_inputs import relu_head, trained_head
 from tfal import kernels
-from tfal.kernels.xp import to_numpy
+from tfal.kernels.parts.xp import to_numpy
 
 Work = Callable[[], Any]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfal import kernels
-from tfal.kernels.pairwise import unit_rows
+from tfal.kernels.parts.pairwise import unit_rows
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.strategies import STRATEGIES, make_strategy

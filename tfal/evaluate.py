@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.kernels import check, nearest_neighbors
+from tfal.kernels import nearest_neighbors
+from tfal.kernels.parts import check
 
 _COMPARED = 2**22  # pairs of votes that are compared at once
 

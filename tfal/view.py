@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.kernels.xp import array_module
+from tfal.kernels.parts.xp import array_module
 from tfal.pool import Pool
 from tfal.streams import Streams
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfal.kernels.nearest import Nearest
+from tfal.kernels.parts.min_distance import Nearest
 
 
 @pytest.fixture(scope="session")

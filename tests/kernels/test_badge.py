@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfal.kernels import badge, badge_seeding, draw
+from tfal.kernels import badge, badge_seeding
 from tfal.kernels.badge import _Embeddings, _softmax_errors
+from tfal.kernels.parts import d2_sampling
 
 from . import referee
 from .plain import plain_map, squared_distances
@@ -45,8 +46,8 @@ def test_distances_equal_those_of_the_full_embedding():
 
 @pytest.mark.parametrize("seed", range(10))
 def test_one_proposal_at_a_time_equals_k_means_plus_plus_on_the_full_embedding(seed, monkeypatch):
-    monkeypatch.setattr(draw, "_batch_size", lambda missing: 1)
-    monkeypatch.setattr(draw, "_refresh_pays", lambda *_: True)
+    monkeypatch.setattr(d2_sampling, "_batch_size", lambda missing: 1)
+    monkeypatch.setattr(d2_sampling, "_refresh_pays", lambda *_: True)
     features, logits = case(seed)
     rng = np.random.default_rng(seed)
     expected = referee.badge_seeding(features, logits, [rng.random((2, 1))[0, 0] for _ in range(19)])

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from tfal.kernels import bait, tiles
+from tfal.kernels import bait
 from tfal.kernels.bait import _information
+from tfal.kernels.parts import tiles
 
 from .plain import check_refusal
 

@@ -16,9 +16,9 @@ from tfal.kernels import (
     log_predictive_variance,
     mean_entropy,
     predictive_variance,
-    tiles,
     variation_ratio,
 )
+from tfal.kernels.parts import tiles
 
 from .plain import check_refusal
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfal.kernels import ccal, distinctive_scores, round_robin, semantic_scores, tiles
+from tfal.kernels import ccal, distinctive_scores, round_robin, semantic_scores
+from tfal.kernels.parts import tiles
 
 from .plain import check_refusal
 

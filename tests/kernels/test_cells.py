@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfal.kernels import cells, pairs, squared_distances
-from tfal.kernels.cells import Cells, pivots_of, single_pivot
-from tfal.kernels.pairs import pair_lists
-from tfal.kernels.pairwise import distances, origin_for, side, taken
+from tfal.kernels import squared_distances
+from tfal.kernels.parts import cells, neighbor_lists
+from tfal.kernels.parts.cells import Cells, pivots_of, single_pivot
+from tfal.kernels.parts.neighbor_lists import pair_lists
+from tfal.kernels.parts.pairwise import distances, origin_for, side, taken
 
 
 def made(kind, seed, m, d):
@@ -61,9 +62,9 @@ def test_no_pair_within_the_radius_is_left_out(kind, data, seed, dtype):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cells, "_POINTS", sizes[0])
         patch.setattr(cells, "_BLOCK", {"numpy": (sizes[1], sizes[2])})
-        patch.setattr(pairs, "_ROWS", {"numpy": 4 * sizes[3]})
-        patch.setattr(pairs, "_GROUP", sizes[4])
-        patch.setattr(pairs, "LEAST_ROWS", 3)
+        patch.setattr(neighbor_lists, "_ROWS", {"numpy": 4 * sizes[3]})
+        patch.setattr(neighbor_lists, "_GROUP", sizes[4])
+        patch.setattr(neighbor_lists, "LEAST_ROWS", 3)
         points = taken(every, some)
         answer, looked = listed(every, points, pivots_of, radius)
         plain, all_pairs = listed(every, points, single_pivot, radius)

@@ -7,8 +7,8 @@ from tfal import kernels
 from tfal.kernels import distinctive_scores, semantic_scores
 from tfal.kernels.badge import _Embeddings
 from tfal.kernels.ldm_seeding import _Directions
-from tfal.kernels.pairwise import squared_distances
-from tfal.kernels.points import Points, near_mean, rounding
+from tfal.kernels.parts.euclidean import Points, near_mean, rounding
+from tfal.kernels.parts.pairwise import squared_distances
 from tfal.strategies.covering import least_distance
 
 from . import referee

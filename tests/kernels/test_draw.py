@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from tfal.kernels import badge_seeding, draw, ldm_seeding
-from tfal.kernels.draw import _accepted, draw_rows, draw_spread
+from tfal.kernels import badge_seeding, ldm_seeding
+from tfal.kernels.parts import d2_sampling
+from tfal.kernels.parts.d2_sampling import _accepted, draw_rows, draw_spread
 
 from . import referee
 from .plain import Matrix, check_law, plain_map
@@ -21,9 +22,9 @@ GAMMA = np.array([1, 1, 1, 0.8, 0.5, 0.2, 0.05])
 @pytest.mark.parametrize("refresh", ["always", "by cost", "when nothing passes"])
 @pytest.mark.parametrize("batch", [1, 4, 64])
 def test_sequences_follow_the_sequential_law(batch, refresh, monkeypatch):
-    monkeypatch.setattr(draw, "_batch_size", lambda missing: batch)
+    monkeypatch.setattr(d2_sampling, "_batch_size", lambda missing: batch)
     if refresh != "by cost":
-        monkeypatch.setattr(draw, "_refresh_pays", lambda _, __, taken, ___: refresh == "always" or taken == 0)
+        monkeypatch.setattr(d2_sampling, "_refresh_pays", lambda _, __, taken, ___: refresh == "always" or taken == 0)
     distances = referee.cosine_distances(clustered_points())
     order, rng = np.array([2, 0, 1, 6, 5, 4, 3]), np.random.default_rng(batch)
     drawn = [
@@ -35,7 +36,7 @@ def test_sequences_follow_the_sequential_law(batch, refresh, monkeypatch):
 
 @pytest.mark.parametrize("batch", [1, 4, 64])
 def test_rows_without_distance_follow_gamma_when_all_others_are_picked(batch, monkeypatch):
-    monkeypatch.setattr(draw, "_batch_size", lambda missing: batch)
+    monkeypatch.setattr(d2_sampling, "_batch_size", lambda missing: batch)
     points = np.array([(1, 0), (2, 0), (3, 0), (0, 1), (0, 2), (0, 3)])
     gamma = np.array([1, 0.9, 0.5, 0.7, 0.3, 0.1])
     distances = referee.cosine_distances(points)
@@ -46,7 +47,7 @@ def test_rows_without_distance_follow_gamma_when_all_others_are_picked(batch, mo
 
 @pytest.mark.parametrize("batch", [1, 4, 64])
 def test_ldm_seeding_follows_the_sequential_law(batch, monkeypatch):
-    monkeypatch.setattr(draw, "_batch_size", lambda missing: batch)
+    monkeypatch.setattr(d2_sampling, "_batch_size", lambda missing: batch)
     ldm, features = np.array([0.1, 0.2, 0.3, 0.35, 0.4, 0.5, 0.9]), clustered_points()
     drawn = [ldm_seeding(ldm, features, 4, rng=np.random.default_rng(seed)) for seed in range(1500)]
     law = referee.sequences(referee.cosine_distances(features), referee.ldm_gamma(ldm, 4), 0, 4)
@@ -55,7 +56,7 @@ def test_ldm_seeding_follows_the_sequential_law(batch, monkeypatch):
 
 @pytest.mark.parametrize("batch", [1, 4, 64])
 def test_badge_seeding_follows_the_sequential_law(batch, monkeypatch):
-    monkeypatch.setattr(draw, "_batch_size", lambda missing: batch)
+    monkeypatch.setattr(d2_sampling, "_batch_size", lambda missing: batch)
     features = clustered_points()
     logits = np.array([(1, 0), (1, 0.2), (0, 0.3), (0.5, 0), (0.4, 0), (0, 1), (0, 2)])
     drawn = [badge_seeding(features, logits, 4, rng=np.random.default_rng(seed)) for seed in range(1500)]

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfal.kernels import flcmi, flcmi_greedy, tiles
+from tfal.kernels import flcmi, flcmi_greedy
 from tfal.kernels.flcmi import _Cover
+from tfal.kernels.parts import tiles
 from tfal.kernels.similarity import Items
 
 from .plain import plain_map

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfal.kernels import cover, foresight, max_herding, pairs
+from tfal.kernels import cover, foresight, max_herding
+from tfal.kernels.parts import neighbor_lists
 from tfal.kernels.top import tie_order
 
 from .plain import check_refusal
@@ -50,7 +51,7 @@ def blocks(request, monkeypatch):
         return
     monkeypatch.setattr(cover, "_BLOCK", {"numpy": (7, 11)})
     monkeypatch.setattr(cover, "_ROWS", {"numpy": 17})
-    monkeypatch.setattr(pairs, "_GROUP", 8)
+    monkeypatch.setattr(neighbor_lists, "_GROUP", 8)
     monkeypatch.setattr(cover, "_MOST_PAIRS", 0 if request.param == "no pairs kept" else 400)
     if request.param in ("first picks foreseen", "guessed wrong"):
         monkeypatch.setattr(foresight, "_WORTH", 0)

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfal.kernels import k_center, k_center_greedy, nearest, tiles
+from tfal.kernels import k_center, k_center_greedy
 from tfal.kernels.k_center import _greedy, _rows_of_largest
-from tfal.kernels.points import Points
+from tfal.kernels.parts import min_distance, tiles
+from tfal.kernels.parts.euclidean import Points
 from tfal.kernels.top import tie_order
 
 from . import referee
@@ -26,7 +27,7 @@ def test_v1_with_a_tie(offset):
 
 def test_v1_distances_to_the_labeled():
     space = Points(V1_POOL, np.float32([2, 1]), plain_map)
-    picks = nearest.Nearest(space, plain_map)
+    picks = min_distance.Nearest(space, plain_map)
     picks.lower(2, lambda block: space.as_centers(V1_LABELED[block].astype(np.float32) - space.shift))
     np.testing.assert_allclose(np.sqrt(picks.bound), [1, 2, 4, 6.403124, 1, 3], atol=1e-6)
 
@@ -40,8 +41,8 @@ def groups_of(request, monkeypatch):
 @pytest.fixture(params=[1e-9, 1, 1e9])
 def refreshes_cost(request, monkeypatch):
     """From a refresh after every round to none at all."""
-    cost = nearest.Nearest.refresh_cost
-    monkeypatch.setattr(nearest.Nearest, "refresh_cost", lambda self: request.param * cost(self))
+    cost = min_distance.Nearest.refresh_cost
+    monkeypatch.setattr(min_distance.Nearest, "refresh_cost", lambda self: request.param * cost(self))
 
 
 @pytest.mark.usefixtures("groups_of", "refreshes_cost")
@@ -51,7 +52,7 @@ def test_equals_the_definition(seed, offset, monkeypatch):
     # Tiles and blocks smaller than the data, so that several of rows and of centers are walked.
     monkeypatch.setattr(tiles, "_TILE_BYTES", {"numpy": 1})
     monkeypatch.setattr(tiles, "LEAST_ROWS", 30)
-    monkeypatch.setattr(nearest, "_MOST_CENTERS", 7)
+    monkeypatch.setattr(min_distance, "_MOST_CENTERS", 7)
     rng = np.random.default_rng(seed)
     features = (rng.normal(size=(100, 8)) + offset).astype(np.float32)
     centers = (rng.normal(size=(23, 8)) + offset).astype(np.float32)

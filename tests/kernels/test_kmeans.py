@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans as SklearnKMeans
 
-from tfal.kernels import draw, kmeans, kmeans_plusplus
+from tfal.kernels import kmeans, kmeans_plusplus
+from tfal.kernels.parts import d2_sampling
 
 from . import referee
 from .plain import BACKENDS, NO_FAISS, check_law, check_refusal
@@ -164,7 +165,7 @@ def test_split_sums_move_centers_by_rounding_only():
 
 @pytest.mark.parametrize("batch", [1, 4, 64])
 def test_plus_plus_follows_its_law(batch, monkeypatch):
-    monkeypatch.setattr(draw, "_batch_size", lambda missing: batch)
+    monkeypatch.setattr(d2_sampling, "_batch_size", lambda missing: batch)
     features = np.array([[0.0], [1.0], [3.0], [3.5], [10.0]])
     distances = np.abs(features - features.T)
     law = {

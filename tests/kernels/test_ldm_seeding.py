@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfal.kernels import draw, ldm_seeding
-from tfal.kernels.draw import _weights
+from tfal.kernels import ldm_seeding
 from tfal.kernels.ldm_seeding import _Directions, _ldm_seeding, _log_gamma
+from tfal.kernels.parts import d2_sampling
+from tfal.kernels.parts.d2_sampling import _weights
 
 from . import referee
 from .plain import plain_map, squared_distances
@@ -144,8 +145,8 @@ def case(seed, m=60, d=8):
 
 @pytest.mark.parametrize("seed", range(10))
 def test_one_proposal_at_a_time_equals_explicit_probabilities(seed, monkeypatch):
-    monkeypatch.setattr(draw, "_batch_size", lambda missing: 1)
-    monkeypatch.setattr(draw, "_refresh_pays", lambda *_: True)
+    monkeypatch.setattr(d2_sampling, "_batch_size", lambda missing: 1)
+    monkeypatch.setattr(d2_sampling, "_refresh_pays", lambda *_: True)
     ldm, features = case(seed)
     rng = np.random.default_rng(seed)
     expected = referee.ldm_seeding(ldm, features, [rng.random((2, 1))[0, 0] for _ in range(14)])

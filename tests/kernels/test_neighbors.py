@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
 from tfal.errors import InputError
-from tfal.kernels import faiss_backend, nearest_neighbors, neighbors, pairwise
+from tfal.kernels import nearest_neighbors, neighbors
+from tfal.kernels.parts import faiss_backend, pairwise
 
 from .plain import BACKENDS, NO_FAISS, check_refusal
 

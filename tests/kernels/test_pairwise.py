@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfal.kernels import cosine_similarities, pairwise, reduce_distances, squared_distances
+from tfal.kernels import cosine_similarities, reduce_distances, squared_distances
+from tfal.kernels.parts import pairwise
 
 from .plain import check_refusal
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfal.kernels import cells, farthest_first, kmeans, pairs, probcover, purity_radius
+from tfal.kernels import farthest_first, kmeans, probcover, purity_radius
+from tfal.kernels.parts import cells, neighbor_lists
 from tfal.kernels.top import tie_order
 
 from .plain import check_refusal
@@ -52,9 +53,9 @@ def small_blocks(request, monkeypatch):
     cell, group, rows, block = request.param
     monkeypatch.setattr(cells, "_POINTS", cell)
     monkeypatch.setattr(cells, "_BLOCK", {"numpy": (block, block + 2)})
-    monkeypatch.setattr(pairs, "_GROUP", group)
-    monkeypatch.setattr(pairs, "_ROWS", {"numpy": rows})
-    monkeypatch.setattr(pairs, "LEAST_ROWS", 3)
+    monkeypatch.setattr(neighbor_lists, "_GROUP", group)
+    monkeypatch.setattr(neighbor_lists, "_ROWS", {"numpy": rows})
+    monkeypatch.setattr(neighbor_lists, "LEAST_ROWS", 3)
     monkeypatch.setattr(sys.modules["tfal.kernels.probcover"], "_ROWS", {"numpy": rows})
     monkeypatch.setattr(sys.modules["tfal.kernels.probcover"], "_LOOK", rows)
 

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tfal.kernels import pairwise, purity
+from tfal.kernels import purity
+from tfal.kernels.parts import pairwise
 
 from .plain import check_refusal
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfal.kernels import farthest_first, k_center_greedy, kmeans, representatives, tiles
+from tfal.kernels import farthest_first, k_center_greedy, kmeans, representatives
+from tfal.kernels.parts import tiles
 
 from .plain import BACKENDS, check_refusal
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from tfal.kernels import similarity, tiles
+from tfal.kernels import similarity
 from tfal.kernels.flcmi import flcmi_greedy
 from tfal.kernels.logdetcmi import logdetcmi_greedy
+from tfal.kernels.parts import tiles
 from tfal.kernels.similarity import Items, largest_row
 
 from .plain import check_refusal, plain_map

@@ -7,16 +7,9 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from tfal.errors import InputError
-from tfal.kernels import (
-    badge_seeding,
-    faiss_backend,
-    hypotheses,
-    k_center_greedy,
-    ldm_seeding,
-    least_disagree_metric,
-    tiles,
-)
-from tfal.kernels.tiles import float32_rows
+from tfal.kernels import badge_seeding, hypotheses, k_center_greedy, ldm_seeding, least_disagree_metric
+from tfal.kernels.parts import faiss_backend, tiles
+from tfal.kernels.parts.tiles import float32_rows
 
 from .plain import NO_FAISS
 

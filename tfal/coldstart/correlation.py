@@ -20,7 +20,7 @@ from scipy import stats
 
 from tfal.command import run_command
 from tfal.errors import InputError
-from tfal.kernels import check
+from tfal.kernels.parts import check
 from tfal.results import Curve, Run, curve_of, read_runs
 
 LEAST = 5  # pools: with fewer, a correlation says nothing

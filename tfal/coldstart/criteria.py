@@ -23,7 +23,6 @@ import numpy as np
 from tfal.coldstart.data_maps import DataMap, SupervisedMap
 from tfal.errors import InputError, resolve_name
 from tfal.kernels import (
-    check,
     entropy,
     in_turn,
     k_center_greedy,
@@ -34,7 +33,8 @@ from tfal.kernels import (
     ranked,
     typiclust,
 )
-from tfal.kernels.xp import to_numpy
+from tfal.kernels.parts import check
+from tfal.kernels.parts.xp import to_numpy
 
 LEAST_VARIANCE = 1e-6  # mean of a score from several passes, below which they are the same pass
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.kernels import check
+from tfal.kernels.parts import check
 
 TEMPERATURES = (0.2, 0.1, 0.05, 0.01)  # of contrastive maps, each kept through one training
 NEVER_CORRECT = 1000  # forgetfulness of what no epoch had right, as in the published code

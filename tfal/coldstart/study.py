@@ -25,7 +25,7 @@ from tfal.data.prints import comparable
 from tfal.errors import InputError
 from tfal.files import check_writable, locked, make_folder, read_json, remove_leftovers, write_text
 from tfal.identity import network_differences, refusal
-from tfal.kernels import check
+from tfal.kernels.parts import check
 from tfal.low_budget.index_files import read_pool_ids
 from tfal.recipe import Recipe
 from tfal.streams import Streams

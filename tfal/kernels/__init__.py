@@ -21,7 +21,7 @@ from tfal.kernels.ldm import least_disagree_metric
 from tfal.kernels.ldm_seeding import ldm_seeding
 from tfal.kernels.logdetcmi import logdetcmi_greedy
 from tfal.kernels.neighbors import Neighbors, nearest_neighbors
-from tfal.kernels.pairwise import cosine_similarities, reduce_distances, squared_distances
+from tfal.kernels.parts.pairwise import cosine_similarities, reduce_distances, squared_distances
 from tfal.kernels.probcover import probcover, purity_radius
 from tfal.kernels.purity import purity
 from tfal.kernels.quotas import cluster_ranking, in_turn, quota_picks, ranked

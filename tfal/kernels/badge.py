@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from tfal.kernels import check
-from tfal.kernels.draw import draw_spread
-from tfal.kernels.points import rounding
-from tfal.kernels.tiles import Each, fill, float32_rows, workers
+from tfal.kernels.parts import check
+from tfal.kernels.parts.d2_sampling import draw_spread
+from tfal.kernels.parts.euclidean import rounding
+from tfal.kernels.parts.tiles import Each, fill, float32_rows, workers
+from tfal.kernels.parts.xp import array_module, row_squares
 from tfal.kernels.top import largest
 from tfal.kernels.uncertainty import confidence_log_odds, log_softmax
-from tfal.kernels.xp import array_module, row_squares
 
 _SMALLEST = 1e-200  # square of an embedding; below, digits are lost
 

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.kernels import check
+from tfal.kernels.parts import check
+from tfal.kernels.parts.tiles import tiles
+from tfal.kernels.parts.xp import array_module, row_squares, to_numpy
 from tfal.kernels.similarity import largest_row, weight
-from tfal.kernels.tiles import tiles
 from tfal.kernels.uncertainty import log_softmax
-from tfal.kernels.xp import array_module, row_squares, to_numpy
 
 _TIES = 1e-9  # of the largest gain
 _LEAST_LEFT = 1e-10  # share of the information in a direction that is left when a sample is taken out

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from tfal.kernels import check
 from tfal.kernels.bayesian import checked_mc_logits, entropy_of, log_probabilities
-from tfal.kernels.draw import draw_rows
+from tfal.kernels.parts import check
+from tfal.kernels.parts.d2_sampling import draw_rows
+from tfal.kernels.parts.tiles import Each, slices, workers
+from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.similarity import largest_row
-from tfal.kernels.tiles import Each, slices, workers
-from tfal.kernels.xp import array_module, to_numpy
 
 _TIES = 1e-12
 _BLOCK = {"numpy": 32, "cupy": 1024}  # rows whose gains are looked at before the rest is known to be worse

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from tfal.kernels import check
-from tfal.kernels.tiles import fill, threads
+from tfal.kernels.parts import check
+from tfal.kernels.parts.tiles import fill, threads
+from tfal.kernels.parts.xp import array_module
 from tfal.kernels.uncertainty import log_entropy_of, log_softmax
-from tfal.kernels.xp import array_module
 
 _ROUNDING = 1e-12  # what passes differ by, as a share of a probability: those that agree must not be ranked by less
 _LEAST_WIDTH = 1e-300  # of a probability that is divided by

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.kernels import check
-from tfal.kernels.pairwise import unit_rows
-from tfal.kernels.points import rounding
+from tfal.kernels.parts import check
+from tfal.kernels.parts.euclidean import rounding
+from tfal.kernels.parts.pairwise import unit_rows
+from tfal.kernels.parts.tiles import float32_rows, tiles, workers
+from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.purity import checked_pair, largest_cosines, some_labeled
-from tfal.kernels.tiles import float32_rows, tiles, workers
 from tfal.kernels.top import top_n
-from tfal.kernels.xp import array_module, to_numpy
 
 
 def distinctive_scores(candidates: Any, labeled: Any, labels: Any, n_classes: int) -> Any:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from tfal.kernels.pairs import Lists, Pairs, apart, grouped, marked, merged
-from tfal.kernels.pairwise import Side, Tile, distances, joined, taken
-from tfal.kernels.tiles import CORES, Each, slices
-from tfal.kernels.xp import array_module, to_numpy
+from tfal.kernels.parts.neighbor_lists import Lists, Pairs, apart, grouped, marked, merged
+from tfal.kernels.parts.pairwise import Side, Tile, distances, joined, taken
+from tfal.kernels.parts.tiles import CORES, Each, slices
+from tfal.kernels.parts.xp import array_module, to_numpy
 
 _ROUNDING = 1e-6  # of a kernel value, and of sums that are compared
 _FAR = 30.0  # exp(-30) is below the rounding

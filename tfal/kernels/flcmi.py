@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from tfal.kernels import check
+from tfal.kernels.parts import check
+from tfal.kernels.parts.tiles import LEAST_ROWS, Each, slices, tiles, workers
+from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.similarity import Factors, Items, checked_sets, largest_row, weight
-from tfal.kernels.tiles import LEAST_ROWS, Each, slices, tiles, workers
-from tfal.kernels.xp import array_module, to_numpy
 
 _ROUNDING = 1e-6
 _TIES = 1e-6

@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.kernels import check
 from tfal.kernels.cover import Cover
 from tfal.kernels.foresight import foreseen
-from tfal.kernels.pairwise import origin_for, side, taken
+from tfal.kernels.parts import check
+from tfal.kernels.parts.pairwise import origin_for, side, taken
+from tfal.kernels.parts.tiles import workers
+from tfal.kernels.parts.xp import array_module
 from tfal.kernels.representatives import positive, unlabeled
-from tfal.kernels.tiles import workers
 from tfal.kernels.top import tie_ranks
-from tfal.kernels.xp import array_module
 
 
 def max_herding(

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfal.kernels.tiles import CORES, Each, float32_rows, slices, tiles
-from tfal.kernels.xp import array_module, row_squares
+from tfal.kernels.parts.tiles import CORES, Each, float32_rows, slices, tiles
+from tfal.kernels.parts.xp import array_module, row_squares
 
 GROUP = 16  # hypotheses that are taken or left out together
 _BLOCK = 128  # most hypotheses between two looks at the stopping rule

@@ -5,8 +5,8 @@ its greedy 2-approximation, without the mixed integer program. Differences from 
 - Distances to the labeled samples are reduced block by block and never stored.
 - Many picks share one pass over the features: see `_pick_farthest`. They are those of the plain algorithm.
 - A picked row cannot be picked again, not even when every distance is 0.
-- Squared distances that are float32 rounding (tfal.kernels.pairwise) count as 0. Rounding may also tell equal rows
-  apart, so that not the lowest of them is picked; where sums are exact, as for small integers, it does not.
+- Squared distances that are float32 rounding (tfal.kernels.parts.pairwise) count as 0. Rounding may also tell equal
+  rows apart, so that not the lowest of them is picked; where sums are exact, as for small integers, it does not.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from tfal.kernels import check
-from tfal.kernels.nearest import Nearest
-from tfal.kernels.points import Points, exact_shift, shifted
-from tfal.kernels.tiles import Each, fill, float32_rows, tiles, workers
+from tfal.kernels.parts import check
+from tfal.kernels.parts.euclidean import Points, exact_shift, shifted
+from tfal.kernels.parts.min_distance import Nearest
+from tfal.kernels.parts.tiles import Each, fill, float32_rows, tiles, workers
+from tfal.kernels.parts.xp import array_module, row_squares, to_numpy
 from tfal.kernels.top import tie_ranks
-from tfal.kernels.xp import array_module, row_squares, to_numpy
 
 
 def k_center_greedy(

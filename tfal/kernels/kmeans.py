@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.kernels import check, faiss_backend
-from tfal.kernels.draw import draw_apart
-from tfal.kernels.points import Points, near_mean
-from tfal.kernels.tiles import Each, slices, workers
+from tfal.kernels.parts import check, faiss_backend
+from tfal.kernels.parts.d2_sampling import draw_apart
+from tfal.kernels.parts.euclidean import Points, near_mean
+from tfal.kernels.parts.tiles import Each, slices, workers
+from tfal.kernels.parts.xp import array_module, row_squares, to_numpy
 from tfal.kernels.top import tie_ranks
-from tfal.kernels.xp import array_module, row_squares, to_numpy
 
 _ROWS = {"numpy": 2048, "cupy": 16384}  # of a tile
 _CENTERS = 2048  # of a block of distances

@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.kernels import check
 from tfal.kernels.hypotheses import GROUP, LabeledRows, Noise, flips
-from tfal.kernels.tiles import Each, float32_rows, tiles, workers
-from tfal.kernels.xp import array_module, to_numpy
+from tfal.kernels.parts import check
+from tfal.kernels.parts.tiles import Each, float32_rows, tiles, workers
+from tfal.kernels.parts.xp import array_module, to_numpy
 
 
 def least_disagree_metric(

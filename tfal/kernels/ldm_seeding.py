@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.kernels import check
-from tfal.kernels.draw import draw_spread
-from tfal.kernels.points import rounding, squared_norms
-from tfal.kernels.tiles import Each, float32_rows, workers
+from tfal.kernels.parts import check
+from tfal.kernels.parts.d2_sampling import draw_spread
+from tfal.kernels.parts.euclidean import rounding, squared_norms
+from tfal.kernels.parts.tiles import Each, float32_rows, workers
+from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.top import largest, tie_order
-from tfal.kernels.xp import array_module, to_numpy
 
 _SAME_DIRECTION = 1e-5  # a smaller cosine distance counts as 0; from 1800 features on, what rounding makes of 0 does
 

@@ -12,10 +12,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.kernels import check, faiss_backend
-from tfal.kernels.pairwise import Side, Tile, distances, fold, joined, origin_for, side, unit_rows, without_rounding
-from tfal.kernels.tiles import float32_rows, slices, workers
-from tfal.kernels.xp import array_module, row_squares
+from tfal.kernels.parts import check, faiss_backend
+from tfal.kernels.parts.pairwise import (
+    Side,
+    Tile,
+    distances,
+    fold,
+    joined,
+    origin_for,
+    side,
+    unit_rows,
+    without_rounding,
+)
+from tfal.kernels.parts.tiles import float32_rows, slices, workers
+from tfal.kernels.parts.xp import array_module, row_squares
 
 _SPARE = 8  # candidates beyond k, for neighbors whose order float32 rounding may have changed
 _GATHERED = 1 << 20  # floats of the candidates that one thread looks at together
@@ -41,7 +51,7 @@ def nearest_neighbors(
     """The `k` nearest points of every query, exactly; of equal distances the lower row comes first.
 
     Where more than 8 points beyond the k nearest are as far as the k-th within float32 rounding (see
-    tfal.kernels.pairwise), the backend decides which of them are returned.
+    tfal.kernels.parts.pairwise), the backend decides which of them are returned.
 
     Args:
         queries: shape (m, d), float16/32/64, in memory or memory-mapped, computed in float32, NumPy or CuPy.

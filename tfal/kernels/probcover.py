@@ -2,9 +2,9 @@
 
 Source: Yehuda et al., "Active Learning Through a Covering Lens", NeurIPS 2022. Differences from public code:
 - A ball is closed (distance <= delta, up to 1e-6 for rounding), so it holds its center and copies of that even at 0.
-- Edges are looked for where pivots leave room for some (tfal.kernels.cells). They are kept as int32 rows, and those of
-  a row are read once, when it is covered. What is to be covered may be a random part of the rows (anchors), which
-  makes a million rows possible.
+- Edges are looked for where pivots leave room for some (tfal.kernels.parts.cells). They are kept as int32 rows, and
+  those of a row are read once, when it is covered. What is to be covered may be a random part of the rows (anchors),
+  which makes a million rows possible.
 - Once all rows are covered, where that code goes on at random, the farthest rows follow.
 - The radius comes from the sorted distances to the nearest row of another cluster, not from trying a few radii.
 """
@@ -18,15 +18,15 @@ from typing import Any
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.kernels import check
-from tfal.kernels.cells import Cells, pivots_of
 from tfal.kernels.kmeans import KMeans, kmeans
-from tfal.kernels.pairs import pair_lists
-from tfal.kernels.pairwise import Side, Tile, distances, origin_for, side, taken
+from tfal.kernels.parts import check
+from tfal.kernels.parts.cells import Cells, pivots_of
+from tfal.kernels.parts.neighbor_lists import pair_lists
+from tfal.kernels.parts.pairwise import Side, Tile, distances, origin_for, side, taken
+from tfal.kernels.parts.tiles import CORES, slices, workers
+from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.representatives import farthest_first, unlabeled
-from tfal.kernels.tiles import CORES, slices, workers
 from tfal.kernels.top import tie_ranks
-from tfal.kernels.xp import array_module, to_numpy
 
 _ROUNDING = 1e-6  # of a squared distance that is compared with delta**2
 _MOST_EDGES = 1 << 30  # 4 GB
@@ -52,8 +52,8 @@ def probcover(
     Args:
         features: shape (m, d), float16/32/64, NumPy (memory-mapped too) or CuPy, read as float32 in tiles. Time is at
             most that of the distances of all rows to all anchors, and a small part of it where rows form clusters that
-            are wider apart than `delta` (tfal.kernels.cells); memory beyond the features is 4 bytes for each such pair
-            within `delta`. With CuPy the distances are computed on the device, and the pairs are kept on the host.
+            are wider apart than `delta` (tfal.kernels.parts.cells); memory beyond the features is 4 bytes for each such
+            pair within `delta`. With CuPy the distances are computed on the device, and the pairs are kept on the host.
         n: how many rows, from 1 to as many as are not labeled.
         delta: radius (Euclidean), at least 0; see purity_radius.
         labeled: distinct integer rows, (l,), that are labeled already, or None.

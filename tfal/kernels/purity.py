@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tfal.errors import InputError
-from tfal.kernels import check
-from tfal.kernels.pairwise import Tile, fold, joined, side
-from tfal.kernels.xp import array_module
+from tfal.kernels.parts import check
+from tfal.kernels.parts.pairwise import Tile, fold, joined, side
+from tfal.kernels.parts.xp import array_module
 
 
 def purity(candidates: Any, labeled: Any) -> Any:

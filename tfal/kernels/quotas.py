@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.kernels import check
+from tfal.kernels.parts import check
+from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.top import top_n
-from tfal.kernels.xp import array_module, to_numpy
 
 
 def ranked(scores: Any, *, rng: np.random.Generator | None = None) -> np.ndarray:

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.kernels import check
 from tfal.kernels.k_center import k_center_greedy
-from tfal.kernels.tiles import fill, float32_rows, workers
+from tfal.kernels.parts import check
+from tfal.kernels.parts.tiles import fill, float32_rows, workers
+from tfal.kernels.parts.xp import array_module, row_squares, to_numpy
 from tfal.kernels.top import tie_order
-from tfal.kernels.xp import array_module, row_squares, to_numpy
 
 _TIES = 2e-6  # of squared distances
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.kernels import check
-from tfal.kernels.tiles import Each, fill, float32_rows, slices, tiles
-from tfal.kernels.xp import array_module, row_squares
+from tfal.kernels.parts import check
+from tfal.kernels.parts.tiles import Each, fill, float32_rows, slices, tiles
+from tfal.kernels.parts.xp import array_module, row_squares
 
 Factors = Sequence[Any]  # one array a factor, (n, d) each, all with one row a sample
 

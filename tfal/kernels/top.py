@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.kernels import check
-from tfal.kernels.xp import array_module, to_numpy
+from tfal.kernels.parts import check
+from tfal.kernels.parts.xp import array_module, to_numpy
 
 
 def top_n(scores: Any, n: int, *, rng: np.random.Generator | None = None) -> np.ndarray:

@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from tfal.kernels import check
 from tfal.kernels.kmeans import kmeans
 from tfal.kernels.neighbors import nearest_neighbors
+from tfal.kernels.parts import check
+from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.representatives import unlabeled
 from tfal.kernels.top import tie_ranks
-from tfal.kernels.xp import array_module, to_numpy
 
 
 def typiclust(

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfal.kernels import check
-from tfal.kernels.tiles import fill, threads
-from tfal.kernels.xp import array_module
+from tfal.kernels.parts import check
+from tfal.kernels.parts.tiles import fill, threads
+from tfal.kernels.parts.xp import array_module
 
 _LEAST_GAP = -(2.0**1000)  # a logit that far below the largest; sums of such gaps stay finite
 

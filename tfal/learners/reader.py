@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfal.errors import InputError
-from tfal.kernels.xp import to_numpy
+from tfal.kernels.parts.xp import to_numpy
 from tfal.learners.backend import Backend
 from tfal.learners.finite import check_outputs
 from tfal.learners.remembered import Remembered

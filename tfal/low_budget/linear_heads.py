@@ -23,8 +23,8 @@ import tensorflow as tf
 
 from tfal.errors import InputError, TrainingError
 from tfal.evaluate import checked_ids, checked_labels, step_rates
-from tfal.kernels import check
-from tfal.kernels.pairwise import unit_rows
+from tfal.kernels.parts import check
+from tfal.kernels.parts.pairwise import unit_rows
 
 MILESTONES = (50, 75)  # percent of the epochs
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8

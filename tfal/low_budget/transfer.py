@@ -21,7 +21,7 @@ from tfal.data.augmentations import AUGMENTATIONS
 from tfal.data.images import Images
 from tfal.errors import InputError, resolve_name
 from tfal.evaluate import Scores, step_rates
-from tfal.kernels import check
+from tfal.kernels.parts import check
 from tfal.learners.classifier import Builder
 from tfal.learners.optimizers import CoupledSGD
 from tfal.learners.outputs import NamedOutputs

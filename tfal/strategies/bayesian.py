@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tfal import kernels
-from tfal.kernels.check import whole_number
+from tfal.kernels.parts.check import whole_number
+from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.top import tie_ranks
-from tfal.kernels.xp import array_module, to_numpy
 from tfal.strategies.base import Picks, Strategy, best_picks, warn_if_alike
 from tfal.view import PoolView
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from tfal import kernels
-from tfal.kernels.pairwise import unit_rows
-from tfal.kernels.xp import to_numpy
+from tfal.kernels.parts.pairwise import unit_rows
+from tfal.kernels.parts.xp import to_numpy
 from tfal.strategies.base import Picks, Strategy
 from tfal.view import PoolView
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from tfal import kernels
+from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.uncertainty import log_complement
-from tfal.kernels.xp import array_module, to_numpy
 from tfal.strategies.base import Picks, Strategy, warn_if_alike
 from tfal.strategies.clusters import with_labeled
 from tfal.view import PoolView

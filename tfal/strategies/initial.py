@@ -18,8 +18,8 @@ import numpy as np
 from tfal import kernels
 from tfal.array_files import read_ids
 from tfal.errors import InputError, resolve_name
+from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.uncertainty import checked_logits
-from tfal.kernels.xp import array_module, to_numpy
 from tfal.strategies.base import Picks, Strategy, best_picks, warn_if_alike
 from tfal.strategies.clusters import frozen_features
 from tfal.view import PoolView

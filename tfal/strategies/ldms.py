@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfal import kernels
-from tfal.kernels.xp import to_numpy
+from tfal.kernels.parts.xp import to_numpy
 from tfal.strategies.base import Picks, Strategy
 from tfal.view import PoolView
 

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from tfal import kernels
+from tfal.kernels.parts.xp import to_numpy
 from tfal.kernels.uncertainty import log_complement, log_softmax
-from tfal.kernels.xp import to_numpy
 from tfal.strategies.base import Picks, Strategy, warn_if_alike
 from tfal.strategies.meta_model import SHAPES, MetaModel, Training, train
 from tfal.view import PoolView

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tfal import kernels
+from tfal.kernels.parts.xp import to_numpy
 from tfal.kernels.uncertainty import log_complement
-from tfal.kernels.xp import to_numpy
 from tfal.strategies.base import Picks, Strategy, warn_if_alike
 from tfal.view import PoolView
 

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from tfal import kernels
+from tfal.kernels.parts.xp import array_module
 from tfal.kernels.uncertainty import log_softmax
-from tfal.kernels.xp import array_module
 from tfal.strategies.base import Picks, Strategy
 from tfal.view import PoolView
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tfal.kernels.nearest import Nearest, Space
-from tfal.kernels.tiles import Each
-from tfal.kernels.xp import array_module, to_numpy
+from tfal.kernels.parts.min_distance import Nearest, Space
+from tfal.kernels.parts.tiles import Each
+from tfal.kernels.parts.xp import array_module, to_numpy
 
 
 def draw_spread(

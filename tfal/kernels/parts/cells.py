@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from tfal.kernels.kmeans import kmeans
-from tfal.kernels.pairwise import Side, Tile, taken
-from tfal.kernels.points import rounding
-from tfal.kernels.tiles import slices, workers
-from tfal.kernels.xp import array_module, row_squares, to_numpy
+from tfal.kernels.parts.euclidean import rounding
+from tfal.kernels.parts.pairwise import Side, Tile, taken
+from tfal.kernels.parts.tiles import slices, workers
+from tfal.kernels.parts.xp import array_module, row_squares, to_numpy
 
 _POINTS = 48  # of a cell, on average
 _MOST_CELLS = 1024

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tfal.kernels.tiles import Each, fill, float32_rows
-from tfal.kernels.xp import array_module, row_squares
+from tfal.kernels.parts.tiles import Each, fill, float32_rows
+from tfal.kernels.parts.xp import array_module, row_squares
 
 _LEAST_ROUNDING = 1e-6
 _EPSILON = float(np.finfo(np.float32).eps)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.kernels.tiles import threads, tiles
-from tfal.kernels.xp import to_numpy
+from tfal.kernels.parts.tiles import threads, tiles
+from tfal.kernels.parts.xp import to_numpy
 
 # Above this magnitude the squared norms and products of the float32 kernels could overflow.
 LARGEST = 1e15

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfal.kernels.cells import Cells
-from tfal.kernels.pairwise import Side, Tile
-from tfal.kernels.tiles import CORES, LEAST_ROWS, slices, workers
-from tfal.kernels.xp import array_module, to_numpy
+from tfal.kernels.parts.cells import Cells
+from tfal.kernels.parts.pairwise import Side, Tile
+from tfal.kernels.parts.tiles import CORES, LEAST_ROWS, slices, workers
+from tfal.kernels.parts.xp import array_module, to_numpy
 
 _ROWS = {"numpy": 8192, "cupy": 65536}  # that are looked at together
 _GROUP = 1024  # points whose lists are in one array

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfal.errors import resolve_name
-from tfal.kernels import check
-from tfal.kernels.points import near_mean, rounding, shifted, squared_norms
-from tfal.kernels.tiles import CORES, LEAST_ROWS, float32_rows, slices, workers
-from tfal.kernels.xp import array_module, row_squares
+from tfal.kernels.parts import check
+from tfal.kernels.parts.euclidean import near_mean, rounding, shifted, squared_norms
+from tfal.kernels.parts.tiles import CORES, LEAST_ROWS, float32_rows, slices, workers
+from tfal.kernels.parts.xp import array_module, row_squares
 
 METRICS = ("euclidean", "cosine")
 _TILE = {"numpy": (1024, 1024), "cupy": (4096, 16384)}  # rows and columns of one block of distances

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tfal.kernels.tiles import Each, slices, tiles
-from tfal.kernels.xp import array_module, to_numpy
+from tfal.kernels.parts.tiles import Each, slices, tiles
+from tfal.kernels.parts.xp import array_module, to_numpy
 
 _MOST_CENTERS = 512  # whose distances to a tile are in memory at a time
 _PASS = 16  # reading all rows costs about as much as multiplying each of them with so many centers

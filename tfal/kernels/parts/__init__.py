@@ -1,0 +1,1 @@
+"""What several kernels are made of: arrays, tiles, distances, neighbors, draws, checks."""
