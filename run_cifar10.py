@@ -5,8 +5,8 @@ import sys
 
 from models import BUILDERS
 from tfal.cli import main
-from tfal.presets import INITIAL_POOLS, INITIAL_POOLS_LONG_TAIL, INITIAL_POOLS_SMALL, LOW_BUDGET, MQNET
 from tfal.recipe import Recipe
+from tfal.recipe.presets import INITIAL_POOLS, INITIAL_POOLS_LONG_TAIL, INITIAL_POOLS_SMALL, LOW_BUDGET, MQNET
 
 LDMS = Recipe(
     dataset="cifar10",

@@ -5,7 +5,7 @@ import sys
 
 from models import BUILDERS
 from tfal.cli import main
-from tfal.presets import INITIAL_POOLS, LOW_BUDGET, MQNET
+from tfal.recipe.presets import INITIAL_POOLS, LOW_BUDGET, MQNET
 
 OPENSET = dataclasses.replace(MQNET, dataset="cifar100", n_class_known=40)
 

@@ -5,8 +5,8 @@ import sys
 
 from models import BUILDERS
 from tfal.cli import main
-from tfal.presets import LOW_BUDGET
 from tfal.recipe import Recipe
+from tfal.recipe.presets import LOW_BUDGET
 
 DIGITS = Recipe(
     dataset="digits",

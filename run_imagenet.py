@@ -5,8 +5,8 @@ import sys
 
 from models import BUILDERS
 from tfal.cli import main
-from tfal.presets import INITIAL_POOLS_TINY, LOW_BUDGET, MQNET_IMAGENET50
 from tfal.recipe import Recipe
+from tfal.recipe.presets import INITIAL_POOLS_TINY, LOW_BUDGET, MQNET_IMAGENET50
 
 LOWBUDGET = dataclasses.replace(
     LOW_BUDGET,

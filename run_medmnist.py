@@ -4,7 +4,7 @@ import sys
 
 from models import BUILDERS
 from tfal.cli import main
-from tfal.presets import COLD_START_MEDMNIST
+from tfal.recipe.presets import COLD_START_MEDMNIST
 
 SOURCE = "cold-start fork of the initial-pools study, but nValid and nPool"
 PRESETS = {"coldstart": COLD_START_MEDMNIST}

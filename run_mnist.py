@@ -5,8 +5,8 @@ import sys
 
 from models import BUILDERS
 from tfal.cli import main
-from tfal.presets import LOW_BUDGET, SIMCLR_OF_INITIAL_POOLS
 from tfal.recipe import Recipe
+from tfal.recipe.presets import LOW_BUDGET, SIMCLR_OF_INITIAL_POOLS
 
 LDMS = Recipe(dataset="mnist", network="SCNN")  # the recipe's own defaults are this protocol
 

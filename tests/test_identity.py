@@ -17,10 +17,10 @@ from tfal.learners.layers import Watched, described
 from tfal.loop import run
 from tfal.pool import Pool
 from tfal.recipe import Recipe
+from tfal.recipe.usage import FIELDS, usage
 from tfal.runfolder import RunFolder
 from tfal.strategies import STRATEGIES
 from tfal.strategies.random import Random
-from tfal.usage import FIELDS, usage
 
 MLP = BUILDERS["MLP"]
 

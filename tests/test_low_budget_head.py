@@ -14,8 +14,8 @@ from tfal.low_budget import linear_heads as module
 from tfal.low_budget.bench import FeatureReader, Trained
 from tfal.low_budget.feature_store import FeatureStore
 from tfal.low_budget.linear_heads import Head, linear_heads
-from tfal.presets import LOW_BUDGET
 from tfal.recipe import Recipe
+from tfal.recipe.presets import LOW_BUDGET
 
 RNG = np.random.default_rng(0)
 FEATURES, LABELS = RNG.random((60, 5), np.float32) * 3, np.arange(60) % 3

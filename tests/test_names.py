@@ -11,9 +11,9 @@ from tfal.cli import main
 from tfal.data.augmentations import AUGMENTATIONS
 from tfal.errors import InputError
 from tfal.loop import plan
-from tfal.names import AUGMENTATIONS as NAMED
-from tfal.names import OPTIMIZERS
 from tfal.recipe import Recipe
+from tfal.recipe.names import AUGMENTATIONS as NAMED
+from tfal.recipe.names import OPTIMIZERS
 
 ESCAPES = ["../../typiclust", "..", ".", ""]
 ESCAPES += ["a/b", "a\\b", "a\nb", "a\0b", " a", "a.", "C:x", "a?", "\x1b[2J", "é" * 60]

@@ -16,8 +16,8 @@ from tfal.coldstart.run import run as run_study
 from tfal.coldstart.study import DEFAULT, OPTIONS, Plan, Study
 from tfal.data import from_arrays, load, loading
 from tfal.recipe import Recipe
+from tfal.recipe.usage import FIELDS, kinds, trained, usage, usage_of
 from tfal.strategies import STRATEGIES, Strategy
-from tfal.usage import FIELDS, kinds, trained, usage, usage_of
 
 # What only tells of options, names files by them, or passes them on.
 _TELL = {
@@ -40,7 +40,7 @@ def read(monkeypatch):
 
     def note(of, name):
         frame, functions = sys._getframe(2), set()
-        while frame.f_globals["__name__"] in ("tfal.recipe", __name__):  # properties
+        while frame.f_globals["__name__"] in ("tfal.recipe.recipe", __name__):  # properties
             functions.add(frame.f_code.co_name)
             frame = frame.f_back
         module = frame.f_globals["__name__"]

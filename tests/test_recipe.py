@@ -10,8 +10,8 @@ import run_mnist
 from models import BUILDERS
 from tfal.cli import main, parse
 from tfal.errors import InputError
-from tfal.misfits import misfits, over_budget
 from tfal.recipe import Recipe
+from tfal.recipe.misfits import misfits, over_budget
 
 
 def _parse(script, *argv):

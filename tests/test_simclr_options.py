@@ -15,8 +15,8 @@ from tfal.learners.encoder_cache import EncoderFile
 from tfal.learners.lars import EpochCosine, WarmupCosine
 from tfal.learners.optimizers import CoupledSGD
 from tfal.learners.runtime import prepare_tensorflow
-from tfal.presets import SIMCLR_OF_INITIAL_POOLS
 from tfal.recipe import Recipe
+from tfal.recipe.presets import SIMCLR_OF_INITIAL_POOLS
 from tfal.streams import Streams
 
 N = 24

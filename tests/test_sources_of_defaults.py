@@ -10,8 +10,8 @@ import run_digits
 import run_imagenet
 import run_mnist
 from tfal.cli import parse
-from tfal.options import flag
-from tfal.usage import FIELDS
+from tfal.recipe.options import flag
+from tfal.recipe.usage import FIELDS
 
 LDMS, MQNET, OURS = "LDM-S public code", "MQ-Net paper and public code", "our choice for this data set"
 # (script, option) -> the source of the default that it shows

@@ -5,8 +5,8 @@ import pytest
 
 from tfal.data import with_unknown
 from tfal.errors import InputError
-from tfal.options import flag
 from tfal.recipe import Recipe
+from tfal.recipe.options import flag
 from tfal.task import make_task
 
 

@@ -13,15 +13,14 @@ import run_medmnist
 import run_mnist
 import run_tabular
 from models import BUILDERS
-from tfal import presets
 from tfal.cli import main, parse
 from tfal.coldstart.cli import parse as parse_study
 from tfal.coldstart.study import DEFAULT, OPTIONS
 from tfal.errors import InputError
-from tfal.options import flag
-from tfal.recipe import Recipe
+from tfal.recipe import Recipe, presets
+from tfal.recipe.options import flag
+from tfal.recipe.usage import FIELDS, TAGS, idle, refuse_unused, usage, users
 from tfal.strategies import STRATEGIES
-from tfal.usage import FIELDS, TAGS, idle, refuse_unused, usage, users
 
 SCRIPTS = [run_cifar10, run_cifar100, run_digits, run_imagenet, run_medmnist, run_mnist, run_tabular]
 # What stands for everything: names, places, seeds, and what says which mode it is.

@@ -18,9 +18,9 @@ from tfal.learners.outputs import NamedOutputs
 from tfal.learners.reader import LearnerReader
 from tfal.learners.sampled import N_PASS, N_VIEW, SampledOutputs
 from tfal.learners.sources import open_source
-from tfal.options import check_value
 from tfal.pool import Pool
 from tfal.recipe import Recipe
+from tfal.recipe.options import check_value
 from tfal.strategies import STRATEGIES, Strategy, check_picks
 from tfal.streams import Streams
 from tfal.view import PoolView

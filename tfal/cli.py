@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tfal.command import Parser, quiet_start, run_command
 from tfal.errors import InputError, resolve_name
-from tfal.options import flag
 from tfal.progress import Progress
 from tfal.recipe import Recipe
+from tfal.recipe.options import flag
+from tfal.recipe.usage import refuse_unused, usage
 from tfal.strategies import STRATEGIES
-from tfal.usage import refuse_unused, usage
 
 if TYPE_CHECKING:
     from tfal.learners.classifier import Builder

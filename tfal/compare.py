@@ -18,7 +18,7 @@ import numpy as np
 
 from tfal.command import Parser, run_command
 from tfal.errors import InputError
-from tfal.options import flag
+from tfal.recipe.options import flag
 from tfal.results import Curve, Run, curve_of, differing, read_runs, told_apart
 
 LEAST_PAIRS = 5

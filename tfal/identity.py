@@ -1,8 +1,8 @@
 """What a run folder was made with, and in what that differs from what is asked for now.
 
-Compared are the options that the recipe uses (see tfal.usage), the data, the contents of files that options name, what
-the strategies themselves are set to, and the network. A folder of an earlier version is taken for what its recipe.json
-says: what it does not tell is not compared.
+Compared are the options that the recipe uses (see tfal.recipe.usage), the data, the contents of files that options
+name, what the strategies themselves are set to, and the network. A folder of an earlier version is taken for what its
+recipe.json says: what it does not tell is not compared.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from typing import Any
 from tfal.data.prints import comparable
 from tfal.errors import InputError
 from tfal.files import read_json
-from tfal.names import BALANCED, REVISIONS, resolved
-from tfal.options import flag, is_a
 from tfal.recipe import Recipe
+from tfal.recipe.names import BALANCED, REVISIONS, resolved
+from tfal.recipe.options import flag, is_a
+from tfal.recipe.usage import FIELDS, usage
 from tfal.strategies import Strategy, make_strategy
-from tfal.usage import FIELDS, usage
 
 _BLOCK = 2**20  # bytes
 

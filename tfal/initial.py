@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.names import BALANCED
 from tfal.pool import Pool
 from tfal.recipe import Recipe
+from tfal.recipe.names import BALANCED
 from tfal.strategies import Strategy, check_picks, make_strategy
 from tfal.streams import Streams
 from tfal.task import Task, check_classes

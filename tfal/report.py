@@ -14,7 +14,7 @@ import numpy as np
 from tfal.command import run_command
 from tfal.errors import InputError
 from tfal.figures import Style, panels, save, styles
-from tfal.options import flag
+from tfal.recipe.options import flag
 from tfal.results import MORE, Curve, Run, curve_of, differing, read_runs, told_apart
 from tfal.runfolder import read_memory
 from tfal.strategies import STRATEGIES

@@ -10,10 +10,10 @@ from tfal import splits
 from tfal.data import Dataset
 from tfal.data.class_lists import known_classes
 from tfal.errors import InputError
-from tfal.misfits import advice, misfits, over_budget
-from tfal.names import BALANCED
 from tfal.pool import Pool
 from tfal.recipe import Recipe
+from tfal.recipe.misfits import advice, misfits, over_budget
+from tfal.recipe.names import BALANCED
 from tfal.streams import Streams
 
 

@@ -17,10 +17,10 @@ from tfal.coldstart.data_maps import TEMPERATURES
 from tfal.coldstart.study import DEFAULT, OPTIONS, RANDOM, Plan, Row, Study
 from tfal.command import Parser, run_command
 from tfal.errors import InputError, resolve_name
-from tfal.options import flag
 from tfal.progress import Progress
 from tfal.recipe import Recipe
-from tfal.usage import kinds, refuse_unused, trained, usage_of
+from tfal.recipe.options import flag
+from tfal.recipe.usage import kinds, refuse_unused, trained, usage_of
 
 if TYPE_CHECKING:
     from tfal.data import Dataset

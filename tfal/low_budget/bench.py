@@ -28,9 +28,9 @@ from tfal.low_budget.linear_heads import MILESTONES, Head, linear_heads
 from tfal.low_budget.linear_probe import linear_probes
 from tfal.low_budget.trainer import Training
 from tfal.low_budget.transfer import finetuner, scratch_trainer
-from tfal.options import flag
 from tfal.pool import Pool
 from tfal.recipe import Recipe
+from tfal.recipe.options import flag
 from tfal.strategies import Strategy
 from tfal.streams import Streams
 from tfal.tables import Row

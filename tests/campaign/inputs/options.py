@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.campaign.inputs.case import ACCEPTED, EITHER, REFUSED, Case
-from tfal.options import flag
 from tfal.recipe import Recipe
+from tfal.recipe.options import flag
 
 TINY = (
     *("run_digits.py", "--network", "MLP", "--nRep", "1", "--nStep", "1", "--nEpoch", "1", "--nInit", "20"),

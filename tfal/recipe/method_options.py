@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from tfal.options import option
-from tfal.run_options import LDMS
+from tfal.recipe.options import option
+from tfal.recipe.run_options import LDMS
 
 MQNET, MQNET_PAPER, CCAL = "MQ-Net public code", "MQ-Net paper", "CCAL public code"
 LOW_BUDGET, INITIAL_POOLS = "low-budget public code", "initial-pools public code"

@@ -8,10 +8,10 @@ from hashlib import blake2b
 from typing import Any
 
 from tfal.errors import InputError
-from tfal.method_options import MethodOptions
-from tfal.names import BALANCED, resolved
-from tfal.options import check_value, flag
-from tfal.run_options import RunOptions
+from tfal.recipe.method_options import MethodOptions
+from tfal.recipe.names import BALANCED, resolved
+from tfal.recipe.options import check_value, flag
+from tfal.recipe.run_options import RunOptions
 
 _MOST = 120  # characters of a list of classes in the name of a folder
 
@@ -21,8 +21,8 @@ class Recipe(MethodOptions, RunOptions):
     """One strategy on one data set with one network; the defaults are the LDM-S paper's MNIST protocol.
 
     On the command line `n_query` is `--nQuery`, and so on. Names may be written in small or capital letters, with or
-    without hyphens and underscores; here they stand in their one spelling, see tfal.names. Raises InputError for values
-    out of range.
+    without hyphens and underscores; here they stand in their one spelling, see tfal.recipe.names. Raises InputError for
+    values out of range.
     """
 
     def __post_init__(self) -> None:

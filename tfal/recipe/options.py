@@ -33,8 +33,8 @@ def option(
     script reproduces. source: the publication that its default comes from; "": tfal's choice. least, most, above,
     below: its smallest value, its largest whole number, what it must be more than, and less than; numbers are finite
     in any case. choices: its values, when they are few. identity: a run folder belongs to one value of it. uses: what
-    looks at it, see tfal.usage; "": everything does. file: it may be the path of a file, whose contents count, not its
-    name.
+    looks at it, see tfal.recipe.usage; "": everything does. file: it may be the path of a file, whose contents count,
+    not its name.
     """
     limits = {"least": least, "most": most, "above": above, "below": below, "choices": choices}
     return dataclasses.field(

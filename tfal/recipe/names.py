@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tfal.errors import InputError, resolve_name
-from tfal.options import flag
+from tfal.recipe.options import flag
 from tfal.strategies import STRATEGIES
 
 BALANCED = "class_balanced"  # initial labels as the split gives them

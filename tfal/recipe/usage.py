@@ -12,13 +12,12 @@ import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from tfal import presets
 from tfal.data.dataset import Dataset
 from tfal.data.listing import Listing
 from tfal.errors import InputError
-from tfal.names import BALANCED
-from tfal.options import flag
-from tfal.recipe import Recipe
+from tfal.recipe import Recipe, presets
+from tfal.recipe.names import BALANCED
+from tfal.recipe.options import flag
 from tfal.strategies import STRATEGIES, Strategy, make_strategy
 
 Option = dataclasses.Field  # of a Recipe

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from functools import partial
 
-from tfal.names import BALANCED
-from tfal.options import option
+from tfal.recipe.names import BALANCED
+from tfal.recipe.options import option
 
 LDMS = "LDM-S public code"
 _published = partial(option, protocol=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from tfal.names import BALANCED
-from tfal.options import flag
 from tfal.recipe import Recipe
-from tfal.usage import usage
+from tfal.recipe.names import BALANCED
+from tfal.recipe.options import flag
+from tfal.recipe.usage import usage
 
 
 def misfits(recipe: Recipe, n_train: int, n_classes: int) -> list[str]:
