@@ -88,7 +88,8 @@ def _rounds(data: Dataset, n_rounds: int, n_epoch: int) -> tuple[dict[str, Lap],
 
     The first of each compiles and is dropped. The loop has one clock: every second round it tells processor time.
     """
-    from tfal import loop, view
+    from tfal import loop
+    from tfal.pool import view
 
     clocks = {"wall": time.perf_counter, "cpu": time.process_time}
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in clocks}

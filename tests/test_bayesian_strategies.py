@@ -8,9 +8,9 @@ import pytest
 from tfal import kernels
 from tfal.errors import InputError
 from tfal.pool import Pool
+from tfal.pool.view import PoolView
 from tfal.strategies import make_strategy
 from tfal.streams import Streams
-from tfal.view import PoolView
 
 # Strategy, output, learner, and its score as the formula has it, of probabilities (n, T, C).
 SCORES = [

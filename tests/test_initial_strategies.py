@@ -8,10 +8,10 @@ import pytest
 from tests.kernels.plain import check_refusal
 from tfal.errors import InputError
 from tfal.pool import Pool
+from tfal.pool.view import PoolView
 from tfal.recipe import Recipe
 from tfal.strategies import make_strategy
 from tfal.streams import Streams
-from tfal.view import PoolView
 
 NAMES = ["simclr_loss", "vae_loss", "scan", "self_label", "kmeans_clusters", "cluster_ranking"]
 

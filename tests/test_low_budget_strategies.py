@@ -8,12 +8,12 @@ import pytest
 from tfal import kernels
 from tfal.kernels.parts.pairwise import unit_rows
 from tfal.pool import Pool
+from tfal.pool.view import PoolView
 from tfal.recipe import Recipe
 from tfal.strategies import STRATEGIES, make_strategy
 from tfal.strategies.clusters import frozen_features
 from tfal.strategies.covering import MaxHerding, ProbCover, UHerding, least_distance
 from tfal.streams import Streams
-from tfal.view import PoolView
 
 CLUSTERED = ["kmeans", "multi_kmeans", "typiclust"]
 FROZEN = [*CLUSTERED, "probcover", "maxherding", "uherding"]

@@ -5,13 +5,13 @@ import pytest
 
 from tfal import kernels
 from tfal.pool import Pool
+from tfal.pool.view import PoolView
 from tfal.strategies import make_strategy
 from tfal.strategies.ccal import CCAL
 from tfal.strategies.meta_model import MetaModel
 from tfal.strategies.mqnet import MQNet
 from tfal.strategies.similar import Similar
 from tfal.streams import Streams
-from tfal.view import PoolView
 
 
 class Made:

@@ -3,7 +3,7 @@ import sys
 
 from tests.conftest import ROOT
 
-MODULES = "kernels strategies pool splits task view recipe.presets data loop initial compare"
+MODULES = "kernels strategies pool pool.splits pool.task pool.view recipe.presets data loop initial compare"
 ARRAY_SIDE = ", ".join(["tfal", *(f"tfal.{name}" for name in MODULES.split())])
 ARRAY_SIDE += "".join(f", tfal.coldstart.{name}" for name in "data_maps criteria correlation study pictures".split())
 

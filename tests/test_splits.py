@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tfal.data.class_lists import CIFAR100, IMAGENET50
 from tfal.errors import InputError
-from tfal.splits import at_random, class_balanced, long_tail, open_set, renumbered
+from tfal.pool.splits import at_random, class_balanced, long_tail, open_set, renumbered
 
 
 def _item_by_item(labels, n_init, n_valid, rng):

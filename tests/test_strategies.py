@@ -7,9 +7,9 @@ import pytest
 
 from tfal.errors import InputError
 from tfal.pool import Pool
+from tfal.pool.view import PoolView
 from tfal.strategies import STRATEGIES, Picks, check_picks, make_strategy
 from tfal.streams import Streams
-from tfal.view import PoolView
 
 # A new strategy gets its line here: its name, and its first picks on digits. Changed picks need a line in CHANGELOG.md.
 CONTRACT = {

@@ -5,9 +5,9 @@ import pytest
 
 from tfal.data import with_unknown
 from tfal.errors import InputError
+from tfal.pool.task import make_task
 from tfal.recipe import Recipe
 from tfal.recipe.options import flag
-from tfal.task import make_task
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tfal.pool import Pool
+from tfal.pool.view import PoolView
 from tfal.strategies import make_strategy
 from tfal.streams import Streams
-from tfal.view import PoolView
 
 BY_LOGITS = ["entropy", "margin", "least_confidence", "max_logit", "power_margin", "power_entropy"]
 BY_OUTPUT = {

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from tfal.pool import Pool
+from tfal.pool.view import PoolView
 from tfal.streams import Streams
-from tfal.view import PoolView
 
 
 class CountingReader:

@@ -19,11 +19,11 @@ from tfal.learners.reader import LearnerReader
 from tfal.learners.sampled import N_PASS, N_VIEW, SampledOutputs
 from tfal.learners.sources import open_source
 from tfal.pool import Pool
+from tfal.pool.view import PoolView
 from tfal.recipe import Recipe
 from tfal.recipe.options import check_value
 from tfal.strategies import STRATEGIES, Strategy, check_picks
 from tfal.streams import Streams
-from tfal.view import PoolView
 
 ADOPTED = ("classifier", "loss_predictor")  # learners that a model of one's own can stand for
 

@@ -8,12 +8,12 @@ import numpy as np
 
 from tfal.errors import InputError
 from tfal.pool import Pool
+from tfal.pool.task import Task, check_classes
+from tfal.pool.view import PoolView, Reader
 from tfal.recipe import Recipe
 from tfal.recipe.names import BALANCED
 from tfal.strategies import Strategy, check_picks, make_strategy
 from tfal.streams import Streams
-from tfal.task import Task, check_classes
-from tfal.view import PoolView, Reader
 
 
 def initial_strategy(recipe: Recipe, n_classes: int) -> Strategy | None:

@@ -10,10 +10,10 @@ from tfal.data import Dataset, fingerprint
 from tfal.files import check_writable
 from tfal.initial import initial_strategy, with_clusters
 from tfal.pool import Pool
+from tfal.pool.task import Task, make_task
 from tfal.recipe import Recipe
 from tfal.runfolder import Row, RunFolder
 from tfal.strategies import Strategy, make_strategy
-from tfal.task import Task, make_task
 
 
 @dataclass(frozen=True)

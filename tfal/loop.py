@@ -18,13 +18,13 @@ from tfal.errors import InputError, TrainingError, training_of
 from tfal.initial import initial_strategy, label_initial
 from tfal.jobs import Job, already_done, plan
 from tfal.pool import LABELED, Pool
+from tfal.pool.view import PoolView
 from tfal.recipe import Recipe
 from tfal.recipe.options import flag
 from tfal.recipe.usage import idle
 from tfal.strategies import Picks, check_picks
 from tfal.streams import Streams
 from tfal.tables import Row
-from tfal.view import PoolView
 
 LOGGER = logging.getLogger("tfal")
 

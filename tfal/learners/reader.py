@@ -48,7 +48,7 @@ class LearnerReader:
         self._remembered = remembered
 
     def chunks(self, learner: str, outputs: Sequence[str], ids: np.ndarray) -> Iterator[dict[str, Any]]:
-        """See tfal.view.Reader. A chunk holds until the next one is asked for."""
+        """See tfal.pool.view.Reader. A chunk holds until the next one is asked for."""
         if learner not in self._learners:
             raise InputError(
                 f"a strategy reads what its `learners` name. Received: {learner!r}; it names "
@@ -75,6 +75,6 @@ class LearnerReader:
             self._backend.release()
 
     def head(self, learner: str) -> tuple[Any, Any]:
-        """See tfal.view.Reader."""
+        """See tfal.pool.view.Reader."""
         kernel, bias = self._learners[learner].head()
         return self._backend.from_host(kernel), self._backend.from_host(bias)

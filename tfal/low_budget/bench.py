@@ -230,7 +230,7 @@ class FeatureReader:
     backend: Backend
 
     def chunks(self, learner: str, outputs: Sequence[str], ids: np.ndarray) -> Iterator[dict[str, Any]]:
-        """See tfal.view.Reader."""
+        """See tfal.pool.view.Reader."""
         rows = np.searchsorted(self.members, ids)
         for start in range(0, len(rows), CHUNK):
             found = {name: self._output(name, rows[start : start + CHUNK]) for name in outputs}
@@ -243,7 +243,7 @@ class FeatureReader:
         return seen[rows].astype(np.float32) @ kernel + bias
 
     def head(self, learner: str) -> tuple[Any, Any]:
-        """See tfal.view.Reader."""
+        """See tfal.pool.view.Reader."""
         kernel, bias = self._layer().head
         return self.backend.from_host(kernel), self.backend.from_host(bias)
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfal import kernels
+from tfal.pool.view import PoolView
 from tfal.strategies.base import Picks, Strategy
-from tfal.view import PoolView
 
 
 @dataclass(frozen=True)

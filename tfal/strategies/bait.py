@@ -13,8 +13,8 @@ import numpy as np
 
 from tfal import kernels
 from tfal.kernels.top import tie_order
+from tfal.pool.view import PoolView
 from tfal.strategies.base import Picks, Strategy
-from tfal.view import PoolView
 
 
 @dataclass(frozen=True)

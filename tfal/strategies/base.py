@@ -13,7 +13,7 @@ import numpy as np
 from tfal import kernels
 from tfal.errors import InputError
 from tfal.kernels.parts.xp import to_numpy
-from tfal.view import PoolView
+from tfal.pool.view import PoolView
 
 LABELED_LEARNERS = frozenset({"classifier", "loss_predictor", "ensemble", "vaal"})  # trained on labeled samples
 

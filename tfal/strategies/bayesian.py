@@ -18,8 +18,8 @@ from tfal import kernels
 from tfal.kernels.parts.check import whole_number
 from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.top import tie_ranks
+from tfal.pool.view import PoolView
 from tfal.strategies.base import Picks, Strategy, best_picks, warn_if_alike
-from tfal.view import PoolView
 
 
 class _Largest(Strategy):

@@ -17,8 +17,8 @@ import numpy as np
 from tfal import kernels
 from tfal.kernels.parts.pairwise import unit_rows
 from tfal.kernels.parts.xp import to_numpy
+from tfal.pool.view import PoolView
 from tfal.strategies.base import Picks, Strategy
-from tfal.view import PoolView
 
 
 @dataclass(frozen=True)

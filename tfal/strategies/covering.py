@@ -17,9 +17,9 @@ import numpy as np
 from tfal import kernels
 from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.uncertainty import log_complement
+from tfal.pool.view import PoolView
 from tfal.strategies.base import Picks, Strategy, warn_if_alike
 from tfal.strategies.clusters import with_labeled
-from tfal.view import PoolView
 
 MOST_BALLS = 10_000  # that the radius is found from: their share of pure ones is known within half a percent
 

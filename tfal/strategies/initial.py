@@ -20,9 +20,9 @@ from tfal.array_files import read_ids
 from tfal.errors import InputError, resolve_name
 from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.uncertainty import checked_logits
+from tfal.pool.view import PoolView
 from tfal.strategies.base import Picks, Strategy, best_picks, warn_if_alike
 from tfal.strategies.clusters import frozen_features
-from tfal.view import PoolView
 
 LOSS_OF = {"simclr_loss": "simclr", "vae_loss": "vae"}  # score -> the learner that gives it
 CLUSTERS_OF = {"kmeans": "encoder", "scan": "scan", "self_label": "self_label"}  # clusters -> their learner

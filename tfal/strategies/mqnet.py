@@ -22,9 +22,9 @@ import numpy as np
 from tfal import kernels
 from tfal.kernels.parts.xp import to_numpy
 from tfal.kernels.uncertainty import log_complement, log_softmax
+from tfal.pool.view import PoolView
 from tfal.strategies.base import Picks, Strategy, warn_if_alike
 from tfal.strategies.meta_model import SHAPES, MetaModel, Training, train
-from tfal.view import PoolView
 
 
 @dataclass(frozen=True)

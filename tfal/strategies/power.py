@@ -13,8 +13,8 @@ import numpy as np
 from tfal import kernels
 from tfal.kernels.parts.xp import to_numpy
 from tfal.kernels.uncertainty import log_complement
+from tfal.pool.view import PoolView
 from tfal.strategies.base import Picks, Strategy, warn_if_alike
-from tfal.view import PoolView
 
 
 class _Power(Strategy):

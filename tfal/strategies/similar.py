@@ -22,8 +22,8 @@ import numpy as np
 from tfal import kernels
 from tfal.kernels.parts.xp import array_module
 from tfal.kernels.uncertainty import log_softmax
+from tfal.pool.view import PoolView
 from tfal.strategies.base import Picks, Strategy
-from tfal.view import PoolView
 
 _GREEDY = {"logdetcmi": kernels.logdetcmi_greedy, "flcmi": kernels.flcmi_greedy}
 

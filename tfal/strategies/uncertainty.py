@@ -14,8 +14,8 @@ import numpy as np
 
 from tfal import kernels
 from tfal.kernels.uncertainty import log_complement
+from tfal.pool.view import PoolView
 from tfal.strategies.base import Picks, Strategy, best_picks
-from tfal.view import PoolView
 
 
 class _Uncertainty(Strategy):

@@ -11,8 +11,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from tfal.pool.view import PoolView
 from tfal.strategies.base import Picks, Strategy
-from tfal.view import PoolView
 
 
 @dataclass(frozen=True)

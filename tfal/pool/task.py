@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfal import splits
 from tfal.data import Dataset
 from tfal.data.class_lists import known_classes
 from tfal.errors import InputError
-from tfal.pool import Pool
+from tfal.pool import Pool, splits
 from tfal.recipe import Recipe
 from tfal.recipe.misfits import advice, misfits, over_budget
 from tfal.recipe.names import BALANCED
