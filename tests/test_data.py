@@ -373,7 +373,7 @@ def test_whatever_the_system_answers_is_one_line(tmp_path, monkeypatch):
     def fail(*_):
         raise PermissionError(13, "Permission denied", "some/file")
 
-    monkeypatch.setattr("tfal.data.sources.read_lists", fail)
+    monkeypatch.setattr("tfal.data.formats.read_lists", fail)
     message = refusal(load, "mine", str(tmp_path))
     assert message == "some/file cannot be read (Permission denied). Mend it, or give another --dataDir."
 

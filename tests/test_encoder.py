@@ -11,13 +11,13 @@ import tensorflow as tf
 from filelock import FileLock, Timeout
 
 from models import BUILDERS
+from tfal.data.contrastive_views import MILD_CROP, SIMCLR, fixed_draws
 from tfal.data.images import Images
 from tfal.errors import InputError, TrainingError
 from tfal.learners.contrastive import Contrastive
 from tfal.learners.encoder import CSI, CCALDistinctive, CCALSemantic
 from tfal.learners.encoder_cache import EncoderFile
 from tfal.learners.runtime import prepare_tensorflow
-from tfal.learners.views import MILD_CROP, SIMCLR, fixed_draws
 from tfal.pool import Pool
 from tfal.streams import Streams
 

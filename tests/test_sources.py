@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.conftest import SHARED_DATA
 from tests.test_data import ARRAYS, refusal
-from tfal.data import DATASETS, load, sources
+from tfal.data import DATASETS, formats, load
 from tfal.data.listing import Listing
 
 IDX_SHAPES = ((7, 28, 28), (7,), (3, 28, 28), (3,))
@@ -22,7 +22,7 @@ def write_idx(folder, shapes=IDX_SHAPES, high=10):
     """The four .gz of MNIST with random contents, and these contents."""
     folder.mkdir(exist_ok=True)
     written = []
-    for name, shape in zip(sources.IDX_FILES, shapes, strict=True):
+    for name, shape in zip(formats.IDX_FILES, shapes, strict=True):
         array = np.random.default_rng(len(written)).integers(0, high, shape, dtype=np.uint8)
         header = np.array([0x800 + len(shape), *shape], dtype=">u4").tobytes()
         (folder / name).write_bytes(gzip.compress(header + array.tobytes(), compresslevel=1))
@@ -222,14 +222,14 @@ def test_idx_files(tmp_path):
 )
 def test_damaged_idx_file(tmp_path, damage, part):
     write_idx(tmp_path)
-    path = tmp_path / sources.IDX_FILES[0]
+    path = tmp_path / formats.IDX_FILES[0]
     path.write_bytes(damage(path.read_bytes()))
     message = refusal(load, "mnist", str(tmp_path))
     assert str(path) in message
     assert part in message
 
 
-@pytest.mark.parametrize("name", sources.IDX_FILES)
+@pytest.mark.parametrize("name", formats.IDX_FILES)
 def test_an_idx_file_cut_anywhere_is_one_line(tmp_path, name):
     write_idx(tmp_path)
     path = tmp_path / name
@@ -250,7 +250,7 @@ def test_idx_files_belong_together(tmp_path):
     assert "each of 7 images. Received: 6" in refusal(load, "mnist", str(tmp_path))
     write_idx(tmp_path, ((7, 28, 28), (7,), (3, 32, 32), (3,)))
     assert "must be (28, 28, 1)" in refusal(load, "mnist", str(tmp_path))
-    (tmp_path / sources.IDX_FILES[3]).unlink()
+    (tmp_path / formats.IDX_FILES[3]).unlink()
     assert "Lacking: t10k-labels-idx1-ubyte.gz" in refusal(load, "mnist", str(tmp_path))
 
 
@@ -305,9 +305,9 @@ def test_tree_of_a_known_name_needs_one_size(tmp_path):
 
 def test_tree_that_is_too_large_stays_in_files(tmp_path, monkeypatch, capsys):
     write_tree(tmp_path)
-    monkeypatch.setattr("tfal.data.trees.MOST_BYTES", 12 * 60)
+    monkeypatch.setattr("tfal.data.image_folders.MOST_BYTES", 12 * 60)
     assert isinstance(load("insects", str(tmp_path)).x_train, np.ndarray)
-    monkeypatch.setattr("tfal.data.trees.MOST_BYTES", 12 * 60 - 1)
+    monkeypatch.setattr("tfal.data.image_folders.MOST_BYTES", 12 * 60 - 1)
     assert isinstance(load("insects", str(tmp_path)).x_train, Listing)
     assert "12 images of (5, 4, 3) take more than" in capsys.readouterr().err
 
@@ -555,7 +555,7 @@ def test_prepared_pictures_of_many_sizes_become_squares(dishes):
 
 
 def test_squares_that_take_too_much_memory_are_refused(dishes, monkeypatch):
-    monkeypatch.setattr("tfal.data.trees.MOST_BYTES", 6 * 3 * 16**2)
+    monkeypatch.setattr("tfal.data.image_folders.MOST_BYTES", 6 * 3 * 16**2)
     assert load("food101", str(dishes), size=16).input_shape == (16, 16, 3)
     message = refusal(load, "food101", str(dishes), size=17)
     assert "the 6 images of food101 must take at most" in message

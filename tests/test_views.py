@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 from scipy.ndimage import map_coordinates
 
+from tfal.data import contrastive_views
 from tfal.data.augmentations import Augmentation
+from tfal.data.contrastive_views import COLOR_JITTER, CROP, FLIP, GREYING, MILD_CROP, SIMCLR
 from tfal.errors import InputError
-from tfal.learners import views
-from tfal.learners.views import COLOR_JITTER, CROP, FLIP, GREYING, MILD_CROP, SIMCLR
 
 ALL = {"flip": FLIP, "jitter": COLOR_JITTER, "grey": GREYING, "crop": CROP, "mild": MILD_CROP, "simclr": SIMCLR}
 BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
@@ -102,13 +102,13 @@ def test_one_channel_by_hand_in_both_orders(order, expected):
 
 def test_strengths_of_the_initial_pools_by_hand():
     """Jitter 0.8, hue 0.2: factors 0.2 to 1.8, and 0.2 of a turn is 72 degrees, here from red to (0.8, 1, 0)."""
-    changes = views.simclr_changes(0.8, 0.2, 0.2)
+    changes = contrastive_views.simclr_changes(0.8, 0.2, 0.2)
     colours = (0, 0, 0.5, BELOW_ONE, 0.5, 0.5)
     turned = changes.apply(one_pixel(1, 0, 0), draws_of((*colours, BELOW_ONE, *WHOLE)))
     np.testing.assert_allclose(turned[0, 0, 0], [0.8, 1, 0], atol=1e-4)
     darker = changes.apply(one_pixel(1, 0.5, 0.5), draws_of((0, 0, 0.5, 0.5, 0.5, 0, BELOW_ONE, *WHOLE)))
     np.testing.assert_allclose(darker[0, 0, 0], [0.2, 0.1, 0.1], atol=1e-5)
-    stronger = views.simclr_changes(1.5, 0.2, 0.2).apply(
+    stronger = contrastive_views.simclr_changes(1.5, 0.2, 0.2).apply(
         one_pixel(1, 1, 1), draws_of((0, 0, 0.5, 0.5, 0.5, 0, 0.9, *WHOLE))
     )
     assert stronger.numpy().min() == 0  # no factor is negative
@@ -118,7 +118,7 @@ def test_crops_of_a_fifth_of_the_area_and_more():
     """10 x 10 pixels, aspect 1: the smallest crop has sqrt(20) pixels a side, rounded 4, of 0.08 of the area 3."""
     ramp = tf.constant(np.tile(np.arange(10, dtype=np.float32), (10, 1))[None, :, :, None])
     for least, side in ((0.2, 4), (0.08, 3)):
-        changes = views.simclr_changes(0, 0, least)
+        changes = contrastive_views.simclr_changes(0, 0, least)
         row = changes.apply(ramp / 10, draws_of((BELOW_ONE,) * 7 + (0, 0.5, 0, 0)))[0, 0, :, 0].numpy() * 10
         np.testing.assert_allclose(np.diff(row[3:7]), side / 10, atol=1e-5)
 
@@ -189,26 +189,26 @@ def test_mild_crops_are_all_of_54_percent():
 
 def test_rotations_are_counter_clockwise():
     image = tf.reshape(tf.constant([1, 2, 3, 4]), (1, 2, 2, 1))
-    found = views.rotations(tf.concat([image, image + 10], 0))[:, :, :, 0].numpy().tolist()
+    found = contrastive_views.rotations(tf.concat([image, image + 10], 0))[:, :, :, 0].numpy().tolist()
     assert found[0::2] == [[[1, 2], [3, 4]], [[2, 4], [1, 3]], [[4, 3], [2, 1]], [[3, 1], [4, 2]]]
     assert found[3] == [[12, 14], [11, 13]]
 
 
 def test_rotations_need_square_images():
     with pytest.raises(InputError, match=r"need square images\. Received: \(2, 3, 1\)"):
-        views.rotations(tf.zeros((1, 2, 3, 1)))
-    assert views.rotations(tf.zeros((1, 2, 3, 1)), 1).shape == (1, 2, 3, 1)
+        contrastive_views.rotations(tf.zeros((1, 2, 3, 1)))
+    assert contrastive_views.rotations(tf.zeros((1, 2, 3, 1)), 1).shape == (1, 2, 3, 1)
 
 
 def test_the_order_of_views(monkeypatch):
     """Without random changes: copy 1 in four turns, then copy 2; pairs lie half the batch apart."""
     for name in ("FLIP", "SIMCLR"):
-        kept = Augmentation(lambda images, draws: images, n_draws=getattr(views, name).n_draws)
-        monkeypatch.setattr(views, name, kept)
+        kept = Augmentation(lambda images, draws: images, n_draws=getattr(contrastive_views, name).n_draws)
+        monkeypatch.setattr(contrastive_views, name, kept)
     images = tf.constant(images_of(3, 4, 4, 1))
-    found = views.contrastive_views(images, 4, 0, tf.constant(0, tf.int64))
-    assert np.array_equal(found, tf.concat([views.rotations(images)] * 2, 0))
-    pair = views.contrastive_views(images, 1, 0, tf.constant(0, tf.int64))
+    found = contrastive_views.contrastive_views(images, 4, 0, tf.constant(0, tf.int64))
+    assert np.array_equal(found, tf.concat([contrastive_views.rotations(images)] * 2, 0))
+    pair = contrastive_views.contrastive_views(images, 1, 0, tf.constant(0, tf.int64))
     assert np.array_equal(pair, tf.concat([images, images], 0))
 
 
@@ -217,7 +217,7 @@ def test_views_follow_from_seed_and_step(n_rotations, n):
     images = tf.constant(images_of(n, 6, 6, 3))
 
     def at(seed, step):
-        return views.contrastive_views(images, n_rotations, seed, tf.constant(step, tf.int64)).numpy()
+        return contrastive_views.contrastive_views(images, n_rotations, seed, tf.constant(step, tf.int64)).numpy()
 
     first = at(1, 7)
     assert first.shape == (2 * n_rotations * n, 6, 6, 3)
@@ -228,9 +228,9 @@ def test_views_follow_from_seed_and_step(n_rotations, n):
 
 
 def test_both_copies_are_mirrored_on_their_own(monkeypatch):
-    monkeypatch.setattr(views, "SIMCLR", Augmentation(lambda images, draws: images, n_draws=SIMCLR.n_draws))
+    monkeypatch.setattr(contrastive_views, "SIMCLR", Augmentation(lambda images, draws: images, n_draws=SIMCLR.n_draws))
     images = tf.constant(images_of(64, 4, 4, 1))
-    found = views.contrastive_views(images, 4, 0, tf.constant(0, tf.int64))
+    found = contrastive_views.contrastive_views(images, 4, 0, tf.constant(0, tf.int64))
     mirrored = [np.array_equal(found[i], tf.reverse(images[i % 64], [1])) for i in (*range(64), *range(256, 320))]
     shares = np.array(mirrored).reshape(2, 64)
     assert np.all(np.abs(shares.mean(axis=1) - 0.5) < 0.25)
@@ -238,8 +238,8 @@ def test_both_copies_are_mirrored_on_their_own(monkeypatch):
 
 
 def test_fixed_draws_are_one_row_for_all_images():
-    first = views.fixed_draws(3, MILD_CROP, tf.constant(0)).numpy()
+    first = contrastive_views.fixed_draws(3, MILD_CROP, tf.constant(0)).numpy()
     assert first.shape == (3, 4)
     assert np.array_equal(first, np.tile(first[:1], (3, 1)))
-    assert np.array_equal(first[:2], views.fixed_draws(2, MILD_CROP, tf.constant(0)))
-    assert not np.array_equal(first, views.fixed_draws(3, MILD_CROP, tf.constant(1)))
+    assert np.array_equal(first[:2], contrastive_views.fixed_draws(2, MILD_CROP, tf.constant(0)))
+    assert not np.array_equal(first, contrastive_views.fixed_draws(3, MILD_CROP, tf.constant(1)))

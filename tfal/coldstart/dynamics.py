@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfal.coldstart.data_maps import TEMPERATURES, DataMap, RunningMoments, data_map
+from tfal.data.contrastive_views import contrastive_views
 from tfal.data.images import Images
 from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import InputError, TrainingError
@@ -29,7 +30,6 @@ from tfal.learners.contrastive import TEMPERATURE, Contrastive, encoder
 from tfal.learners.encoder_cache import EncoderFile, Snapshot
 from tfal.learners.lars import LARS, WarmupCosine
 from tfal.learners.layers import described
-from tfal.learners.views import contrastive_views
 from tfal.recipe import Recipe
 from tfal.streams import Streams
 

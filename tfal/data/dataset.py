@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from tfal.data import sources
+from tfal.data import formats
 from tfal.data.checks import check_classes, checked_images, checked_labels
 from tfal.data.found import Found, Known, one_line
 from tfal.data.layouts import layout_hint
 from tfal.data.listing import MAX_PIXELS, SIZE, Listing, Reading
-from tfal.data.prepared import download
 from tfal.data.super_classes import CIFAR20, cifar20_table
+from tfal.data.tfds import download
 from tfal.errors import InputError, resolve_name, unknown_name
 
 ENVIRONMENT = "TFAL_DATA_DIR"
@@ -132,7 +132,7 @@ def load(
         return _merged(name, whole)
     root = data_dir or os.environ.get(ENVIRONMENT)
     if name == "digits":
-        found = sources.digits()
+        found = formats.digits()
     elif root:
         found = _from_folder(name, Path(os.path.expanduser(root)), Reading(size, max_pixels, skip_corrupt))
     elif name in DATASETS and not (DATASETS[name].files or DATASETS[name].folder):
@@ -235,7 +235,7 @@ def _from_folder(name: str, root: Path, reading: Reading) -> Found:
     folders = (root / name, *unpacked, root)
     for folder in folders:
         try:
-            found = sources.read_folder(name, folder, known, reading)
+            found = formats.read_folder(name, folder, known, reading)
         except OSError as error:
             raise InputError(
                 f"{error.filename or folder} cannot be read ({error.strerror}). Mend it, or give another --dataDir."
@@ -261,9 +261,9 @@ def _missing(name: str, why: str, hint: str = "") -> InputError:
     if known and known.files:
         ways = f"{known.lists}_train.txt and the files that it names, and val/<class>/" if known.lists else tree
     else:
-        idx = f"the four {sources.IDX_FILES[0]} .. {sources.IDX_FILES[-1]}, " if known and known.idx else ""
+        idx = f"the four {formats.IDX_FILES[0]} .. {formats.IDX_FILES[-1]}, " if known and known.idx else ""
         last = f"its folder {known.folder}/" if known and known.folder else "data prepared by TensorFlow Datasets"
-        ways = f"{name}.npz ({', '.join(sources.ARRAYS)}), {idx}{tree}, or {last}"
+        ways = f"{name}.npz ({', '.join(formats.ARRAYS)}), {idx}{tree}, or {last}"
     ways = f"Give a folder with --dataDir or {ENVIRONMENT}; it or its subfolder {name}/ must hold {ways}."
     if known is None and hint:
         return InputError(f"{name}: {hint} {ways}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from tfal.data.image_folders import TEST_PARTS
 from tfal.data.listing import class_names
 from tfal.data.passed_over import SUFFIXES
-from tfal.data.trees import TEST_PARTS
 
 _TRAIN = ("train", "training", "trainset", "trainingset", "traindata")
 _TEST = (*TEST_PARTS, "testing", "testset", "dev", "eval", "evaluation", "holdout")

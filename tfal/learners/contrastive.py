@@ -16,9 +16,9 @@ import tensorflow as tf
 from keras import layers
 from keras.initializers import RandomUniform
 
+from tfal.data.contrastive_views import N_ROTATIONS
 from tfal.learners.outputs import NamedOutputs
 from tfal.learners.replicas import WholeBatchModel, share_of_loss
-from tfal.learners.views import N_ROTATIONS
 
 TEMPERATURE = 0.5
 N_PROJECTION = 128

@@ -19,6 +19,16 @@ import tensorflow as tf
 from keras.optimizers.schedules import LearningRateSchedule
 
 from tfal.data.augmentations import Augmentation
+from tfal.data.contrastive_views import (
+    HUE_SHIFT,
+    JITTER,
+    LEAST_AREA,
+    N_ROTATIONS,
+    SIMCLR,
+    check_rotatable,
+    contrastive_views,
+    simclr_changes,
+)
 from tfal.data.images import Images
 from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import InputError
@@ -31,16 +41,6 @@ from tfal.learners.pretrained import Pretrained
 from tfal.learners.replicas import networks_on
 from tfal.learners.runtime import distribution
 from tfal.learners.simclr_loss import N_NEGATIVES, SimCLRLoss
-from tfal.learners.views import (
-    HUE_SHIFT,
-    JITTER,
-    LEAST_AREA,
-    N_ROTATIONS,
-    SIMCLR,
-    check_rotatable,
-    contrastive_views,
-    simclr_changes,
-)
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams

@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from tfal.data.contrastive_views import FLIP, SIMCLR
 from tfal.data.images import Images
 from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import InputError
@@ -31,7 +32,6 @@ from tfal.learners.encoder import SimCLR
 from tfal.learners.optimizers import CoupledAdam
 from tfal.learners.pretrained import Pretrained
 from tfal.learners.runtime import read_batch_size
-from tfal.learners.views import FLIP, SIMCLR
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams

@@ -17,11 +17,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfal.data.contrastive_views import COLOR_JITTER, FLIP, MILD_CROP, fixed_draws
 from tfal.data.images import Images
 from tfal.errors import InputError
 from tfal.learners.contrastive import TEMPERATURE
 from tfal.learners.runtime import read_batch_size
-from tfal.learners.views import COLOR_JITTER, FLIP, MILD_CROP, fixed_draws
 
 N_NEGATIVES = 512  # one of them may be the image itself
 N_VARIANTS = 4

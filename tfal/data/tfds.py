@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tfal.command import loads_tensorflow
-from tfal.data import trees
+from tfal.data import image_folders
 from tfal.data.found import Found, one_line
 from tfal.data.listing import SIZE
 from tfal.data.way_out import check_way_out
@@ -93,11 +93,11 @@ def _check_memory(builder: Any, size: int) -> None:
     if not (builder.info.splits and _sizes_differ(builder)):
         return
     n = sum(builder.info.splits[split].num_examples for split in ("train", _test_split(builder)))
-    if n * 3 * size**2 > trees.MOST_BYTES:
+    if n * 3 * size**2 > image_folders.MOST_BYTES:
         raise InputError(
-            f"the {n} images of {builder.name} must take at most {trees.MOST_BYTES / 1e9:g} GB. Received: "
+            f"the {n} images of {builder.name} must take at most {image_folders.MOST_BYTES / 1e9:g} GB. Received: "
             f"{n * 3 * size**2 / 1e9:.1f} GB as {size} x {size}. Lower --imageSize to at most "
-            f"{math.isqrt(trees.MOST_BYTES // (3 * n))}."
+            f"{math.isqrt(image_folders.MOST_BYTES // (3 * n))}."
         )
 
 

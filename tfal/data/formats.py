@@ -17,9 +17,9 @@ import numpy as np
 
 from tfal.array_files import array_names, read_arrays
 from tfal.data.found import Found, Known, one_line
+from tfal.data.image_folders import read_annotated_tree, read_lists, read_tree
 from tfal.data.listing import Reading
-from tfal.data.prepared import read_prepared
-from tfal.data.trees import read_annotated_tree, read_lists, read_tree
+from tfal.data.tfds import read_prepared
 from tfal.errors import InputError
 
 _DEFLATE = 1100  # times: more than gzip can unpack
