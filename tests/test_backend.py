@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tfal.errors import InputError
-from tfal.learners.backend import CupyBackend, NumpyBackend, choose_backend
+from tfal.reading.backend import CupyBackend, NumpyBackend, choose_backend
 
 
 @pytest.fixture
@@ -68,6 +68,6 @@ def test_on_a_gpu_float_tensors_are_shared_and_others_copied():
 
 
 def _producer(tensor):
-    from tfal.learners.backend import _Shared
+    from tfal.reading.backend import _Shared
 
     return _Shared(tensor)

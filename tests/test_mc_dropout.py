@@ -6,8 +6,8 @@ from keras import layers
 
 from models import BUILDERS
 from tfal.errors import InputError
-from tfal.learners.mc_dropout import MonteCarlo
-from tfal.learners.outputs import NamedOutputs
+from tfal.reading.mc_dropout import MonteCarlo
+from tfal.reading.named_outputs import NamedOutputs
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 
 from tfal.errors import InputError
-from tfal.learners.inputs import ModelInput
-from tfal.learners.sources import open_source
+from tfal.reading.inputs import ModelInput
+from tfal.reading.user_images import open_source
 
 N = 50
 IMAGES = np.random.default_rng(0).random((N, 4, 4, 1), np.float32)

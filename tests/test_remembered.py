@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfal.learners.backend import NumpyBackend
-from tfal.learners.reader import LearnerReader
-from tfal.learners.remembered import Remembered
+from tfal.reading.backend import NumpyBackend
+from tfal.reading.output_cache import Remembered
+from tfal.reading.reader import LearnerReader
 
 
 class Source:

@@ -12,14 +12,14 @@ import numpy as np
 from tfal.data.images import check_int
 from tfal.errors import InputError, resolve_name, unknown_name
 from tfal.given import given_ids, given_labels
-from tfal.learners.backend import choose_backend
 from tfal.learners.finite import check_finite_weights
-from tfal.learners.outputs import NamedOutputs
-from tfal.learners.reader import LearnerReader
-from tfal.learners.sampled import N_PASS, N_VIEW, SampledOutputs
-from tfal.learners.sources import open_source
 from tfal.pool import Pool
 from tfal.pool.view import PoolView
+from tfal.reading.backend import choose_backend
+from tfal.reading.named_outputs import NamedOutputs
+from tfal.reading.reader import LearnerReader
+from tfal.reading.stochastic_outputs import N_PASS, N_VIEW, SampledOutputs
+from tfal.reading.user_images import open_source
 from tfal.recipe import Recipe
 from tfal.recipe.options import check_value
 from tfal.strategies import STRATEGIES, Strategy, check_picks
@@ -64,7 +64,7 @@ def query(
         seed: the same seed and inputs give the same picks.
         batch_size: images read at once.
         outputs: names the layers of a model that cannot be read otherwise, for example
-            {"features": "fc1", "logits": "fc2"}; see tfal.learners.outputs.NamedOutputs.
+            {"features": "fc1", "logits": "fc2"}; see tfal.reading.named_outputs.NamedOutputs.
         backend: where the strategy computes: "numpy", "cupy", or "auto" for CuPy where it and a GPU are there.
         options: options of the strategy, such as n_sample for "ldms". "bald" and its like run n_pass passes through a
             model with Dropout layers, 25 when not given; "consistency" shifts images (H, W, C) n_view times by up to

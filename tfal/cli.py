@@ -187,7 +187,7 @@ def start_tensorflow(recipe: Recipe) -> None:
         runtime.prepare_tensorflow(recipe.threads)
         gpus = len(tf.config.list_physical_devices("GPU"))
         used = runtime.distribution(recipe.devices).num_replicas_in_sync
-    from tfal.learners.backend import choose_backend
+    from tfal.reading.backend import choose_backend
 
     networks = f"TensorFlow {tf.__version__} on {_devices(recipe.devices, gpus, used)}"
     print(f"Networks: {networks}. Kernels: {choose_backend(recipe.backend).name}.")

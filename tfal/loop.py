@@ -102,12 +102,12 @@ class _Bench:
     def __init__(self, jobs: list[Job], build: Builder, data: Dataset, on_epoch: OnEpoch | None) -> None:
         from tfal.data.image_files import open_images
         from tfal.learners import LEARNERS
-        from tfal.learners.backend import choose_backend
         from tfal.learners.built import checked_builder
         from tfal.learners.layers import Watched
-        from tfal.learners.reader import LearnerReader
-        from tfal.learners.remembered import Remembered
         from tfal.learners.runtime import distribution, prepare_tensorflow, read_batch_size
+        from tfal.reading.backend import choose_backend
+        from tfal.reading.output_cache import Remembered
+        from tfal.reading.reader import LearnerReader
 
         recipe = jobs[0].recipe
         prepare_tensorflow(recipe.threads)

@@ -10,7 +10,7 @@ import keras
 
 from tfal.errors import InputError
 from tfal.learners.classifier import Builder
-from tfal.learners.inputs import ModelInput
+from tfal.reading.inputs import ModelInput
 
 TAKES = "a function (input shape, number of classes) -> keras.Model"
 

@@ -17,11 +17,11 @@ from tfal.errors import InputError, TrainingError
 from tfal.evaluate import predicted_classes
 from tfal.learners.finite import check_trained
 from tfal.learners.optimizers import EpochRate, make_optimizer
-from tfal.learners.outputs import NamedOutputs
 from tfal.learners.replicas import WholeBatchModel, networks_on, own_dropout
 from tfal.learners.runtime import distribution, read_batch_size
-from tfal.learners.sampled import SampledOutputs
 from tfal.pool import Pool
+from tfal.reading.named_outputs import NamedOutputs
+from tfal.reading.stochastic_outputs import SampledOutputs
 from tfal.recipe import Recipe
 from tfal.streams import Streams
 

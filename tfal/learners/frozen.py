@@ -29,10 +29,10 @@ from tfal.learners.classifier import Builder, OnEpoch
 from tfal.learners.encoder import SimCLR
 from tfal.learners.finite import check_finite_weights
 from tfal.learners.keras_files import unloadable
-from tfal.learners.outputs import NamedOutputs
 from tfal.learners.replicas import is_dropout_seed, networks_on, reading_function
 from tfal.learners.runtime import distribution
 from tfal.pool import Pool
+from tfal.reading.named_outputs import NamedOutputs
 from tfal.recipe import Recipe
 from tfal.streams import Streams
 

@@ -16,7 +16,6 @@ from tfal.environment import Notes
 from tfal.errors import training_of
 from tfal.evaluate import Scores, class_coverage, knn_scores
 from tfal.learners import LEARNERS
-from tfal.learners.backend import Backend, choose_backend
 from tfal.learners.built import checked_builder
 from tfal.learners.classifier import Builder, OnEpoch
 from tfal.learners.layers import Watched
@@ -29,6 +28,7 @@ from tfal.low_budget.linear_probe import linear_probes
 from tfal.low_budget.trainer import Training
 from tfal.low_budget.transfer import finetuner, scratch_trainer
 from tfal.pool import Pool
+from tfal.reading.backend import Backend, choose_backend
 from tfal.recipe import Recipe
 from tfal.recipe.options import flag
 from tfal.strategies import Strategy

@@ -33,7 +33,7 @@ OnBlock = Callable[[int, int], object]  # rows done, all rows
 
 
 class Source(Protocol):
-    """Images that can be read by id: tfal.data.images.Images and tfal.learners.sources."""
+    """Images that can be read by id: tfal.data.images.Images and tfal.reading.user_images."""
 
     def batches(self, ids: np.ndarray, batch_size: int) -> Iterable[Any]:
         """The images of `ids` (n,), in this order, batch_size at a time."""

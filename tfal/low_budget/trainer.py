@@ -15,9 +15,9 @@ from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import TrainingError
 from tfal.evaluate import Scores, checked_ids, checked_labels
 from tfal.learners.finite import check_trained, checked_logits
-from tfal.learners.outputs import NamedOutputs
 from tfal.learners.replicas import WholeBatchModel, networks_on, own_dropout
 from tfal.learners.runtime import distribution, read_batch_size
+from tfal.reading.named_outputs import NamedOutputs
 
 Prepare = Callable[[tf.Tensor], tf.Tensor]
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfal.learners.mc_dropout import MonteCarlo
-from tfal.learners.outputs import NamedOutputs
-from tfal.learners.view_logits import ViewLogits
+from tfal.reading.mc_dropout import MonteCarlo
+from tfal.reading.named_outputs import NamedOutputs
+from tfal.reading.view_logits import ViewLogits
 
 SAMPLED = ("mc_logits", "view_logits")
 N_PASS, N_VIEW = 25, 10

@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from tfal.errors import InputError
 from tfal.kernels.parts.xp import to_numpy
-from tfal.learners.backend import Backend
 from tfal.learners.finite import check_outputs
-from tfal.learners.remembered import Remembered
+from tfal.reading.backend import Backend
+from tfal.reading.output_cache import Remembered
 
 
 class Source(Protocol):

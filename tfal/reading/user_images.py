@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfal.errors import InputError
-from tfal.learners.inputs import ModelInput
-from tfal.learners.passes import Passes, dataset_passes, py_dataset_passes
+from tfal.reading.inputs import ModelInput
+from tfal.reading.passes import Passes, dataset_passes, py_dataset_passes
 
 TAKEN = "an array (N, ...), a tf.data.Dataset or a keras.utils.PyDataset"
 

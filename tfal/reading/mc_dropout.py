@@ -25,9 +25,9 @@ import tensorflow as tf
 
 from tfal.data.images import check_int
 from tfal.errors import InputError
-from tfal.learners.graph import Call, Value, calls_as_keras, like_masked
-from tfal.learners.inference import DROPOUT, SPATIAL, at_rest, check_repeats, check_same, infer
-from tfal.learners.outputs import NamedOutputs
+from tfal.reading.graph import Call, Value, calls_as_keras, like_masked
+from tfal.reading.inference import DROPOUT, SPATIAL, at_rest, check_repeats, check_same, infer
+from tfal.reading.named_outputs import NamedOutputs
 
 _KINDS = (keras.layers.Dropout, *SPATIAL, keras.layers.GaussianDropout)
 

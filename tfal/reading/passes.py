@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfal.errors import InputError
-from tfal.learners.inputs import ModelInput
+from tfal.reading.inputs import ModelInput
 
 EMPTY = "images must be at least one. Received: a data set that gives none."
 COMPARED = 256  # samples of a second pass that are compared before anything is done

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfal.errors import InputError
-from tfal.learners.graph import Call, Value, layers_in, run, takes_training
+from tfal.reading.graph import Call, Value, layers_in, run, takes_training
 
 SPATIAL = (keras.layers.SpatialDropout1D, keras.layers.SpatialDropout2D, keras.layers.SpatialDropout3D)
 DROPOUT = (keras.layers.Dropout, *SPATIAL, keras.layers.GaussianDropout, keras.layers.AlphaDropout)

@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfal.errors import InputError
-from tfal.learners.graph import Call, Graph, Value, calls_as_keras
-from tfal.learners.inference import infer
+from tfal.reading.graph import Call, Graph, Value, calls_as_keras
+from tfal.reading.inference import infer
 
 _ROWS = 6
 

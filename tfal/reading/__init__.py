@@ -1,0 +1,1 @@
+"""How outputs of networks become the arrays that strategies read."""
