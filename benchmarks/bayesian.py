@@ -19,9 +19,9 @@ from keras import layers
 
 from models import BUILDERS
 from tfal.data.images import Images
-from tfal.learners.runtime import prepare_tensorflow, read_batch_size
 from tfal.reading.mc_dropout import MonteCarlo
 from tfal.reading.named_outputs import NamedOutputs
+from tfal.training.runtime import prepare_tensorflow, read_batch_size
 
 SHAPE, N_CLASSES = (28, 28, 1), 10
 

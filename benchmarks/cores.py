@@ -23,10 +23,10 @@ from tfal.data import pipeline
 from tfal.data.images import Images
 from tfal.errors import resolve_name
 from tfal.learners import LEARNERS
-from tfal.learners.runtime import prepare_tensorflow
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams
+from tfal.training.runtime import prepare_tensorflow
 
 TRAINED = [name for name in LEARNERS if name != "encoder"]  # which is one of the others
 COLUMNS = "learner, autotuned [s], cores, as it is [s], cores, of it"

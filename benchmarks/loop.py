@@ -147,7 +147,7 @@ def by_hand(data: Dataset, n_epoch: int, kind: str) -> Callable[[], Any]:
     """
     import keras
 
-    from tfal.learners.runtime import read_batch_size
+    from tfal.training.runtime import read_batch_size
 
     network = BUILDERS["SCNN"](data.input_shape, data.n_classes)
     model = keras.Model(network.input, network.output["logits"])

@@ -21,9 +21,9 @@ from tfal.data.images import Images
 from tfal.learners import LEARNERS
 from tfal.learners.contrastive import encoder
 from tfal.learners.encoder import Encoder
-from tfal.learners.lars import WarmupCosine
-from tfal.learners.runtime import prepare_tensorflow
 from tfal.recipe import Recipe
+from tfal.training.lars import WarmupCosine
+from tfal.training.runtime import prepare_tensorflow
 
 SEEDS = (1, 2)  # of the order and of the views
 

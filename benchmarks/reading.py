@@ -22,8 +22,8 @@ from tfal.data import decoding
 from tfal.data.image_files import ImageFiles, named_errors
 from tfal.data.listing import SIZE, Listing, class_names, from_tree
 from tfal.data.pipeline import parallel_map
-from tfal.learners.runtime import prepare_tensorflow
 from tfal.reading.named_outputs import NamedOutputs
+from tfal.training.runtime import prepare_tensorflow
 
 
 class Time(NamedTuple):

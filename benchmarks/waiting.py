@@ -20,12 +20,12 @@ from benchmarks.pretraining import SEEDS, Found, compare
 from models import BUILDERS
 from tfal.data.images import Images
 from tfal.errors import resolve_name
-from tfal.learners.runtime import prepare_tensorflow
 from tfal.learners.scan import Scan
 from tfal.learners.vaal import Vaal
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams
+from tfal.training.runtime import prepare_tensorflow
 
 AIM = 0.05  # share of a step's time
 COLUMNS = "learner, images, input [ms], step [ms], training [ms], waiting, at most, input's share of the cores' work"

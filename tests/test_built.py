@@ -6,8 +6,8 @@ from keras import layers
 
 from models import BUILDERS
 from tfal.errors import InputError
-from tfal.learners.built import checked_builder
 from tfal.loop import run
+from tfal.training.built import checked_builder
 
 SHAPE = (8, 8, 1)
 
@@ -110,7 +110,7 @@ def test_a_network_that_cannot_be_built_for_the_data_is_one_line():
 
 def test_an_identity_that_is_used_again_is_no_shared_weight(monkeypatch):
     """Where the first network is gone, variables of a later one may have its places in memory."""
-    monkeypatch.setattr("tfal.learners.built.weakref.ref", lambda variable: lambda: None)
+    monkeypatch.setattr("tfal.training.built.weakref.ref", lambda variable: lambda: None)
     network = _network()
     built = checked_builder(lambda shape, n_classes: network, "mine")
     assert built(SHAPE, 10) is built(SHAPE, 10)

@@ -9,9 +9,9 @@ from tfal.data.images import Images
 from tfal.errors import InputError
 from tfal.learners.classifier import Classifier, epoch_steps
 from tfal.learners.loss_prediction import LossPredictor
-from tfal.learners.runtime import prepare_tensorflow
 from tfal.pool import Pool
 from tfal.streams import Streams
+from tfal.training.runtime import prepare_tensorflow
 
 
 @pytest.fixture

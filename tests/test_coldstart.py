@@ -20,8 +20,8 @@ from tfal.data.dataset import from_arrays
 from tfal.data.images import Images
 from tfal.errors import InputError
 from tfal.learners import vaal_networks
-from tfal.learners.runtime import prepare_tensorflow
 from tfal.streams import Streams
+from tfal.training.runtime import prepare_tensorflow
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import tfal
 from models import BUILDERS
 from tests.conftest import ROOT
 from tfal.cli import _devices
-from tfal.learners.runtime import distribution
+from tfal.training.runtime import distribution
 
 
 def test_on_two_devices():

@@ -13,11 +13,11 @@ from tfal.coldstart.study import RANDOM, Plan, Study, Work
 from tfal.data.images import Images
 from tfal.errors import InputError, TrainingError
 from tfal.learners.encoder_cache import EncoderFile, Snapshot
-from tfal.learners.finite import check_trained, checked_logits
 from tfal.loop import run
 from tfal.low_budget.trainer import Training
 from tfal.low_budget.transfer import scratch_trainer
 from tfal.runfolder import RunFolder
+from tfal.training.finite import check_trained, checked_logits
 
 # The only step: its loss is finite, since it was taken before the weights changed.
 ONE_STEP = [({"optimizer": "sgd", "weight_decay": 1e6}, "after the last step"), ({}, "the logits of .* images")]

@@ -17,9 +17,9 @@ from tfal.errors import InputError, TrainingError
 from tfal.learners.contrastive import Contrastive
 from tfal.learners.encoder import CSI, CCALDistinctive, CCALSemantic
 from tfal.learners.encoder_cache import EncoderFile
-from tfal.learners.runtime import prepare_tensorflow
 from tfal.pool import Pool
 from tfal.streams import Streams
+from tfal.training.runtime import prepare_tensorflow
 
 N = 45
 LEARNERS = [CSI, CCALSemantic, CCALDistinctive]

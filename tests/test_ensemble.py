@@ -8,9 +8,9 @@ from tfal.errors import InputError
 from tfal.learners import LEARNERS, ensemble
 from tfal.learners.classifier import Classifier
 from tfal.learners.ensemble import Ensemble
-from tfal.learners.runtime import prepare_tensorflow
 from tfal.pool import Pool
 from tfal.streams import Streams
+from tfal.training.runtime import prepare_tensorflow
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 from keras import layers
 
 from tfal.errors import InputError
-from tfal.learners.finite import check_finite_weights, non_finite_weights
+from tfal.training.finite import check_finite_weights, non_finite_weights
 
 
 def _network():

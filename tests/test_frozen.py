@@ -14,10 +14,10 @@ from tfal.learners import LEARNERS, frozen
 from tfal.learners.contrastive import Contrastive
 from tfal.learners.encoder import SimCLR
 from tfal.learners.frozen import FrozenEncoder, weights_digest
-from tfal.learners.runtime import prepare_tensorflow
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams
+from tfal.training.runtime import prepare_tensorflow
 
 N = 45
 layers = keras.layers

@@ -13,7 +13,6 @@ from models import BUILDERS
 from tfal.coldstart.study import DEFAULT, Plan, Study
 from tfal.errors import InputError, TrainingError
 from tfal.identity import Identity, network_differences
-from tfal.learners.layers import Watched, described
 from tfal.loop import run
 from tfal.pool import Pool
 from tfal.recipe import Recipe
@@ -21,6 +20,7 @@ from tfal.recipe.usage import FIELDS, usage
 from tfal.runfolder import RunFolder
 from tfal.strategies import STRATEGIES
 from tfal.strategies.random import Random
+from tfal.training.layers import Watched, described
 
 MLP = BUILDERS["MLP"]
 

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfal.learners.lars import LARS, EpochCosine, WarmupCosine, lars_factor
+from tfal.training.lars import LARS, EpochCosine, WarmupCosine, lars_factor
 
 STEPS = 1000  # an epoch, so that fractions of epochs are whole steps
 

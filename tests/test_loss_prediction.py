@@ -13,9 +13,9 @@ from tfal.errors import InputError
 from tfal.learners import loss_prediction
 from tfal.learners.classifier import Classifier
 from tfal.learners.loss_prediction import LossPredictor, ranking_loss
-from tfal.learners.runtime import prepare_tensorflow
 from tfal.pool import Pool
 from tfal.streams import Streams
+from tfal.training.runtime import prepare_tensorflow
 
 
 @pytest.fixture

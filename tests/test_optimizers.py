@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from tfal.errors import InputError
-from tfal.learners.optimizers import CoupledAdam, CoupledSGD, RMSprop, learning_rate, make_optimizer
 from tfal.recipe import Recipe
+from tfal.training.optimizers import CoupledAdam, CoupledSGD, RMSprop, learning_rate, make_optimizer
 
 
 def test_two_steps_by_hand():

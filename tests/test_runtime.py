@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework import config
 
-from tfal.learners.runtime import prepare_tensorflow, settings_restored
+from tfal.training.runtime import prepare_tensorflow, settings_restored
 
 
 def _draws():

@@ -10,10 +10,10 @@ from tfal.errors import InputError
 from tfal.learners import LEARNERS
 from tfal.learners.contrastive import TEMPERATURE
 from tfal.learners.encoder import SimCLR
-from tfal.learners.runtime import prepare_tensorflow
 from tfal.learners.simclr_loss import N_VARIANTS, nt_xent_loss, variant
 from tfal.pool import Pool
 from tfal.streams import Streams
+from tfal.training.runtime import prepare_tensorflow
 
 N = 60
 FIRST, SECOND = [(1.0, 0.0), (0.0, 1.0)], [(0.6, 0.8), (0.8, 0.6)]

@@ -12,12 +12,12 @@ from tfal.data.images import Images
 from tfal.errors import InputError
 from tfal.learners.encoder import _SIMCLR_DEFAULTS, SimCLR
 from tfal.learners.encoder_cache import EncoderFile
-from tfal.learners.lars import EpochCosine, WarmupCosine
-from tfal.learners.optimizers import CoupledSGD
-from tfal.learners.runtime import prepare_tensorflow
 from tfal.recipe import Recipe
 from tfal.recipe.presets import SIMCLR_OF_INITIAL_POOLS
 from tfal.streams import Streams
+from tfal.training.lars import EpochCosine, WarmupCosine
+from tfal.training.optimizers import CoupledSGD
+from tfal.training.runtime import prepare_tensorflow
 
 N = 24
 OPTIONS = [

@@ -7,10 +7,10 @@ from keras import layers
 from models import BUILDERS
 from tfal.data.images import Images
 from tfal.errors import InputError, TrainingError
-from tfal.learners.optimizers import CoupledSGD
-from tfal.learners.runtime import prepare_tensorflow
 from tfal.low_budget.trainer import GroupedAdam, Training
 from tfal.low_budget.transfer import features_of, finetune, finetuner, from_scratch, scratch_trainer
+from tfal.training.optimizers import CoupledSGD
+from tfal.training.runtime import prepare_tensorflow
 
 QUICK = Training(epochs=2, batch=16)
 

@@ -14,10 +14,10 @@ from tfal.data.images import Images
 from tfal.data.listing import from_tree
 from tfal.errors import InputError, TrainingError
 from tfal.learners import LEARNERS, vaal_networks
-from tfal.learners.runtime import prepare_tensorflow
 from tfal.learners.vaal import Vaal, autoencoder_loss, cross_entropy, decayed
 from tfal.pool import Pool
 from tfal.streams import Streams
+from tfal.training.runtime import prepare_tensorflow
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from models import BUILDERS
 from tfal.data.images import Images
 from tfal.errors import InputError
 from tfal.learners import LEARNERS
-from tfal.learners.runtime import prepare_tensorflow
 from tfal.learners.vae import VAE, _doubled, autoencoder, divergence, reconstruction_error
 from tfal.pool import Pool
 from tfal.streams import Streams
+from tfal.training.runtime import prepare_tensorflow
 
 N = 50
 

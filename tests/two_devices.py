@@ -14,13 +14,13 @@ from tfal.data.images import Images
 from tfal.learners import LEARNERS
 from tfal.learners.classifier import Classifier
 from tfal.learners.encoder import CSI, SimCLR
-from tfal.learners.replicas import WholeBatchModel, networks_on
-from tfal.learners.runtime import distribution, prepare_tensorflow, read_batch_size
 from tfal.low_budget.trainer import Training
 from tfal.low_budget.transfer import finetuner, scratch_trainer
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams
+from tfal.training.replicas import WholeBatchModel, networks_on
+from tfal.training.runtime import distribution, prepare_tensorflow, read_batch_size
 
 CPU = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(CPU, [tf.config.LogicalDeviceConfiguration()] * 2)

@@ -12,7 +12,6 @@ import numpy as np
 from tfal.data.images import check_int
 from tfal.errors import InputError, resolve_name, unknown_name
 from tfal.given import given_ids, given_labels
-from tfal.learners.finite import check_finite_weights
 from tfal.pool import Pool
 from tfal.pool.view import PoolView
 from tfal.reading.backend import choose_backend
@@ -24,6 +23,7 @@ from tfal.recipe import Recipe
 from tfal.recipe.options import check_value
 from tfal.strategies import STRATEGIES, Strategy, check_picks
 from tfal.streams import Streams
+from tfal.training.finite import check_finite_weights
 
 ADOPTED = ("classifier", "loss_predictor")  # learners that a model of one's own can stand for
 

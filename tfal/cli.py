@@ -182,7 +182,7 @@ def start_tensorflow(recipe: Recipe) -> None:
     with quiet_start():
         import tensorflow as tf
 
-        from tfal.learners import runtime
+        from tfal.training import runtime
 
         runtime.prepare_tensorflow(recipe.threads)
         gpus = len(tf.config.list_physical_devices("GPU"))

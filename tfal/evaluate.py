@@ -43,7 +43,7 @@ def predicted_classes(learner: Any, batches: Iterable[Any]) -> np.ndarray:
 
     Raises TrainingError for logits that are NaN or infinite.
     """
-    from tfal.learners.finite import checked_logits
+    from tfal.training.finite import checked_logits
 
     return np.concatenate(
         [checked_logits(learner.read(batch, ["logits"])["logits"].numpy()).argmax(axis=1) for batch in batches]

@@ -117,7 +117,7 @@ def read_stored(path: Path, mend: str) -> dict[str, Any]:
 
 
 def network_differences(there: Sequence[str], here: Sequence[str]) -> list[str]:
-    """The same of two networks as `tfal.learners.layers.described` has them: the first layer that differs."""
+    """The same of two networks as `tfal.training.layers.described` has them: the first layer that differs."""
     for number, lines in enumerate(itertools.zip_longest(there, here)):
         if lines[0] != lines[1]:
             first, second = (line or "none" for line in lines)

@@ -88,7 +88,7 @@ def run_jobs(jobs: Sequence[Job], build: Builder, data: Dataset, on_epoch: OnEpo
     unfinished = [job for job in jobs if job.rounds_left]
     if unfinished:
         from tfal.data.image_files import named_errors
-        from tfal.learners.runtime import settings_restored
+        from tfal.training.runtime import settings_restored
 
         with settings_restored(), named_errors():
             bench = _Bench(unfinished, build, data, on_epoch)
@@ -102,12 +102,12 @@ class _Bench:
     def __init__(self, jobs: list[Job], build: Builder, data: Dataset, on_epoch: OnEpoch | None) -> None:
         from tfal.data.image_files import open_images
         from tfal.learners import LEARNERS
-        from tfal.learners.built import checked_builder
-        from tfal.learners.layers import Watched
-        from tfal.learners.runtime import distribution, prepare_tensorflow, read_batch_size
         from tfal.reading.backend import choose_backend
         from tfal.reading.output_cache import Remembered
         from tfal.reading.reader import LearnerReader
+        from tfal.training.built import checked_builder
+        from tfal.training.layers import Watched
+        from tfal.training.runtime import distribution, prepare_tensorflow, read_batch_size
 
         recipe = jobs[0].recipe
         prepare_tensorflow(recipe.threads)

@@ -59,7 +59,7 @@ class RunFolder:
         return rows
 
     def check_network(self, network: Sequence[str]) -> None:
-        """Raises InputError when the committed rounds are of another network; see tfal.learners.layers.described."""
+        """Raises InputError when the committed rounds are of another network; see tfal.training.layers.described."""
         stored = self._stored() if self.rows() else None
         differences = network_differences(stored.get("network") or network, network) if stored else []
         if differences:

@@ -17,12 +17,12 @@ from tfal.data.image_files import open_images
 from tfal.errors import InputError, training_of
 from tfal.evaluate import class_coverage
 from tfal.files import write_atomically
-from tfal.learners.built import checked_builder
 from tfal.learners.classifier import Builder, Classifier, OnEpoch
-from tfal.learners.runtime import prepare_tensorflow, read_batch_size
 from tfal.low_budget.feature_store import FeatureStore
 from tfal.pool import Pool
 from tfal.streams import Streams
+from tfal.training.built import checked_builder
+from tfal.training.runtime import prepare_tensorflow, read_batch_size
 
 _MEND = "Lower --learningRate, or look at the images and labels."
 

@@ -122,9 +122,9 @@ def _run(study: Study, typed: Sequence[str], build: Builder) -> int:
     from tfal.coldstart.draw import draw
     from tfal.coldstart.run import run
     from tfal.data.image_files import named_errors
-    from tfal.learners.built import checked_builder
-    from tfal.learners.layers import Watched
-    from tfal.learners.optimizers import make_optimizer
+    from tfal.training.built import checked_builder
+    from tfal.training.layers import Watched
+    from tfal.training.optimizers import make_optimizer
 
     make_optimizer(study.recipe)  # refused now, not when the encoder is trained
     build = checked_builder(build, study.recipe.network)

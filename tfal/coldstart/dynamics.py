@@ -28,10 +28,10 @@ from tfal.errors import InputError, TrainingError
 from tfal.learners.classifier import Builder, OnEpoch
 from tfal.learners.contrastive import TEMPERATURE, Contrastive, encoder
 from tfal.learners.encoder_cache import EncoderFile, Snapshot
-from tfal.learners.lars import LARS, WarmupCosine
-from tfal.learners.layers import described
 from tfal.recipe import Recipe
 from tfal.streams import Streams
+from tfal.training.lars import LARS, WarmupCosine
+from tfal.training.layers import described
 
 FORMAT = 1  # to be raised with every change after which a training ends in other numbers
 N_COMPARED = 256  # images of a batch of the pass, so 510 negatives

@@ -21,12 +21,12 @@ from tfal.data.image_files import open_images
 from tfal.data.images import Images
 from tfal.kernels.uncertainty import log_softmax
 from tfal.learners.classifier import Builder, Classifier, OnEpoch
-from tfal.learners.finite import checked_logits
-from tfal.learners.runtime import read_batch_size
 from tfal.learners.vaal import Vaal
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams
+from tfal.training.finite import checked_logits
+from tfal.training.runtime import read_batch_size
 
 NAME = "oracle"  # in progress callbacks
 PASSES = {"bald": "mc_logits", "consistency": "view_logits"}  # criterion: what it reads of the classifier

@@ -211,7 +211,7 @@ class Plan:
         return {name: getattr(self.recipe, name) for name in _IDENTITY} | own
 
     def check_network(self, network: Sequence[str]) -> None:
-        """Raises InputError when the trained pools are of another network; see tfal.learners.layers.described."""
+        """Raises InputError when the trained pools are of another network; see tfal.training.layers.described."""
         stored = self._stored() or {}
         differing = network_differences(stored.get("layers") or network, network)
         if differing and self.rows():

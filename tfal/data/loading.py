@@ -39,7 +39,7 @@ def load_for(recipe: Recipe) -> Dataset:
     """The data of a recipe: its csv file, or its data set, with the images of `ood_dataset` where it names one."""
     if recipe.threads:  # before images are looked at
         with loads_tensorflow():
-            from tfal.learners.runtime import fix_threads
+            from tfal.training.runtime import fix_threads
 
             fix_threads(recipe.threads)
     if recipe.csv or recipe.label or recipe.csv_test:

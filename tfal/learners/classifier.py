@@ -15,15 +15,15 @@ from tfal.data.images import Images
 from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import InputError, TrainingError
 from tfal.evaluate import predicted_classes
-from tfal.learners.finite import check_trained
-from tfal.learners.optimizers import EpochRate, make_optimizer
-from tfal.learners.replicas import WholeBatchModel, networks_on, own_dropout
-from tfal.learners.runtime import distribution, read_batch_size
 from tfal.pool import Pool
 from tfal.reading.named_outputs import NamedOutputs
 from tfal.reading.stochastic_outputs import SampledOutputs
 from tfal.recipe import Recipe
 from tfal.streams import Streams
+from tfal.training.finite import check_trained
+from tfal.training.optimizers import EpochRate, make_optimizer
+from tfal.training.replicas import WholeBatchModel, networks_on, own_dropout
+from tfal.training.runtime import distribution, read_batch_size
 
 Builder = Callable[[tuple[int, int, int], int], Any]
 OnEpoch = Callable[[str, int, int], object]  # name of the learner, epoch from 1, number of epochs

@@ -17,8 +17,8 @@ from keras import layers
 from keras.initializers import RandomUniform
 
 from tfal.data.contrastive_views import N_ROTATIONS
-from tfal.learners.replicas import WholeBatchModel, share_of_loss
 from tfal.reading.named_outputs import NamedOutputs
+from tfal.training.replicas import WholeBatchModel, share_of_loss
 
 TEMPERATURE = 0.5
 N_PROJECTION = 128

@@ -34,16 +34,16 @@ from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import InputError
 from tfal.learners.classifier import Builder, OnEpoch
 from tfal.learners.contrastive import TEMPERATURE, Contrastive, encoder, nt_xent, one_sided_nt_xent
-from tfal.learners.lars import LARS, EpochCosine, WarmupCosine
-from tfal.learners.optimizers import CoupledSGD
 from tfal.learners.pretrained import Pretrained
-from tfal.learners.replicas import networks_on
-from tfal.learners.runtime import distribution
 from tfal.learners.simclr_loss import N_NEGATIVES, SimCLRLoss
 from tfal.pool import Pool
 from tfal.reading.encoder_outputs import OUTPUTS, EncoderReader
 from tfal.recipe import Recipe
 from tfal.streams import Streams
+from tfal.training.lars import LARS, EpochCosine, WarmupCosine
+from tfal.training.optimizers import CoupledSGD
+from tfal.training.replicas import networks_on
+from tfal.training.runtime import distribution
 
 _SGD_FLOOR = 1e-3  # last rate over first
 _SIMCLR_DEFAULTS = {  # those that are not in Method

@@ -36,7 +36,7 @@ class EncoderFile:
     """`<folder>/<name>-<hash of identity>.npz`.
 
     identity: everything that the weights depend on, as json can write it; it is stored inside the file, too. network:
-        the network's layers, see tfal.learners.layers.described, since another one may have the same name.
+        the network's layers, see tfal.training.layers.described, since another one may have the same name.
     """
 
     def __init__(self, folder: Path, name: str, identity: dict[str, Any], network: Sequence[str] = ()) -> None:

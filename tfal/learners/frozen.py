@@ -27,14 +27,14 @@ from tfal.data.images import Images
 from tfal.errors import InputError, resolve_name
 from tfal.learners.classifier import Builder, OnEpoch
 from tfal.learners.encoder import SimCLR
-from tfal.learners.finite import check_finite_weights
 from tfal.learners.keras_files import unloadable
-from tfal.learners.replicas import is_dropout_seed, networks_on, reading_function
-from tfal.learners.runtime import distribution
 from tfal.pool import Pool
 from tfal.reading.named_outputs import NamedOutputs
 from tfal.recipe import Recipe
 from tfal.streams import Streams
+from tfal.training.finite import check_finite_weights
+from tfal.training.replicas import is_dropout_seed, networks_on, reading_function
+from tfal.training.runtime import distribution
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in [0, 1], as torchvision has them
 _SAFE = (3, 14)  # of Keras, in which the published ways round safe mode are closed

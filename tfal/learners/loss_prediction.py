@@ -15,9 +15,9 @@ from keras import layers, ops
 from keras.initializers import RandomUniform, VarianceScaling
 
 from tfal.learners.classifier import Classifier, OnEpoch, readable
-from tfal.learners.replicas import WholeBatchModel, share_of_loss
 from tfal.pool import Pool
 from tfal.reading.heads import Head
+from tfal.training.replicas import WholeBatchModel, share_of_loss
 
 WIDTH = 128  # units that see one stage
 MARGIN = 1.0

@@ -15,11 +15,11 @@ from tfal.data.images import Images
 from tfal.errors import InputError, TrainingError
 from tfal.learners.classifier import OnEpoch
 from tfal.learners.encoder_cache import EncoderFile, Snapshot
-from tfal.learners.layers import described
-from tfal.learners.replicas import networks_on, own_dropout
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams
+from tfal.training.layers import described
+from tfal.training.replicas import networks_on, own_dropout
 
 FORMAT = 1  # to be raised with every change after which a training ends in other weights
 

@@ -29,12 +29,12 @@ from tfal.kernels import nearest_neighbors
 from tfal.learners.classifier import Builder, OnEpoch
 from tfal.learners.contrastive import encoder
 from tfal.learners.encoder import SimCLR
-from tfal.learners.optimizers import CoupledAdam
 from tfal.learners.pretrained import Pretrained
-from tfal.learners.runtime import read_batch_size
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams
+from tfal.training.optimizers import CoupledAdam
+from tfal.training.runtime import read_batch_size
 
 ENTROPY_WEIGHT = 5.0
 CONFIDENT = 0.99  # a larger probability makes a pseudo-label

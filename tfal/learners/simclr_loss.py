@@ -21,7 +21,7 @@ from tfal.data.contrastive_views import COLOR_JITTER, FLIP, MILD_CROP, fixed_dra
 from tfal.data.images import Images
 from tfal.errors import InputError
 from tfal.learners.contrastive import TEMPERATURE
-from tfal.learners.runtime import read_batch_size
+from tfal.training.runtime import read_batch_size
 
 N_NEGATIVES = 512  # one of them may be the image itself
 N_VARIANTS = 4

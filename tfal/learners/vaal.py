@@ -17,11 +17,11 @@ import tensorflow as tf
 from tfal.data.images import Images
 from tfal.errors import InputError, TrainingError, unknown_name
 from tfal.learners.classifier import Builder, OnEpoch
-from tfal.learners.finite import check_trained
 from tfal.learners.vaal_networks import vaal_networks
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams
+from tfal.training.finite import check_trained
 
 OUTPUTS = {"labeled_logit": tf.identity, "labeled_probability": tf.sigmoid}  # of the discriminator's logit
 _FACTOR, _N_CUTS = 0.9, 25  # of the learning rate

@@ -26,9 +26,9 @@ from tfal.data.images import Images
 from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import InputError
 from tfal.learners.classifier import Builder
-from tfal.learners.optimizers import CoupledAdam
 from tfal.learners.pretrained import Pretrained
 from tfal.recipe import Recipe
+from tfal.training.optimizers import CoupledAdam
 
 WIDTH, WIDEST = 32, 512  # channels of the first stage, doubled from stage to stage, and their largest number
 LEAST = 3  # pixels; a stage halves an image, rounded up, and must leave 2 x 2 places

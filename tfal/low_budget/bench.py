@@ -16,10 +16,7 @@ from tfal.environment import Notes
 from tfal.errors import training_of
 from tfal.evaluate import Scores, class_coverage, knn_scores
 from tfal.learners import LEARNERS
-from tfal.learners.built import checked_builder
 from tfal.learners.classifier import Builder, OnEpoch
-from tfal.learners.layers import Watched
-from tfal.learners.runtime import distribution, prepare_tensorflow, read_batch_size
 from tfal.low_budget.feature_store import FeatureStore
 from tfal.low_budget.index_files import query_seconds
 from tfal.low_budget.jobs import Job, members_pool
@@ -34,6 +31,9 @@ from tfal.recipe.options import flag
 from tfal.strategies import Strategy
 from tfal.streams import Streams
 from tfal.tables import Row
+from tfal.training.built import checked_builder
+from tfal.training.layers import Watched
+from tfal.training.runtime import distribution, prepare_tensorflow, read_batch_size
 
 CHUNK = 8192  # rows that a strategy reads at once
 

@@ -81,8 +81,8 @@ def run_jobs(
     """Those that `plan` found unfinished; see `run`."""
     if jobs:
         from tfal.data.image_files import named_errors
-        from tfal.learners.runtime import settings_restored
         from tfal.low_budget.bench import Bench
+        from tfal.training.runtime import settings_restored
 
         with settings_restored(), named_errors():
             bench = Bench(recipe, build, data, on_epoch, jobs)

@@ -14,10 +14,10 @@ from tfal.data.images import Images
 from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import TrainingError
 from tfal.evaluate import Scores, checked_ids, checked_labels
-from tfal.learners.finite import check_trained, checked_logits
-from tfal.learners.replicas import WholeBatchModel, networks_on, own_dropout
-from tfal.learners.runtime import distribution, read_batch_size
 from tfal.reading.named_outputs import NamedOutputs
+from tfal.training.finite import check_trained, checked_logits
+from tfal.training.replicas import WholeBatchModel, networks_on, own_dropout
+from tfal.training.runtime import distribution, read_batch_size
 
 Prepare = Callable[[tf.Tensor], tf.Tensor]
 

@@ -23,9 +23,9 @@ from tfal.errors import InputError, resolve_name
 from tfal.evaluate import Scores, step_rates
 from tfal.kernels.parts import check
 from tfal.learners.classifier import Builder
-from tfal.learners.optimizers import CoupledSGD
 from tfal.low_budget.trainer import GroupedAdam, Trainer, Training
 from tfal.reading.named_outputs import NamedOutputs
+from tfal.training.optimizers import CoupledSGD
 
 FINETUNE_MILESTONES, SCRATCH_MILESTONES = (50, 75), (30, 60, 90)  # percent of the epochs
 _MOMENTUM, _DECAY = 0.9, 1e-4

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfal.data.contrastive_views import MILD_CROP, N_ROTATIONS, SIMCLR, check_rotatable, fixed_draws
 from tfal.errors import InputError
-from tfal.learners.replicas import reading_function
+from tfal.training.replicas import reading_function
 
 OUTPUTS = ("features", "projection", "projection_views", "projection_rotations")
 N_MILD = 10  # of CCAL's public code

@@ -11,10 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfal.errors import InputError
-from tfal.learners.replicas import reading_function
 from tfal.reading.graph import Graph, Value, functional
 from tfal.reading.heads import Head, find_head, is_distribution, same_at_rest, unreadable
 from tfal.reading.inference import check_repeats, check_same, infer
+from tfal.training.replicas import reading_function
 
 
 class NamedOutputs:

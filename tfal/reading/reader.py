@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from tfal.errors import InputError
 from tfal.kernels.parts.xp import to_numpy
-from tfal.learners.finite import check_outputs
 from tfal.reading.backend import Backend
 from tfal.reading.output_cache import Remembered
+from tfal.training.finite import check_outputs
 
 
 class Source(Protocol):

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfal.learners.optimizers import CoupledSGD
+from tfal.training.optimizers import CoupledSGD
 
 PEAK = 10.0  # largest rate, in units of the first one
 LOWEST = 0.1  # smallest rate of the warm-up, in the same units
