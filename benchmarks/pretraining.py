@@ -20,7 +20,7 @@ from tfal.data import load
 from tfal.data.images import Images
 from tfal.learners import LEARNERS
 from tfal.learners.contrastive import encoder
-from tfal.learners.encoder import Encoder
+from tfal.learners.contrastive_encoders import Encoder
 from tfal.recipe import Recipe
 from tfal.training.lars import WarmupCosine
 from tfal.training.runtime import prepare_tensorflow

@@ -17,7 +17,7 @@ from tfal import convert_torch
 from tfal.convert_torch import ARCHITECTURES, layer_weights, main, read_network, to_keras
 from tfal.data.images import Images
 from tfal.errors import InputError
-from tfal.learners.frozen import IMAGENET_MEAN, IMAGENET_STD, FrozenEncoder
+from tfal.learners.frozen_encoder import IMAGENET_MEAN, IMAGENET_STD, FrozenEncoder
 
 WITH_TORCH = all(importlib.util.find_spec(name) for name in ("torch", "torchvision"))
 needs_torch = pytest.mark.skipif(not WITH_TORCH, reason="PyTorch is missing: pip install -r requirements-torch.txt")

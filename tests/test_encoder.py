@@ -15,7 +15,7 @@ from tfal.data.contrastive_views import MILD_CROP, SIMCLR, fixed_draws
 from tfal.data.images import Images
 from tfal.errors import InputError, TrainingError
 from tfal.learners.contrastive import Contrastive
-from tfal.learners.encoder import CSI, CCALDistinctive, CCALSemantic
+from tfal.learners.contrastive_encoders import CSI, CCALDistinctive, CCALSemantic
 from tfal.learners.encoder_cache import EncoderFile
 from tfal.pool import Pool
 from tfal.streams import Streams

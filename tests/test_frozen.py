@@ -10,10 +10,10 @@ from models import BUILDERS
 from tfal.convert_torch import write_network
 from tfal.data.images import Images
 from tfal.errors import InputError
-from tfal.learners import LEARNERS, frozen
+from tfal.learners import LEARNERS, frozen_encoder
 from tfal.learners.contrastive import Contrastive
-from tfal.learners.encoder import SimCLR
-from tfal.learners.frozen import FrozenEncoder, weights_digest
+from tfal.learners.contrastive_encoders import SimCLR
+from tfal.learners.frozen_encoder import FrozenEncoder, weights_digest
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams
@@ -316,7 +316,10 @@ def test_a_converted_network_normalises_its_channels(statistics, large, recipe, 
     write_network(_features_of_any_size(source), path)
     made = make(large, change(recipe, encoder=str(path), encoder_statistics=statistics))
     seen = next(iter(large.batches(np.arange(3), 3))).numpy()
-    own = {"imagenet": (frozen.IMAGENET_MEAN, frozen.IMAGENET_STD), "channels": large.channel_statistics()}[statistics]
+    own = {
+        "imagenet": (frozen_encoder.IMAGENET_MEAN, frozen_encoder.IMAGENET_STD),
+        "channels": large.channel_statistics(),
+    }[statistics]
     normal = (seen - np.array(own[0])) / np.array(own[1])
     expected = source(normal.astype(np.float32), training=False)["features"]
     np.testing.assert_allclose(features(made, seen), expected, rtol=1e-4, atol=1e-5)
@@ -332,7 +335,7 @@ def _features_of_any_size(network):
 
 
 def test_keras_applications(large, recipe, change, monkeypatch):
-    monkeypatch.setattr(frozen, "_WEIGHTS", None)
+    monkeypatch.setattr(frozen_encoder, "_WEIGHTS", None)
     made = make(large, change(recipe, encoder="keras:mobilenet"))
     seen = next(iter(large.batches(np.arange(3), 3))).numpy()
     inner = next(layer for layer in made.network.layers if isinstance(layer, keras.Model))
@@ -345,7 +348,7 @@ def test_keras_applications(large, recipe, change, monkeypatch):
 
 def test_channels_are_turned_as_resnet50_wants_them(large, recipe, change, monkeypatch):
     """Its preprocessing gives BGR without the mean."""
-    monkeypatch.setattr(frozen, "_WEIGHTS", None)
+    monkeypatch.setattr(frozen_encoder, "_WEIGHTS", None)
     x = keras.Input((32, 32, 3))
     small = keras.Model(x, layers.GlobalAveragePooling2D()(x))
     monkeypatch.setattr(keras.applications.resnet, "ResNet50", lambda **options: small)
@@ -369,7 +372,7 @@ def test_no_network_at_hand(large, recipe, change, monkeypatch, tmp_path):
 
 
 def test_images_and_names_that_applications_cannot_take(images, large, recipe, change, monkeypatch):
-    monkeypatch.setattr(frozen, "_WEIGHTS", None)
+    monkeypatch.setattr(frozen_encoder, "_WEIGHTS", None)
     with pytest.raises(InputError, match=r"unknown keras application 'ResNet51'\. Did you mean"):
         make(large, change(recipe, encoder="keras:ResNet51"))
     with pytest.raises(InputError, match=r"needs uint8 images \(H, W, 3\) .* Received: uint8 of \(8, 8, 1\)"):

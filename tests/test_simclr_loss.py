@@ -9,7 +9,7 @@ from tfal.data.images import Images
 from tfal.errors import InputError
 from tfal.learners import LEARNERS
 from tfal.learners.contrastive import TEMPERATURE
-from tfal.learners.encoder import SimCLR
+from tfal.learners.contrastive_encoders import SimCLR
 from tfal.learners.simclr_loss import N_VARIANTS, nt_xent_loss, variant
 from tfal.pool import Pool
 from tfal.streams import Streams

@@ -10,7 +10,7 @@ import tensorflow as tf
 from models import BUILDERS
 from tfal.data.images import Images
 from tfal.errors import InputError
-from tfal.learners.encoder import _SIMCLR_DEFAULTS, SimCLR
+from tfal.learners.contrastive_encoders import _SIMCLR_DEFAULTS, SimCLR
 from tfal.learners.encoder_cache import EncoderFile
 from tfal.recipe import Recipe
 from tfal.recipe.presets import SIMCLR_OF_INITIAL_POOLS

@@ -13,7 +13,7 @@ from tfal.cli import main
 from tfal.data.images import Images
 from tfal.learners import LEARNERS
 from tfal.learners.classifier import Classifier
-from tfal.learners.encoder import CSI, SimCLR
+from tfal.learners.contrastive_encoders import CSI, SimCLR
 from tfal.low_budget.trainer import Training
 from tfal.low_budget.transfer import finetuner, scratch_trainer
 from tfal.pool import Pool

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tfal.learners.classifier import Classifier
-from tfal.learners.encoder import CSI, CCALDistinctive, CCALSemantic, SimCLR
+from tfal.learners.contrastive_encoders import CSI, CCALDistinctive, CCALSemantic, SimCLR
 from tfal.learners.ensemble import Ensemble
-from tfal.learners.frozen import FrozenEncoder
+from tfal.learners.frozen_encoder import FrozenEncoder
 from tfal.learners.loss_prediction import LossPredictor
 from tfal.learners.scan import Scan, SelfLabel
 from tfal.learners.vaal import Vaal

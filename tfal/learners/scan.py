@@ -28,7 +28,7 @@ from tfal.errors import InputError
 from tfal.kernels import nearest_neighbors
 from tfal.learners.classifier import Builder, OnEpoch
 from tfal.learners.contrastive import encoder
-from tfal.learners.encoder import SimCLR
+from tfal.learners.contrastive_encoders import SimCLR
 from tfal.learners.pretrained import Pretrained
 from tfal.pool import Pool
 from tfal.recipe import Recipe

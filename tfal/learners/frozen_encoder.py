@@ -26,7 +26,7 @@ from tfal.convert_torch import read_network
 from tfal.data.images import Images
 from tfal.errors import InputError, resolve_name
 from tfal.learners.classifier import Builder, OnEpoch
-from tfal.learners.encoder import SimCLR
+from tfal.learners.contrastive_encoders import SimCLR
 from tfal.learners.keras_files import unloadable
 from tfal.pool import Pool
 from tfal.reading.named_outputs import NamedOutputs
