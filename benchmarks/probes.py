@@ -16,10 +16,10 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from tfal.evaluate import step_rates
+from tfal.evaluation.linear_heads import MILESTONES
+from tfal.evaluation.linear_probe import linear_probes
+from tfal.evaluation.scores import step_rates
 from tfal.kernels.parts.pairwise import unit_rows
-from tfal.low_budget.linear_heads import MILESTONES
-from tfal.low_budget.linear_probe import linear_probes
 from tfal.training.runtime import prepare_tensorflow
 
 N_POOL, N_TEST, BATCH = 20_000, 5_000, 128

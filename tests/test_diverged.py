@@ -12,10 +12,10 @@ from tfal.coldstart.bench import Bench
 from tfal.coldstart.study import RANDOM, Plan, Study, Work
 from tfal.data.images import Images
 from tfal.errors import InputError, TrainingError
+from tfal.evaluation.trainer import Training
+from tfal.evaluation.transfer import scratch_trainer
 from tfal.learners.encoder_cache import EncoderFile, Snapshot
 from tfal.loop import run
-from tfal.low_budget.trainer import Training
-from tfal.low_budget.transfer import scratch_trainer
 from tfal.runfolder import RunFolder
 from tfal.training.finite import check_trained, checked_logits
 

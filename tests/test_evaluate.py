@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tfal.data.images import Images
 from tfal.errors import InputError
-from tfal.evaluate import Scores, class_coverage, class_recalls, knn_scores, predicted_classes, step_rates
+from tfal.evaluation.scores import Scores, class_coverage, class_recalls, knn_scores, predicted_classes, step_rates
 
 TRAIN = np.array([[1, 0], [0, 1], [0.6, 0.8]], np.float32)
 QUERIES = np.array([[0.8, 0.6], [0, 1], [1, 0]], np.float32)
@@ -65,7 +65,7 @@ def test_parts_of_the_queries_make_no_difference(monkeypatch):
     points, labels = rng.normal(size=(60, 3)).astype(np.float16), rng.integers(0, 9, 60)
     given = points, labels, np.arange(40), points[40:], labels[40:], 7
     whole = knn_scores(*given, np.random.default_rng(1))
-    monkeypatch.setattr("tfal.evaluate._COMPARED", 100)
+    monkeypatch.setattr("tfal.evaluation.scores._COMPARED", 100)
     assert knn_scores(*given, np.random.default_rng(1)) == whole
 
 

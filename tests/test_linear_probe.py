@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from tfal.errors import InputError, TrainingError
-from tfal.low_budget import linear_heads as module
-from tfal.low_budget.linear_heads import linear_heads
-from tfal.low_budget.linear_probe import linear_probes
+from tfal.evaluation import linear_heads as module
+from tfal.evaluation.linear_heads import linear_heads
+from tfal.evaluation.linear_probe import linear_probes
 
 
 def _task(n=300, d=12, n_classes=7, seed=0):

@@ -8,11 +8,11 @@ import pytest
 
 from models import BUILDERS
 from tfal.errors import InputError
+from tfal.evaluation import linear_heads as module
+from tfal.evaluation.linear_heads import Head, linear_heads
 from tfal.low_budget import bench, run
-from tfal.low_budget import linear_heads as module
 from tfal.low_budget.bench import FeatureReader, Trained
 from tfal.low_budget.feature_store import FeatureStore
-from tfal.low_budget.linear_heads import Head, linear_heads
 from tfal.reading.backend import choose_backend
 from tfal.recipe import Recipe
 from tfal.recipe.presets import LOW_BUDGET

@@ -7,8 +7,8 @@ from keras import layers
 from models import BUILDERS
 from tfal.data.images import Images
 from tfal.errors import InputError, TrainingError
-from tfal.low_budget.trainer import GroupedAdam, Training
-from tfal.low_budget.transfer import features_of, finetune, finetuner, from_scratch, scratch_trainer
+from tfal.evaluation.trainer import GroupedAdam, Training
+from tfal.evaluation.transfer import features_of, finetune, finetuner, from_scratch, scratch_trainer
 from tfal.training.optimizers import CoupledSGD
 from tfal.training.runtime import prepare_tensorflow
 

@@ -11,11 +11,11 @@ from models import BUILDERS
 from tfal import low_budget
 from tfal.cli import main
 from tfal.data.images import Images
+from tfal.evaluation.trainer import Training
+from tfal.evaluation.transfer import finetuner, scratch_trainer
 from tfal.learners import LEARNERS
 from tfal.learners.classifier import Classifier
 from tfal.learners.contrastive_encoders import CSI, SimCLR
-from tfal.low_budget.trainer import Training
-from tfal.low_budget.transfer import finetuner, scratch_trainer
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams

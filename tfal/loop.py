@@ -217,7 +217,7 @@ def _mend(learner: Any) -> str:
 
 def _test(job: Job, step: int, bench: _Bench) -> Row:
     """The share of test samples that are classified right; of a long-tailed pool, that of each class too."""
-    from tfal.evaluate import class_recalls, predicted_classes
+    from tfal.evaluation.scores import class_recalls, predicted_classes
 
     task, learner = job.task, bench.learners[job.strategy.task]
     with training_of(_where(job, step), _mend(learner)):

@@ -15,7 +15,7 @@ from tfal.coldstart.dynamics import ContrastiveDynamics
 from tfal.coldstart.study import Plan, Work
 from tfal.data.image_files import open_images
 from tfal.errors import InputError, training_of
-from tfal.evaluate import class_coverage
+from tfal.evaluation.scores import class_coverage
 from tfal.files import write_atomically
 from tfal.learners.classifier import Builder, Classifier, OnEpoch
 from tfal.low_budget.feature_store import FeatureStore

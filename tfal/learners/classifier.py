@@ -14,7 +14,7 @@ from tfal.data.augmentations import check_augmentation
 from tfal.data.images import Images
 from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import InputError, TrainingError
-from tfal.evaluate import predicted_classes
+from tfal.evaluation.scores import predicted_classes
 from tfal.pool import Pool
 from tfal.reading.named_outputs import NamedOutputs
 from tfal.reading.stochastic_outputs import SampledOutputs

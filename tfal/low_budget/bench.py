@@ -14,16 +14,16 @@ from tfal.data import Dataset, fingerprint
 from tfal.data.image_files import open_images
 from tfal.environment import Notes
 from tfal.errors import training_of
-from tfal.evaluate import Scores, class_coverage, knn_scores
+from tfal.evaluation.linear_heads import MILESTONES, Head, linear_heads
+from tfal.evaluation.linear_probe import linear_probes
+from tfal.evaluation.scores import Scores, class_coverage, knn_scores
+from tfal.evaluation.trainer import Training
+from tfal.evaluation.transfer import finetuner, scratch_trainer
 from tfal.learners import LEARNERS
 from tfal.learners.classifier import Builder, OnEpoch
 from tfal.low_budget.feature_store import FeatureStore
 from tfal.low_budget.index_files import query_seconds
 from tfal.low_budget.jobs import Job, members_pool
-from tfal.low_budget.linear_heads import MILESTONES, Head, linear_heads
-from tfal.low_budget.linear_probe import linear_probes
-from tfal.low_budget.trainer import Training
-from tfal.low_budget.transfer import finetuner, scratch_trainer
 from tfal.pool import Pool
 from tfal.reading.backend import Backend, choose_backend
 from tfal.recipe import Recipe

@@ -142,7 +142,7 @@ def _query(job: Job, step: int, budget: int, chosen: np.ndarray, bench: Bench) -
 
 
 def _about(job: Job, ids: np.ndarray, bench: Bench, seconds: float) -> dict[str, Any]:
-    from tfal.evaluate import class_coverage
+    from tfal.evaluation.scores import class_coverage
 
     return {
         "n": len(ids),

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfal.evaluate import Scores, checked_labels, class_coverage
+from tfal.evaluation.linear_heads import MILESTONES, Head, linear_heads
+from tfal.evaluation.scores import Scores, checked_labels, class_coverage
 from tfal.kernels.parts import check
 from tfal.kernels.parts.pairwise import unit_rows
-from tfal.low_budget.linear_heads import MILESTONES, Head, linear_heads
 
 _LOGITS = 2**23  # computed at once
 

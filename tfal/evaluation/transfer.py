@@ -20,10 +20,10 @@ from keras.initializers import RandomUniform
 from tfal.data.augmentations import AUGMENTATIONS
 from tfal.data.images import Images
 from tfal.errors import InputError, resolve_name
-from tfal.evaluate import Scores, step_rates
+from tfal.evaluation.scores import Scores, step_rates
+from tfal.evaluation.trainer import GroupedAdam, Trainer, Training
 from tfal.kernels.parts import check
 from tfal.learners.classifier import Builder
-from tfal.low_budget.trainer import GroupedAdam, Trainer, Training
 from tfal.reading.named_outputs import NamedOutputs
 from tfal.training.optimizers import CoupledSGD
 

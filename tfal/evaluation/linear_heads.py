@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfal.errors import InputError, TrainingError
-from tfal.evaluate import checked_ids, checked_labels, step_rates
+from tfal.evaluation.scores import checked_ids, checked_labels, step_rates
 from tfal.kernels.parts import check
 from tfal.kernels.parts.pairwise import unit_rows
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfal.data.images import Images
 from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import TrainingError
-from tfal.evaluate import Scores, checked_ids, checked_labels
+from tfal.evaluation.scores import Scores, checked_ids, checked_labels
 from tfal.reading.named_outputs import NamedOutputs
 from tfal.training.finite import check_trained, checked_logits
 from tfal.training.replicas import WholeBatchModel, networks_on, own_dropout

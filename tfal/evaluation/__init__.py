@@ -1,0 +1,1 @@
+"""How good a trained network is, and how good a labeled set is."""
