@@ -13,8 +13,8 @@ import pytest
 
 from tests.nursery import Nursery
 from tfal.data import Dataset, load
-from tfal.environment import usable_cores
 from tfal.recipe import Recipe
+from tfal.storage.environment import usable_cores
 
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"

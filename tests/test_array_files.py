@@ -8,12 +8,12 @@ import zipfile
 import numpy as np
 import pytest
 
-from tfal.array_files import ArrayFileError, read_array, read_arrays, read_ids
 from tfal.errors import InputError
-from tfal.learners.encoder_cache import EncoderFile
-from tfal.low_budget.index_files import read_pool_ids
 from tfal.pool import Pool
-from tfal.runfolder import read_memory
+from tfal.storage.array_files import ArrayFileError, read_array, read_arrays, read_ids
+from tfal.storage.checkpoint import EncoderFile
+from tfal.storage.index_files import read_pool_ids
+from tfal.storage.runfolder import read_memory
 from tfal.strategies.initial import ranked_ids
 
 

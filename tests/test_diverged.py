@@ -14,9 +14,9 @@ from tfal.data.images import Images
 from tfal.errors import InputError, TrainingError
 from tfal.evaluation.trainer import Training
 from tfal.evaluation.transfer import scratch_trainer
-from tfal.learners.encoder_cache import EncoderFile, Snapshot
 from tfal.loop import run
-from tfal.runfolder import RunFolder
+from tfal.storage.checkpoint import EncoderFile, Snapshot
+from tfal.storage.runfolder import RunFolder
 from tfal.training.finite import check_trained, checked_logits
 
 # The only step: its loss is finite, since it was taken before the weights changed.

@@ -16,8 +16,8 @@ from tfal.data.images import Images
 from tfal.errors import InputError, TrainingError
 from tfal.learners.contrastive import Contrastive
 from tfal.learners.contrastive_encoders import CSI, CCALDistinctive, CCALSemantic
-from tfal.learners.encoder_cache import EncoderFile
 from tfal.pool import Pool
+from tfal.storage.checkpoint import EncoderFile
 from tfal.streams import Streams
 from tfal.training.runtime import prepare_tensorflow
 

@@ -13,8 +13,8 @@ from filelock import FileLock, Timeout
 
 from tests.conftest import ROOT
 from tfal.errors import InputError, StorageError
-from tfal.low_budget import feature_store
-from tfal.low_budget.feature_store import FeatureStore, normalized
+from tfal.storage import feature_store
+from tfal.storage.feature_store import FeatureStore, normalized
 
 N, BATCH = 103, 10
 IDENTITY = {"data": "d1", "weights": "w1", "transform": "unit", "output": "features"}

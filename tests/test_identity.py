@@ -12,12 +12,12 @@ from conftest import ROOT
 from models import BUILDERS
 from tfal.coldstart.study import DEFAULT, Plan, Study
 from tfal.errors import InputError, TrainingError
-from tfal.identity import Identity, network_differences
 from tfal.loop import run
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.recipe.usage import FIELDS, usage
-from tfal.runfolder import RunFolder
+from tfal.storage.identity import Identity, network_differences
+from tfal.storage.runfolder import RunFolder
 from tfal.strategies import STRATEGIES
 from tfal.strategies.random import Random
 from tfal.training.layers import Watched, described

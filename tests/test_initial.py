@@ -10,7 +10,7 @@ from models import BUILDERS
 from tfal.errors import InputError
 from tfal.loop import plan, run
 from tfal.pool import Pool
-from tfal.tables import read_rounds
+from tfal.storage.tables import read_rounds
 
 MLP, SCNN = BUILDERS["MLP"], BUILDERS["SCNN"]
 

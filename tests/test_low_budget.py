@@ -12,7 +12,7 @@ from tfal import report
 from tfal.errors import InputError
 from tfal.low_budget import plan, run
 from tfal.low_budget import study as study_module
-from tfal.tables import read_rounds
+from tfal.storage.tables import read_rounds
 
 SCNN = BUILDERS["SCNN"]
 

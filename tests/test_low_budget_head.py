@@ -12,10 +12,10 @@ from tfal.evaluation import linear_heads as module
 from tfal.evaluation.linear_heads import Head, linear_heads
 from tfal.low_budget import bench, run
 from tfal.low_budget.bench import FeatureReader, Trained
-from tfal.low_budget.feature_store import FeatureStore
 from tfal.reading.backend import choose_backend
 from tfal.recipe import Recipe
 from tfal.recipe.presets import LOW_BUDGET
+from tfal.storage.feature_store import FeatureStore
 
 RNG = np.random.default_rng(0)
 FEATURES, LABELS = RNG.random((60, 5), np.float32) * 3, np.arange(60) % 3

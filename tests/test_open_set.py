@@ -11,7 +11,7 @@ from tfal import report
 from tfal.errors import InputError
 from tfal.loop import plan, run
 from tfal.pool import Pool
-from tfal.tables import read_rounds
+from tfal.storage.tables import read_rounds
 
 STRATEGIES = "random,least_confidence,max_logit,coreset,ll,badge,ccal,similar,mqnet"
 

@@ -8,7 +8,7 @@ import pytest
 
 from tfal.errors import InputError
 from tfal.pool import Pool
-from tfal.runfolder import RunFolder
+from tfal.storage.runfolder import RunFolder
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from models import BUILDERS
 from tfal.data.images import Images
 from tfal.errors import InputError
 from tfal.learners.contrastive_encoders import _SIMCLR_DEFAULTS, SimCLR
-from tfal.learners.encoder_cache import EncoderFile
 from tfal.recipe import Recipe
 from tfal.recipe.presets import SIMCLR_OF_INITIAL_POOLS
+from tfal.storage.checkpoint import EncoderFile
 from tfal.streams import Streams
 from tfal.training.lars import EpochCosine, WarmupCosine
 from tfal.training.optimizers import CoupledSGD

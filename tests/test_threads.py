@@ -7,8 +7,8 @@ import sys
 import pytest
 from conftest import ROOT
 
-from tfal.environment import Notes, differences, environment, usable_cores
 from tfal.errors import InputError
+from tfal.storage.environment import Notes, differences, environment, usable_cores
 from tfal.training.runtime import prepare_tensorflow
 
 # Three epochs of S-CNN at batch 128, on which the number of threads tells, and a product of NumPy; cores as given.

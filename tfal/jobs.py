@@ -12,7 +12,7 @@ from tfal.initial import initial_strategy, with_clusters
 from tfal.pool import Pool
 from tfal.pool.task import Task, make_task
 from tfal.recipe import Recipe
-from tfal.runfolder import Row, RunFolder
+from tfal.storage.runfolder import Row, RunFolder
 from tfal.strategies import Strategy, make_strategy
 
 

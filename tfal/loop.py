@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tfal.data import Dataset, data_for
-from tfal.environment import Notes
 from tfal.errors import InputError, TrainingError, training_of
 from tfal.initial import initial_strategy, label_initial
 from tfal.jobs import Job, already_done, plan
@@ -22,9 +21,10 @@ from tfal.pool.view import PoolView
 from tfal.recipe import Recipe
 from tfal.recipe.options import flag
 from tfal.recipe.usage import idle
+from tfal.storage.environment import Notes
+from tfal.storage.tables import Row
 from tfal.strategies import Picks, check_picks
 from tfal.streams import Streams
-from tfal.tables import Row
 
 LOGGER = logging.getLogger("tfal")
 

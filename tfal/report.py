@@ -16,7 +16,7 @@ from tfal.errors import InputError
 from tfal.figures import Style, panels, save, styles
 from tfal.recipe.options import flag
 from tfal.results import MORE, Curve, Run, curve_of, differing, read_runs, told_apart
-from tfal.runfolder import read_memory
+from tfal.storage.runfolder import read_memory
 from tfal.strategies import STRATEGIES
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ import numpy as np
 
 from tfal.data.prints import comparable
 from tfal.errors import InputError
-from tfal.identity import read_stored
 from tfal.recipe import Recipe
-from tfal.tables import Row, read_rounds
+from tfal.storage.identity import read_stored
+from tfal.storage.tables import Row, read_rounds
 
 # What a table is made of where rounds.csv has it: title, and whether the picture has a panel of it.
 MORE = {

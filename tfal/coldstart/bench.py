@@ -8,7 +8,6 @@ from functools import cached_property
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from tfal.array_files import read_arrays
 from tfal.coldstart import oracle
 from tfal.coldstart.criteria import CRITERIA, Oracle, SelfSupervised
 from tfal.coldstart.dynamics import ContrastiveDynamics
@@ -18,8 +17,9 @@ from tfal.errors import InputError, training_of
 from tfal.evaluation.scores import class_coverage
 from tfal.files import write_atomically
 from tfal.learners.classifier import Builder, Classifier, OnEpoch
-from tfal.low_budget.feature_store import FeatureStore
 from tfal.pool import Pool
+from tfal.storage.array_files import read_arrays
+from tfal.storage.feature_store import FeatureStore
 from tfal.streams import Streams
 from tfal.training.built import checked_builder
 from tfal.training.runtime import prepare_tensorflow, read_batch_size

@@ -27,8 +27,8 @@ from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import InputError, TrainingError
 from tfal.learners.classifier import Builder, OnEpoch
 from tfal.learners.contrastive import TEMPERATURE, Contrastive, encoder
-from tfal.learners.encoder_cache import EncoderFile, Snapshot
 from tfal.recipe import Recipe
+from tfal.storage.checkpoint import EncoderFile, Snapshot
 from tfal.streams import Streams
 from tfal.training.lars import LARS, WarmupCosine
 from tfal.training.layers import described

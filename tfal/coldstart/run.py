@@ -13,9 +13,9 @@ from tfal.coldstart.correlation import correlate, pair_distance_sum, pool_sum
 from tfal.coldstart.criteria import CRITERIA, Oracle, SelfSupervised, pool_vectors
 from tfal.coldstart.study import RANDOM, Plan, Row, Work, make_row
 from tfal.files import write_atomically
-from tfal.low_budget.index_files import write_ids
+from tfal.storage.index_files import write_ids
+from tfal.storage.tables import write_table
 from tfal.streams import Streams
-from tfal.tables import write_table
 
 MEASURES = ("accuracy", "auc")
 

@@ -17,19 +17,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfal.array_files import read_array
 from tfal.coldstart.criteria import CRITERIA, resolve
 from tfal.coldstart.data_maps import TEMPERATURES
 from tfal.data import Dataset, fingerprint
 from tfal.data.prints import comparable
 from tfal.errors import InputError
 from tfal.files import check_writable, locked, make_folder, read_json, remove_leftovers, write_text
-from tfal.identity import network_differences, refusal
 from tfal.kernels.parts import check
-from tfal.low_budget.index_files import read_pool_ids
 from tfal.recipe import Recipe
+from tfal.storage.array_files import read_array
+from tfal.storage.identity import network_differences, refusal
+from tfal.storage.index_files import read_pool_ids
+from tfal.storage.tables import read_table
 from tfal.streams import Streams
-from tfal.tables import read_table
 
 RANDOM = "random"  # in the place of a criterion
 # The options of the recipe that count here. All pools are trained alike: the last epoch counts, as a validation set

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tfal.array_files import array_names, read_arrays
 from tfal.data.found import Found, Known, one_line
 from tfal.data.image_folders import read_annotated_tree, read_lists, read_tree
 from tfal.data.listing import Reading
 from tfal.data.tfds import read_prepared
 from tfal.errors import InputError
+from tfal.storage.array_files import array_names, read_arrays
 
 _DEFLATE = 1100  # times: more than gzip can unpack
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")

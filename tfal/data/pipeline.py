@@ -15,7 +15,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfal.environment import usable_cores
+from tfal.storage.environment import usable_cores
 
 PREFETCH = 4
 AUTOTUNING = False  # a constant, so that benchmarks.cores can measure both

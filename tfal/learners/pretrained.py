@@ -14,9 +14,9 @@ import tensorflow as tf
 from tfal.data.images import Images
 from tfal.errors import InputError, TrainingError
 from tfal.learners.classifier import OnEpoch
-from tfal.learners.encoder_cache import EncoderFile, Snapshot
 from tfal.pool import Pool
 from tfal.recipe import Recipe
+from tfal.storage.checkpoint import EncoderFile, Snapshot
 from tfal.streams import Streams
 from tfal.training.layers import described
 from tfal.training.replicas import networks_on, own_dropout

@@ -12,7 +12,6 @@ import numpy as np
 
 from tfal.data import Dataset, fingerprint
 from tfal.data.image_files import open_images
-from tfal.environment import Notes
 from tfal.errors import training_of
 from tfal.evaluation.linear_heads import MILESTONES, Head, linear_heads
 from tfal.evaluation.linear_probe import linear_probes
@@ -21,16 +20,17 @@ from tfal.evaluation.trainer import Training
 from tfal.evaluation.transfer import finetuner, scratch_trainer
 from tfal.learners import LEARNERS
 from tfal.learners.classifier import Builder, OnEpoch
-from tfal.low_budget.feature_store import FeatureStore
-from tfal.low_budget.index_files import query_seconds
 from tfal.low_budget.jobs import Job, members_pool
 from tfal.pool import Pool
 from tfal.reading.backend import Backend, choose_backend
 from tfal.recipe import Recipe
 from tfal.recipe.options import flag
+from tfal.storage.environment import Notes
+from tfal.storage.feature_store import FeatureStore
+from tfal.storage.index_files import query_seconds
+from tfal.storage.tables import Row
 from tfal.strategies import Strategy
 from tfal.streams import Streams
-from tfal.tables import Row
 from tfal.training.built import checked_builder
 from tfal.training.layers import Watched
 from tfal.training.runtime import distribution, prepare_tensorflow, read_batch_size

@@ -12,12 +12,12 @@ import numpy as np
 from tfal.data import Dataset, fingerprint
 from tfal.errors import InputError
 from tfal.files import check_writable
-from tfal.low_budget.index_files import query_seconds, read_pool_ids
 from tfal.pool import Pool
 from tfal.recipe import Recipe
-from tfal.runfolder import RunFolder
+from tfal.storage.index_files import query_seconds, read_pool_ids
+from tfal.storage.runfolder import RunFolder
+from tfal.storage.tables import Row
 from tfal.strategies import Strategy, make_strategy
-from tfal.tables import Row
 
 
 @dataclass(frozen=True)

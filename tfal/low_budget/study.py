@@ -20,14 +20,14 @@ import numpy as np
 
 from tfal.data import Dataset, data_for
 from tfal.errors import training_of
-from tfal.low_budget.index_files import write_ids
 from tfal.low_budget.jobs import Job, plan
 from tfal.pool.view import PoolView
 from tfal.recipe import Recipe
 from tfal.recipe.usage import idle
+from tfal.storage.index_files import write_ids
+from tfal.storage.tables import Row
 from tfal.strategies import check_picks, make_strategy
 from tfal.streams import Streams
-from tfal.tables import Row
 
 if TYPE_CHECKING:
     from tfal.learners.classifier import Builder, OnEpoch

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tfal.array_files import ArrayFileError, read_arrays
 from tfal.errors import InputError
 from tfal.files import write_atomically
+from tfal.storage.array_files import ArrayFileError, read_arrays
 
 UNLABELED, LABELED, VALIDATION, REJECTED, EXCLUDED = 0, 1, 2, 3, 4
 

@@ -16,11 +16,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tfal import kernels
-from tfal.array_files import read_ids
 from tfal.errors import InputError, resolve_name
 from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.uncertainty import checked_logits
 from tfal.pool.view import PoolView
+from tfal.storage.array_files import read_ids
 from tfal.strategies.base import Picks, Strategy, best_picks, warn_if_alike
 from tfal.strategies.clusters import frozen_features
 

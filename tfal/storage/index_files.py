@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from tfal.array_files import read_ids
 from tfal.errors import InputError
 from tfal.files import read_json, write_atomically, write_text
+from tfal.storage.array_files import read_ids
 
 
 def write_ids(path: Path, ids: np.ndarray, about: Mapping[str, Any]) -> None:

@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from tfal.array_files import read_arrays
-from tfal.environment import differences, environment
 from tfal.errors import InputError
 from tfal.files import locked, make_folder, remove_leftovers, write_atomically, write_text
-from tfal.identity import Identity, network_differences, read_stored, refusal
 from tfal.pool import Pool
 from tfal.recipe import Recipe
+from tfal.storage.array_files import read_arrays
+from tfal.storage.environment import differences, environment
+from tfal.storage.identity import Identity, network_differences, read_stored, refusal
+from tfal.storage.tables import Row, read_rounds, write_table
 from tfal.strategies import STRATEGIES
-from tfal.tables import Row, read_rounds, write_table
 
 _MEND = "Remove its folder or give another --resultsDir."
 

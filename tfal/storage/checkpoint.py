@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from tfal.array_files import ArrayFileError, read_arrays
 from tfal.errors import InputError, TrainingError
 from tfal.files import locked, remove_leftovers, write_atomically
-from tfal.identity import network_differences
+from tfal.storage.array_files import ArrayFileError, read_arrays
+from tfal.storage.identity import network_differences
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,1 @@
+"""What survives a kill: folders, tables, arrays, weights and features on disk."""
