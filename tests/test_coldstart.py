@@ -9,7 +9,6 @@ import tensorflow as tf
 from sklearn.metrics import roc_auc_score
 
 from models import BUILDERS
-from tfal.coldstart import correlation
 from tfal.coldstart.bench import Bench, one_vs_rest_auc
 from tfal.coldstart.cli import main, parse
 from tfal.coldstart.data_maps import TEMPERATURES
@@ -20,6 +19,7 @@ from tfal.data.dataset import from_arrays
 from tfal.data.images import Images
 from tfal.errors import InputError
 from tfal.learners import vaal_networks
+from tfal.report import correlation
 from tfal.streams import Streams
 from tfal.training.runtime import prepare_tensorflow
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tfal.compare import main, paired, unpaired
 from tfal.errors import InputError
-from tfal.results import read_runs, told_apart
+from tfal.report.compare import main, paired, unpaired
+from tfal.report.results import read_runs, told_apart
 
 RECIPE = {"dataset": "digits", "seed": 0, "data": "0123", "n_init": 20}
 

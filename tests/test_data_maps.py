@@ -5,7 +5,6 @@ import itertools
 import numpy as np
 import pytest
 
-from tfal.coldstart.correlation import correlate, from_results, pair_distance_sum, pool_sum
 from tfal.coldstart.criteria import CRITERIA, Oracle, SelfSupervised, cosine_sum, resolve
 from tfal.coldstart.data_maps import (
     DataMap,
@@ -17,6 +16,7 @@ from tfal.coldstart.data_maps import (
 from tfal.coldstart.study import budgets_of
 from tfal.errors import InputError
 from tfal.kernels import bald, in_turn, predictive_variance, ranked
+from tfal.report.correlation import correlate, from_results, pair_distance_sum, pool_sum
 
 
 def _moments(values):

@@ -5,7 +5,7 @@ from itertools import combinations
 import matplotlib
 import numpy as np
 
-from tfal.figures import N_STYLES, panels, style, styles
+from tfal.report.figures import N_STYLES, panels, style, styles
 from tfal.strategies import STRATEGIES
 
 NAMES = list(STRATEGIES)

@@ -7,7 +7,7 @@ import pytest
 from tfal import report
 from tfal.errors import InputError
 from tfal.report import table
-from tfal.results import Curve, read_curves
+from tfal.report.results import Curve, read_curves
 from tfal.strategies import STRATEGIES
 
 

@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tfal import coldstart, compare, data, kernels, low_budget, report, strategies
+    from tfal import coldstart, data, kernels, low_budget, report, strategies
     from tfal.adopt import query
     from tfal.data import load
     from tfal.errors import InputError, TrainingError
@@ -19,7 +19,6 @@ __all__ = [
     "Recipe",
     "TrainingError",
     "coldstart",
-    "compare",
     "data",
     "kernels",
     "load",
@@ -35,7 +34,7 @@ _HOME = {
     "Recipe": "tfal.recipe",
     "TrainingError": "tfal.errors",
     "load": "tfal.data",
-    "query": "tfal.adopt",
+    "query": "tfal.single_query",
     "run": "tfal.loop",
 }
 

@@ -20,7 +20,7 @@ from typing import NoReturn
 ROOT = Path(__file__).parent.parent.parent
 _IMPORTED = (
     *("keras", "sklearn.cluster", "sklearn.datasets", "tensorflow", "matplotlib.pyplot", "tfal.adopt"),
-    *("tfal.coldstart.cli", "tfal.coldstart.run", "tfal.compare", "tfal.reading.reader", "tfal.loop"),
+    *("tfal.coldstart.cli", "tfal.coldstart.run", "tfal.report.compare", "tfal.reading.reader", "tfal.loop"),
     *("tfal.low_budget.bench", "tfal.report"),
 )
 _POLL = 0.004  # seconds between two looks at a child

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfal.cli import add_option, start_tensorflow
-from tfal.coldstart.correlation import table
 from tfal.coldstart.criteria import CRITERIA, resolve
 from tfal.coldstart.data_maps import TEMPERATURES
 from tfal.coldstart.study import DEFAULT, OPTIONS, RANDOM, Plan, Row, Study
@@ -21,6 +20,7 @@ from tfal.progress import Progress
 from tfal.recipe import Recipe
 from tfal.recipe.options import flag
 from tfal.recipe.usage import kinds, refuse_unused, trained, usage_of
+from tfal.report.correlation import table
 
 if TYPE_CHECKING:
     from tfal.data import Dataset

@@ -10,11 +10,11 @@ import numpy as np
 
 from tfal.coldstart import pictures
 from tfal.coldstart.bench import Bench
-from tfal.coldstart.correlation import correlate
 from tfal.coldstart.criteria import CRITERIA
 from tfal.coldstart.run import pool_score
 from tfal.coldstart.study import RANDOM, Plan, Row, Work
-from tfal.figures import styles
+from tfal.report.correlation import correlate
+from tfal.report.figures import styles
 
 
 def draw(plan: Plan, bench: Bench) -> list[Path]:

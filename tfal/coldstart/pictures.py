@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from tfal.coldstart.correlation import Correlation
-from tfal.figures import Style, panels, save
+from tfal.report.correlation import Correlation
+from tfal.report.figures import Style, panels, save
 
 MOST_POINTS = 25_000  # of a data map or an embedding
 MOST_TSNE = 5_000

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from tfal.coldstart.bench import Bench
-from tfal.coldstart.correlation import correlate, pair_distance_sum, pool_sum
 from tfal.coldstart.criteria import CRITERIA, Oracle, SelfSupervised, pool_vectors
 from tfal.coldstart.study import RANDOM, Plan, Row, Work, make_row
 from tfal.files import write_atomically
+from tfal.report.correlation import correlate, pair_distance_sum, pool_sum
 from tfal.storage.index_files import write_ids
 from tfal.storage.tables import write_table
 from tfal.streams import Streams

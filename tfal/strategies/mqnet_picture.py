@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfal.figures import panels
+from tfal.report.figures import panels
 from tfal.strategies.meta_model import MetaModel
 
 COLUMNS = 3

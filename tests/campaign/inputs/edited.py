@@ -66,7 +66,7 @@ def _changed_rows() -> Iterator[Case]:
         yield Case(
             f"rounds.csv with {name}, reported", ("tfal.report", "{}/results/digits_MLP"), make=make, expected=EITHER
         )
-        compared = ("tfal.compare", "{}/results/digits_MLP", "{}/results/digits_MLP")
+        compared = ("tfal.report.compare", "{}/results/digits_MLP", "{}/results/digits_MLP")
         yield Case(f"rounds.csv with {name}, compared", compared, make=make, expected=EITHER)
 
 

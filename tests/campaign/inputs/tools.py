@@ -111,7 +111,7 @@ def _comparisons() -> Iterator[Case]:
     for name, make in other.items():
         yield Case(
             f"compare with another {name}",
-            ("tfal.compare", "{}/digits_MLP", "{}/other"),
+            ("tfal.report.compare", "{}/digits_MLP", "{}/other"),
             make=together(_runs(), make),
             expected=EITHER,
         )
@@ -126,7 +126,7 @@ def _comparisons() -> Iterator[Case]:
         "a long name": ("{}/" + "x" * 400,),
         "an empty name": ("",),
     }.items():
-        yield Case(f"compare of {name}", ("tfal.compare", *flags), make=_runs())
+        yield Case(f"compare of {name}", ("tfal.report.compare", *flags), make=_runs())
     for name, make, expected in (
         ("plain", _runs(), ACCEPTED),
         ("no random", run("margin", 1, [0.1, 0.2]), REFUSED),
@@ -140,7 +140,7 @@ def _comparisons() -> Iterator[Case]:
             EITHER,
         ),
     ):
-        yield Case(f"compare: {name}", ("tfal.compare", "{}/digits_MLP"), make=make, expected=expected)
+        yield Case(f"compare: {name}", ("tfal.report.compare", "{}/digits_MLP"), make=make, expected=expected)
 
 
 def _cold_starts() -> Iterator[Case]:

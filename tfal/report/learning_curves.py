@@ -13,9 +13,9 @@ import numpy as np
 
 from tfal.command import run_command
 from tfal.errors import InputError
-from tfal.figures import Style, panels, save, styles
 from tfal.recipe.options import flag
-from tfal.results import MORE, Curve, Run, curve_of, differing, read_runs, told_apart
+from tfal.report.figures import Style, panels, save, styles
+from tfal.report.results import MORE, Curve, Run, curve_of, differing, read_runs, told_apart
 from tfal.storage.runfolder import read_memory
 from tfal.strategies import STRATEGIES
 
@@ -225,7 +225,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
     return run_command("report", work, "The same command begins again.")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Differences between runs: `python -m tfal.compare results/digits-from-random_SCNN results/digits-from-*_SCNN`.
+"""Differences between runs: `python -m tfal.report.compare results/digits-from-random_SCNN results/digits-from-*_SCNN`.
 
 Repetition r of every run has the same split, so runs are compared repetition by repetition, over those that both have
 (Munjal et al., CVPR 2022; Luth et al., NeurIPS 2023): the mean of the differences, with the 95 % interval of
@@ -19,7 +19,7 @@ import numpy as np
 from tfal.command import Parser, run_command
 from tfal.errors import InputError
 from tfal.recipe.options import flag
-from tfal.results import Curve, Run, curve_of, differing, read_runs, told_apart
+from tfal.report.results import Curve, Run, curve_of, differing, read_runs, told_apart
 
 LEAST_PAIRS = 5
 LEVEL = 0.95
@@ -207,7 +207,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line: a reference and what is compared with it."""
 
     def work() -> int:
-        parser = Parser(prog="python -m tfal.compare", description=(__doc__ or "").splitlines()[0])
+        parser = Parser(prog="python -m tfal.report.compare", description=(__doc__ or "").splitlines()[0])
         parser.add_argument("reference", type=Path, help="folder such as results/digits-from-random_SCNN")
         parser.add_argument(
             "others", type=Path, nargs="*", help="folders with the same strategies; none: against random"

@@ -3,7 +3,7 @@
 Source: the cold-start benchmark of Chen et al., 2022 (arXiv 2210.02442), and its public code, which correlates areas
 under the ROC curve that were rounded to two decimals; here all digits count.
 
-    python -m tfal.coldstart.correlation results/mnist_SCNN results/mnist-from-kmeans_SCNN ...
+    python -m tfal.report.correlation results/mnist_SCNN results/mnist-from-kmeans_SCNN ...
 
 asks the same of initial pools: whether the accuracy of round 0 foretells that of a later round.
 """
@@ -21,7 +21,7 @@ from scipy import stats
 from tfal.command import run_command
 from tfal.errors import InputError
 from tfal.kernels.parts import check
-from tfal.results import Curve, Run, curve_of, read_runs
+from tfal.report.results import Curve, Run, curve_of, read_runs
 
 LEAST = 5  # pools: with fewer, a correlation says nothing
 
@@ -169,7 +169,7 @@ def main() -> int:
 
     def work() -> int:
         if not folders or folders[0] in ("-h", "--help"):
-            print("usage: python -m tfal.coldstart.correlation RESULTS_FOLDER [...]", file=sys.stderr)
+            print("usage: python -m tfal.report.correlation RESULTS_FOLDER [...]", file=sys.stderr)
             return 0 if folders else 2
         print(table(from_results(*map(Path, folders)), ("strategy", "round", "labels")))
         return 0
