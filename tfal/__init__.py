@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tfal import coldstart, data, kernels, low_budget, report, strategies
-    from tfal.adopt import query
     from tfal.data import load
     from tfal.errors import InputError, TrainingError
     from tfal.loop import run
     from tfal.recipe import Recipe
+    from tfal.single_query import query
 
 __version__ = "0.1.0"
 __all__ = [

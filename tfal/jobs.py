@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tfal.data import Dataset, fingerprint
 from tfal.files import check_writable
-from tfal.initial import initial_strategy, with_clusters
+from tfal.initial_pool import initial_strategy, with_clusters
 from tfal.pool import Pool
 from tfal.pool.task import Task, make_task
 from tfal.recipe import Recipe

@@ -14,7 +14,7 @@ import numpy as np
 
 from tfal.data import Dataset, data_for
 from tfal.errors import InputError, TrainingError, training_of
-from tfal.initial import initial_strategy, label_initial
+from tfal.initial_pool import initial_strategy, label_initial
 from tfal.jobs import Job, already_done, plan
 from tfal.pool import LABELED, Pool
 from tfal.pool.view import PoolView

@@ -19,7 +19,7 @@ from typing import NoReturn
 
 ROOT = Path(__file__).parent.parent.parent
 _IMPORTED = (
-    *("keras", "sklearn.cluster", "sklearn.datasets", "tensorflow", "matplotlib.pyplot", "tfal.adopt"),
+    *("keras", "sklearn.cluster", "sklearn.datasets", "tensorflow", "matplotlib.pyplot", "tfal.single_query"),
     *("tfal.coldstart.cli", "tfal.coldstart.run", "tfal.report.compare", "tfal.reading.reader", "tfal.loop"),
     *("tfal.low_budget.bench", "tfal.report"),
 )
