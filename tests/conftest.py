@@ -7,6 +7,7 @@ os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several processes 
 
 import dataclasses
 import functools
+import gc
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from tests.nursery import Nursery
 from tfal.data import Dataset, load
 from tfal.recipe import Recipe
 from tfal.storage.environment import usable_cores
+
+gc.set_threshold(50_000, 20, 20)  # graphs are millions of objects, and looking through them takes an eighth of all time
 
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"

@@ -3,9 +3,11 @@ import sys
 
 from tests.conftest import ROOT
 
-MODULES = "kernels strategies pool pool.splits pool.task pool.view recipe.presets data loop initial_pool report.compare report.correlation"
+MODULES = (
+    "kernels strategies pool pool.splits pool.task pool.view recipe recipe.presets data loop initial_pool "
+    "report.compare report.correlation coldstart.criteria coldstart.data_maps coldstart.pictures coldstart.study"
+)
 ARRAY_SIDE = ", ".join(["tfal", *(f"tfal.{name}" for name in MODULES.split())])
-ARRAY_SIDE += "".join(f", tfal.coldstart.{name}" for name in "data_maps criteria study pictures".split())
 
 
 def test_the_array_side_imports_neither_tensorflow_nor_keras():

@@ -17,7 +17,7 @@ from tfal.training.runtime import distribution
 
 def test_on_two_devices():
     """The CPU can be made two devices only before TensorFlow starts, so another process runs these tests."""
-    command = [sys.executable, "-m", "pytest", "-q", str(ROOT / "tests" / "two_devices.py")]
+    command = [sys.executable, "-m", "pytest", "-q", str(ROOT / "tests" / "training" / "two_devices.py")]
     without_gpus = os.environ | {"CUDA_VISIBLE_DEVICES": "-1"}
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=without_gpus)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]

@@ -7,7 +7,7 @@ import tensorflow as tf
 from scipy.stats import spearmanr
 
 from models import BUILDERS
-from tests.test_ranking_loss import by_hand
+from tests.learners.test_ranking_loss import by_hand
 from tfal.data.images import Images
 from tfal.errors import InputError
 from tfal.learners import loss_prediction

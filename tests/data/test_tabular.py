@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import SHARED_DATA
-from tests.test_data import refusal
+from tests.data.test_data import refusal
 from tfal.data import fingerprint, load_for
 from tfal.data.tabular import load_csv
 from tfal.recipe import Recipe

@@ -8,8 +8,8 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.conftest import SHARED_DATA
-from tests.test_data import refusal
-from tests.test_decoding import SIZE, SIZES, centre_by_pil, encoded, pixels
+from tests.data.test_data import refusal
+from tests.data.test_decoding import SIZE, SIZES, centre_by_pil, encoded, pixels
 from tfal.data import Dataset
 from tfal.data.augmentations import AUGMENTATIONS
 from tfal.data.image_files import ImageFiles, named_errors, open_images

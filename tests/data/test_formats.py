@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.conftest import SHARED_DATA
-from tests.test_data import ARRAYS, refusal
+from tests.data.test_data import ARRAYS, refusal
 from tfal.data import DATASETS, formats, load
 from tfal.data.listing import Listing
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from models import BUILDERS
-from tests.test_decoding import encoded, pixels
+from tests.data.test_decoding import encoded, pixels
 from tfal.data.image_files import ImageFiles
 from tfal.data.images import Images
 from tfal.data.listing import from_tree

@@ -4,9 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfal import report
 from tfal.errors import InputError
-from tfal.report import table
+from tfal.report import learning_curves, report, table
 from tfal.report.results import Curve, read_curves
 from tfal.strategies import STRATEGIES
 
@@ -64,7 +63,7 @@ def test_strategies_without_a_common_budget_have_no_area(experiment):
 
 
 def test_report_writes_the_picture_and_says_where(experiment, capsys):
-    figure = report.report(experiment)
+    figure = report(experiment)
     assert [axes.get_ylabel() for axes in figure.axes] == ["Test accuracy [%]"]
     path = experiment / "curves.png"
     assert path.read_bytes().startswith(b"\x89PNG")
@@ -75,7 +74,7 @@ def test_no_results_is_an_error_in_one_line(tmp_path, capsys, monkeypatch):
     with pytest.raises(InputError, match="no results in"):
         read_curves(tmp_path)
     monkeypatch.setattr("sys.argv", ["report", str(tmp_path)])
-    assert report.main() == 2
+    assert learning_curves.main() == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -104,7 +103,7 @@ def test_results_of_a_strategy_that_is_not_installed_are_reported(experiment, ca
     memory = experiment / "their_own" / "rep001" / "memory"
     memory.mkdir()
     np.savez(memory / "round001.npz", a=np.zeros(2))
-    report.report(experiment)
+    report(experiment)
     assert "their_own (1 rep.)" in capsys.readouterr().out
 
 
@@ -112,27 +111,27 @@ def test_runs_that_differ_in_more_than_the_strategy_are_said(experiment, capsys)
     for strategy, rep, epochs in (("ldms", 1, 50), ("ldms", 2, 50), ("random", 1, 5)):
         recipe = {"recipe": {"strategy": strategy, "n_epoch": epochs, "seed": 0}}
         (experiment / strategy / f"rep{rep:03d}" / "recipe.json").write_text(json.dumps(recipe))
-    report.report(experiment)
+    report(experiment)
     assert "different options: nEpoch 50, 5." in capsys.readouterr().out
 
 
 def test_folders_of_one_name_are_told_apart(experiment, tmp_path, capsys):
     _write(tmp_path / "again" / "mnist_SCNN", "ldms", 1, [0.5, 0.7, 0.9])
-    assert report.main([str(experiment), str(tmp_path / "again" / "mnist_SCNN")]) == 0
+    assert learning_curves.main([str(experiment), str(tmp_path / "again" / "mnist_SCNN")]) == 0
     heads = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Test accuracy")]
     assert [head.split(": ")[1] for head in heads] == [f"{tmp_path.name}/mnist_SCNN", "again/mnist_SCNN"]
 
 
 def test_columns_that_are_missing_are_one_line(experiment, capsys):
     (experiment / "ldms" / "rep001" / "rounds.csv").write_text("round,labels\n0,20\n")
-    assert report.main([str(experiment)]) == 2
+    assert learning_curves.main([str(experiment)]) == 2
     assert "no column 'test_accuracy'" in capsys.readouterr().err
 
 
 def test_all_strategies_fit_into_one_picture(tmp_path):
     for name in STRATEGIES:
         _write(tmp_path / "digits_SCNN", name, 1, [0.5, 0.6, 0.7])
-    figure = report.report(tmp_path / "digits_SCNN")
+    figure = report(tmp_path / "digits_SCNN")
     (legend,) = figure.legends
     box, whole = legend.get_window_extent(), figure.bbox
     assert 0 <= box.x0 < box.x1 <= whole.x1
@@ -144,10 +143,10 @@ def test_all_strategies_fit_into_one_picture(tmp_path):
 @pytest.mark.parametrize("name", ["network", "strategy", "dataset"])
 def test_a_name_that_is_none_in_a_recipe_is_one_line(experiment, capsys, name, value):
     (experiment / "ldms" / "rep001" / "recipe.json").write_text(json.dumps({"recipe": {name: value}}))
-    assert report.main([str(experiment)]) == 2
+    assert learning_curves.main([str(experiment)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert f"recipe.json is damaged ({name}: {value!r})" in line
 
 
 def test_a_title_parts_data_and_network_and_nothing_else():
-    assert report._titled(Path("digits-from-self_label_SCNN")) == "digits-from-self_label, SCNN"
+    assert learning_curves._titled(Path("digits-from-self_label_SCNN")) == "digits-from-self_label, SCNN"

@@ -2,7 +2,7 @@ import pytest
 
 from benchmarks import reading
 from benchmarks.reading import Found, Time
-from tests.test_sources import write_tree
+from tests.data.test_formats import write_tree
 
 
 def test_shares():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import SHARED_DATA
-from tests.test_data import refusal
+from tests.data.test_data import refusal
 from tfal.data.listing import Listing, class_names, from_list, from_tree
 
 FILES = ("train/b/2.JPEG", "train/b/10.jpg", "train/a/x.PNG", "train/a/ü 1.bmp", "val/b/v.gif")

@@ -116,7 +116,7 @@ def test_stopped_and_continued(source, tmp_path):
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from tests.test_feature_store import BATCH, IDENTITY, N, Pixels, flat
+from tests.storage.test_feature_store import BATCH, IDENTITY, N, Pixels, flat
 from tfal.low_budget import feature_store
 from tfal.data import load
 folder, event, left = sys.argv[1], sys.argv[2], int(sys.argv[3])

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tests.test_data import refusal
+from tests.data.test_data import refusal
 from tfal.data import load, load_for
 from tfal.data.decoding import as_stored, centre, decoded
 from tfal.data.headers import checked, problem

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageFile
 
-from tests.test_data import refusal
-from tests.test_sources import write_tiny_imagenet, write_tree
+from tests.data.test_data import refusal
+from tests.data.test_formats import write_tiny_imagenet, write_tree
 from tfal.data import load
 from tfal.data.listing import Listing
 from tfal.data.loading import load_for

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 import pytest
-from conftest import ROOT
 
 from models import BUILDERS
+from tests.conftest import ROOT
 from tfal.coldstart.study import DEFAULT, Plan, Study
 from tfal.errors import InputError, TrainingError
 from tfal.loop import run

@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
 
+from tests.conftest import ROOT
 from tfal.errors import InputError
 from tfal.storage.environment import Notes, differences, environment, usable_cores
 from tfal.training.runtime import prepare_tensorflow

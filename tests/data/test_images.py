@@ -193,7 +193,7 @@ def test_a_constant_channel_is_divided_by_one(dtype):
 def test_same_batches_under_op_determinism(images):
     code = (
         "import hashlib, tensorflow as tf; tf.config.experimental.enable_op_determinism()\n"
-        "from tests.test_images import ARRAY, Images, digest; print(digest(Images(ARRAY)))"
+        "from tests.data.test_images import ARRAY, Images, digest; print(digest(Images(ARRAY)))"
     )
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == digest(images)
