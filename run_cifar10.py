@@ -1,6 +1,5 @@
 """Active learning on CIFAR-10: the protocols of LDM-S (ICLR 2024, K-CNN) and of MQ-Net (NeurIPS 2022, ResNet-18)."""
 
-import dataclasses
 import sys
 
 from models import BUILDERS
@@ -23,8 +22,8 @@ LDMS = Recipe(
 )
 
 # The study normalises CIFAR by its own statistics, whatever the checkpoint saw.
-LOWBUDGET = dataclasses.replace(
-    LOW_BUDGET, dataset="cifar10", network="ResNet18", splits="10,50,100,500", encoder_statistics="channels"
+LOWBUDGET = LOW_BUDGET.replace(
+    dataset="cifar10", network="ResNet18", splits="10,50,100,500", encoder_statistics="channels"
 )
 
 SOURCE = "LDM-S public code"
@@ -35,7 +34,7 @@ PRESETS = {
     "initpools": INITIAL_POOLS,
     "initpools_small": INITIAL_POOLS_SMALL,
     "initpools_longtail": INITIAL_POOLS_LONG_TAIL,
-    "quick": dataclasses.replace(LDMS, n_epoch=5, n_valid=500, n_step=3, n_rep=1),  # a look, not a result
+    "quick": LDMS.replace(n_epoch=5, n_valid=500, n_step=3, n_rep=1),  # a look, not a result
 }
 
 if __name__ == "__main__":

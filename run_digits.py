@@ -1,6 +1,5 @@
 """Active learning on scikit-learn's digits: the quickest way to see it work. No download, under 3 minutes."""
 
-import dataclasses
 import sys
 
 from models import BUILDERS
@@ -23,8 +22,7 @@ DIGITS = Recipe(
 )
 
 # 4 known classes, half of the pool unknown: MQ-Net's protocol, small enough for a CPU.
-OPENSET = dataclasses.replace(
-    DIGITS,
+OPENSET = DIGITS.replace(
     strategy="mqnet",
     n_class_known=4,
     ood_rate=0.5,
@@ -40,13 +38,10 @@ OPENSET = dataclasses.replace(
 )
 
 # Its smallest budgets make a hundred steps of a head, too few at the study's rate for sampling.
-LOWBUDGET = dataclasses.replace(
-    LOW_BUDGET, dataset="digits", network="SCNN", n_epoch_simclr=100, head_input="unit", lr_head=0.01
-)
+LOWBUDGET = LOW_BUDGET.replace(dataset="digits", network="SCNN", n_epoch_simclr=100, head_input="unit", lr_head=0.01)
 
 # First labels by --initial: 20, and 20 more in each of 5 rounds.
-INITPOOLS = dataclasses.replace(
-    DIGITS,
+INITPOOLS = DIGITS.replace(
     strategy="random,margin,ldms,bald",
     initial="random",
     n_step=5,

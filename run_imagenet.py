@@ -1,6 +1,5 @@
 """Active learning on ImageNet, ImageNet-LT or any tree of image files: low budgets, LDM-S, MQ-Net's ImageNet50."""
 
-import dataclasses
 import sys
 
 from models import BUILDERS
@@ -8,8 +7,7 @@ from tfal.cli import main
 from tfal.recipe import Recipe
 from tfal.recipe.presets import INITIAL_POOLS_TINY, LOW_BUDGET, MQNET_IMAGENET50
 
-LOWBUDGET = dataclasses.replace(
-    LOW_BUDGET,
+LOWBUDGET = LOW_BUDGET.replace(
     dataset="imagenet",
     network="ResNet18-ImageNet",
     augment="flip_crop",

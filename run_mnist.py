@@ -1,6 +1,5 @@
 """Active learning on MNIST: the protocol of LDM-S (Cho et al., ICLR 2024) with S-CNN."""
 
-import dataclasses
 import sys
 
 from models import BUILDERS
@@ -11,8 +10,7 @@ from tfal.recipe.presets import LOW_BUDGET, SIMCLR_OF_INITIAL_POOLS
 LDMS = Recipe(dataset="mnist", network="SCNN")  # the recipe's own defaults are this protocol
 
 # 4 known digits, half of the pool unknown: MQ-Net's protocol with the S-CNN and epochs that a CPU can do.
-OPENSET = dataclasses.replace(
-    LDMS,
+OPENSET = LDMS.replace(
     strategy="mqnet",
     n_class_known=4,
     ood_rate=0.5,
@@ -29,12 +27,11 @@ OPENSET = dataclasses.replace(
     n_warmup=2,
 )
 
-LOWBUDGET = dataclasses.replace(LOW_BUDGET, dataset="mnist", network="SCNN", splits="10,20,50,100,500")
+LOWBUDGET = LOW_BUDGET.replace(dataset="mnist", network="SCNN", splits="10,20,50,100,500")
 
 # The study of initial pools: 60 labels and 60 more in each of 10 rounds; S-CNN in place of a ResNet-18, 10 epochs of
 # SimCLR and 20 of the VAE in place of 100, which a CPU can do; no crops and no mirrored digits.
-INITPOOLS = dataclasses.replace(
-    LDMS,
+INITPOOLS = LDMS.replace(
     strategy="random,margin,entropy,dbal,bald,coreset",
     initial="random",
     n_init=60,
@@ -58,7 +55,7 @@ PRESETS = {
     "openset": OPENSET,
     "lowbudget": LOWBUDGET,
     "initpools": INITPOOLS,
-    "quick": dataclasses.replace(LDMS, n_epoch=5, n_valid=500, n_step=5, n_rep=1),  # a look, not a result
+    "quick": LDMS.replace(n_epoch=5, n_valid=500, n_step=5, n_rep=1),  # a look, not a result
 }
 
 if __name__ == "__main__":

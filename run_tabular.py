@@ -1,6 +1,5 @@
 """Active learning on a table: any csv file of numbers, through the MLP. --csv FILE --label COLUMN."""
 
-import dataclasses
 import sys
 
 from models import BUILDERS
@@ -27,7 +26,7 @@ LETTER = Recipe(
 SOURCE = "LDM-S paper and our choice"
 PRESETS = {
     "letter": LETTER,
-    "small": dataclasses.replace(LETTER, n_init=50, n_valid=50, n_pool=500, n_query=20, n_sample=500),  # 1,000 rows
+    "small": LETTER.replace(n_init=50, n_valid=50, n_pool=500, n_query=20, n_sample=500),  # 1,000 rows
 }
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from tfal.errors import resolve_name
 from tfal.learners import LEARNERS
 from tfal.pool import Pool
 from tfal.recipe import Recipe
+from tfal.recipe.components import options
 from tfal.streams import Streams
 from tfal.training.runtime import prepare_tensorflow
 
@@ -67,7 +68,7 @@ def measure(learner: str, network: str, size: int, n: int, n_epoch: int, autotun
 
 
 def _fields(start: str) -> list[str]:
-    return [name for name in vars(Recipe()) if name.startswith(start)]
+    return [name for name in options() if name.startswith(start)]
 
 
 def _whole(seen: list[tuple[str, float, float]]) -> Lap:

@@ -115,7 +115,7 @@ def _array(dataset: str, size: int, n: int) -> np.ndarray:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    encoders = [name for name, learner in LEARNERS.items() if issubclass(learner, Encoder)]
+    encoders = [name for name, learner in LEARNERS.items() if issubclass(learner.load(), Encoder)]
     parser.add_argument("--learner", default="csi", choices=encoders)
     parser.add_argument("--network", default="SCNN", choices=list(BUILDERS))
     parser.add_argument("--dataset", default="digits", help="a data set by name, or random")

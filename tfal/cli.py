@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
-import dataclasses
-import difflib
 import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from tfal.command import Parser, quiet_start, run_command
-from tfal.errors import InputError, resolve_name
+from tfal.command import quiet_start, run_command
+from tfal.flags import parsed
+from tfal.learners import LEARNERS
+from tfal.plugins import load_network
 from tfal.progress import Progress
 from tfal.recipe import Recipe
-from tfal.recipe.options import flag
 from tfal.recipe.usage import refuse_unused, usage
-from tfal.strategies import STRATEGIES
 
 if TYPE_CHECKING:
-    from tfal.learners.classifier import Builder
+    from tfal.learners.base import Builder
     from tfal.loop import Job, Round
 
 
@@ -45,8 +42,8 @@ def main(
     """
 
     def work() -> int:
-        recipe, typed = _parsed(description, presets, networks, source, argv)
-        return _run_and_report(recipe, typed, networks[recipe.network])
+        recipe, typed = parsed(description, presets, networks, source, argv)
+        return _run_and_report(recipe, typed, load_network(recipe.network, networks))
 
     return run_command(Path(sys.argv[0]).name, work)
 
@@ -58,78 +55,8 @@ def parse(
     source: str,
     argv: Sequence[str] | None = None,
 ) -> Recipe:
-    """The recipe that a command line means: a preset, and what the flags change in it.
-
-    Raises InputError for flags that cannot be used, and for those that nothing would look at.
-    """
-    return _parsed(description, presets, networks, source, argv)[0]
-
-
-def _parsed(
-    description: str,
-    presets: Mapping[str, Recipe],
-    networks: Mapping[str, Builder],
-    source: str,
-    argv: Sequence[str] | None,
-) -> tuple[Recipe, list[str]]:
-    """The recipe, and the names of the options that were typed."""
-    parser = _parser(description, presets, networks, source)
-    known, unknown = parser.parse_known_args(argv)
-    if unknown:
-        _refuse_unknown(parser, unknown[0])
-    options = vars(known)
-    preset = presets[resolve_name("preset", options.pop("preset", next(iter(presets))), presets)]
-    recipe = dataclasses.replace(preset, **options)
-    recipe = dataclasses.replace(recipe, network=resolve_name("network", recipe.network, networks))
-    refuse_unused(options, usage(recipe))
-    return recipe, list(options)
-
-
-def _parser(
-    description: str, presets: Mapping[str, Recipe], networks: Mapping[str, Builder], source: str
-) -> argparse.ArgumentParser:
-    parser = Parser(description=description, allow_abbrev=False, argument_default=argparse.SUPPRESS)
-    default = next(iter(presets.values()))
-    groups: dict[str, Any] = {}
-    names = {"strategy": STRATEGIES, "network": networks}
-    for field in dataclasses.fields(Recipe):
-        title = field.metadata["group"]
-        group = groups.setdefault(title, None) or parser.add_argument_group(title)
-        groups[title] = group
-        listed = f": {', '.join(names[field.name])}" if field.name in names else ""
-        add_option(group, field, getattr(default, field.name), source, listed)
-    parser.add_argument(
-        "--preset",
-        metavar="NAME",
-        help=f"named settings, changed by the other flags: {', '.join(presets)} (default: the first)",
-    )
-    return parser
-
-
-def add_option(group: Any, field: dataclasses.Field[Any], value: Any, source: str, listed: str) -> None:
-    """The flag of a field.
-
-    value: its default. source: of defaults that are not the recipe's. listed: names that it may have.
-    """
-    kind, choices = str(field.type).partition(" ")[0], field.metadata["choices"]
-    shown = "not set" if value is None else value
-    origin = field.metadata["source"] or "tfal"
-    if value != field.default:
-        origin = source if field.metadata["protocol"] else "tfal"
-    group.add_argument(
-        flag(field.name),
-        dest=field.name,
-        type={"int": int, "float": float}.get(kind, str),
-        metavar="|".join(choices) or {"int": "N", "float": "X"}.get(kind, "NAME"),
-        help=f"{field.metadata['help']}{listed} (default: {shown}; source: {origin})",
-    )
-
-
-def _refuse_unknown(parser: argparse.ArgumentParser, given: str) -> NoReturn:
-    flags = {known.lower(): known for action in parser._actions for known in action.option_strings}
-    nearest = difflib.get_close_matches(given.split("=")[0].lower(), flags, n=1, cutoff=0.5)
-    hint = f" Did you mean {flags[nearest[0]]}?" if nearest else ""
-    raise InputError(f"unknown argument {given!r}.{hint} See --help for all of them.")
+    """The recipe that a command line means, see tfal.flags.parsed."""
+    return parsed(description, presets, networks, source, argv)[0]
 
 
 def _run_and_report(recipe: Recipe, typed: Sequence[str], build: Builder) -> int:
@@ -138,7 +65,7 @@ def _run_and_report(recipe: Recipe, typed: Sequence[str], build: Builder) -> int
 
     data = load_for(recipe)
     refuse_unused(typed, usage(recipe, data))
-    recipe = dataclasses.replace(recipe, dataset=data.name)
+    recipe = recipe.replace(dataset=data.name)
     run = _run_low_budget if recipe.splits else _run_loop
     report.report(run(recipe, build, data))
     return 0
@@ -226,7 +153,8 @@ class _Progress(Progress):
         elif learner == "features":
             self.below("reading features", "image", epoch, epochs)
         else:
-            self.below(f"pretraining the encoder {learner}", "epoch", epoch, epochs)
+            doing = LEARNERS[learner].shown if learner in LEARNERS else f"training {learner}"
+            self.below(doing, "epoch", epoch, epochs)
 
     def say(self, strategy: str, rep: int, row: Mapping[str, float]) -> str:
         """The newest result; returns what it belongs to."""

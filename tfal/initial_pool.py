@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 
 from tfal.errors import InputError
@@ -11,7 +9,7 @@ from tfal.pool import Pool
 from tfal.pool.task import Task, check_classes
 from tfal.pool.view import PoolView, Reader
 from tfal.recipe import Recipe
-from tfal.recipe.names import BALANCED
+from tfal.recipe.options import BALANCED
 from tfal.strategies import Strategy, check_picks, make_strategy
 from tfal.streams import Streams
 
@@ -31,7 +29,7 @@ def initial_strategy(recipe: Recipe, n_classes: int) -> Strategy | None:
 
 def with_clusters(recipe: Recipe, n_classes: int) -> Recipe:
     """The recipe for strategies, which do not know the number of classes: as many clusters, where none is given."""
-    return dataclasses.replace(recipe, n_cluster=recipe.n_cluster or n_classes)
+    return recipe.replace(n_cluster=recipe.n_cluster or n_classes)
 
 
 def label_initial(recipe: Recipe, rep: int, strategy: Strategy, task: Task, pool: Pool, reader: Reader) -> np.ndarray:

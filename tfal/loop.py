@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from tfal.data import Dataset, data_for
 from tfal.errors import InputError, TrainingError, training_of
 from tfal.initial_pool import initial_strategy, label_initial
 from tfal.jobs import Job, already_done, plan
+from tfal.learners import LEARNERS, Builder, OnEpoch, check_learner
 from tfal.pool import LABELED, Pool
 from tfal.pool.view import PoolView
 from tfal.recipe import Recipe
@@ -27,9 +28,6 @@ from tfal.strategies import Picks, check_picks
 from tfal.streams import Streams
 
 LOGGER = logging.getLogger("tfal")
-
-if TYPE_CHECKING:
-    from tfal.learners.classifier import Builder, OnEpoch
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,6 @@ class _Bench:
 
     def __init__(self, jobs: list[Job], build: Builder, data: Dataset, on_epoch: OnEpoch | None) -> None:
         from tfal.data.image_files import open_images
-        from tfal.learners import LEARNERS
         from tfal.reading.backend import choose_backend
         from tfal.reading.output_cache import Remembered
         from tfal.reading.reader import LearnerReader
@@ -118,7 +115,8 @@ class _Bench:
         n_classes, backend = jobs[0].task.n_classes, choose_backend(recipe.backend)
         self.initial = initial_strategy(recipe, n_classes)
         names = {name for job in jobs for name in _learners(job)} | set(self.initial.learners if self.initial else ())
-        self.learners = {name: LEARNERS[name](build, self.images, n_classes, recipe) for name in sorted(names)}
+        made = {name: LEARNERS[name](build, self.images, n_classes, recipe) for name in sorted(names)}
+        self.learners: dict[str, Any] = {name: check_learner(name, learner) for name, learner in made.items()}
         network = build.described(self.images.shape, n_classes)
         self.notes = Notes()
         for job in jobs:
@@ -203,7 +201,7 @@ def _train(job: Job, step: int, pool: Pool, streams: Streams, bench: _Bench) -> 
 
 def _fit(name: str, where: str, pool: Pool, streams: Streams, bench: _Bench) -> dict[str, float]:
     learner = bench.learners[name]
-    with training_of(where, _mend(learner)):
+    with training_of(where, _mend(name)):
         return learner.fit(pool, streams, bench.on_epoch)
 
 
@@ -211,8 +209,8 @@ def _where(job: Job, step: int) -> str:
     return f"round {step} in repetition {job.rep} of {job.recipe.strategy}"
 
 
-def _mend(learner: Any) -> str:
-    return f"Lower {flag(learner.rate)}, or look at the images and labels."
+def _mend(name: str) -> str:
+    return f"Lower {flag(LEARNERS[name].learning_rate_option)}, or look at the images and labels."
 
 
 def _test(job: Job, step: int, bench: _Bench) -> Row:
@@ -220,7 +218,7 @@ def _test(job: Job, step: int, bench: _Bench) -> Row:
     from tfal.evaluation.scores import class_recalls, predicted_classes
 
     task, learner = job.task, bench.learners[job.strategy.task]
-    with training_of(_where(job, step), _mend(learner)):
+    with training_of(_where(job, step), _mend(job.strategy.task)):
         predicted = predicted_classes(learner, bench.test_images.batches(task.test_ids, bench.read_batch))
     found = {"test_accuracy": float(np.mean(predicted == task.test_labels))}
     return found | (class_recalls(predicted, task.test_labels, task.n_classes) if job.recipe.long_tail else {})

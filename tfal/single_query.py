@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tfal.data.images import check_int
-from tfal.errors import InputError, resolve_name, unknown_name
+from tfal.errors import InputError, unknown_name
 from tfal.given import given_ids, given_labels
 from tfal.pool import Pool
 from tfal.pool.view import PoolView
@@ -19,9 +19,8 @@ from tfal.reading.named_outputs import NamedOutputs
 from tfal.reading.reader import LearnerReader
 from tfal.reading.stochastic_outputs import N_PASS, N_VIEW, SampledOutputs
 from tfal.reading.user_images import open_source
-from tfal.recipe import Recipe
 from tfal.recipe.options import check_value
-from tfal.strategies import STRATEGIES, Strategy, check_picks
+from tfal.strategies import STRATEGIES, Strategy, check_picks, strategy_name
 from tfal.streams import Streams
 from tfal.training.finite import check_finite_weights
 
@@ -120,14 +119,13 @@ def _made(name: Any, options: Mapping[str, Any]) -> Strategy:
         raise InputError(f"strategy must be a name or a Strategy. Received: a class. Make one: {name.__name__}().")
     if not isinstance(name, str):
         raise InputError(f"strategy must be a name or a Strategy. Received: a {type(name).__name__}.")
-    kind = STRATEGIES[resolve_name("strategy", name, STRATEGIES)]
+    kind = STRATEGIES[strategy_name(name)]
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
-    limited = {field.name: field for field in fields(Recipe)}
     given = {option: value.item() if isinstance(value, np.generic) else value for option, value in options.items()}
     for option, value in given.items():
         if option not in known:
             raise unknown_name("argument", option, {*known, *signature(query).parameters} - {"options"})
-        check_value(limited.get(option, known[option]), value, option)
+        check_value(known[option], value, option)
     return kind(**given)
 
 

@@ -112,8 +112,8 @@ import json, os, signal, sys
 from models import BUILDERS
 from tfal.data import load
 from tfal.data.images import Images
-from tfal.learners import encoder
-from tfal.learners.runtime import prepare_tensorflow
+from tfal.learners import contrastive_encoders
+from tfal.training.runtime import prepare_tensorflow
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams
@@ -128,7 +128,7 @@ def die_at_the_second(source, target):
 
 os.replace = die_at_the_second
 recipe = Recipe(**options)
-learner = encoder.CSI(BUILDERS[recipe.network], Images(load("digits").x_train[:n]), 10, recipe)
+learner = contrastive_encoders.CSI(BUILDERS[recipe.network], Images(load("digits").x_train[:n]), 10, recipe)
 learner.fit(Pool.unlabeled_pool(n), Streams(0, 1, 0))
 """
 

@@ -391,8 +391,8 @@ def test_what_cannot_be_read(images, recipe, change, batch, tmp_path):
 
 
 def test_it_is_registered():
-    assert LEARNERS["encoder"] is FrozenEncoder
+    assert LEARNERS["encoder"].load() is FrozenEncoder
 
 
 def test_every_learner_names_the_option_of_its_learning_rate():
-    assert all(hasattr(Recipe, learner.rate) for learner in LEARNERS.values())
+    assert all(hasattr(Recipe(), learner.learning_rate_option) for learner in LEARNERS.values())

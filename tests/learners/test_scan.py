@@ -263,4 +263,4 @@ def test_what_cannot_be_used(digits, images, recipe, batch):
 
 
 def test_the_learners_have_names():
-    assert (LEARNERS["scan"], LEARNERS["self_label"]) == (Scan, SelfLabel)
+    assert (LEARNERS["scan"].load(), LEARNERS["self_label"].load()) == (Scan, SelfLabel)

@@ -169,4 +169,4 @@ def test_what_cannot_be_read(digits, recipe, batch):
 
 
 def test_the_learner_has_a_name():
-    assert LEARNERS["simclr"] is SimCLR
+    assert LEARNERS["simclr"].load() is SimCLR

@@ -243,4 +243,4 @@ def test_reading_needs_a_training_and_the_name(make, narrow, digits):
 
 
 def test_is_registered():
-    assert LEARNERS["vaal"] is Vaal
+    assert LEARNERS["vaal"].load() is Vaal

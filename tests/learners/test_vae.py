@@ -178,4 +178,4 @@ def test_what_cannot_be_used(digits, recipe, batch):
 
 
 def test_the_learner_has_a_name():
-    assert LEARNERS["vae"] is VAE
+    assert LEARNERS["vae"].load() is VAE

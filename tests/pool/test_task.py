@@ -7,6 +7,7 @@ from tfal.data import with_unknown
 from tfal.errors import InputError
 from tfal.pool.task import make_task
 from tfal.recipe import Recipe
+from tfal.recipe.components import options
 from tfal.recipe.options import flag
 
 
@@ -178,7 +179,7 @@ def _refused(recipe, data):
 
 def _advised(recipe, text):
     words = text.partition("These fit: ")[2].rstrip(".").split()
-    names = {flag(field.name): field.name for field in dataclasses.fields(Recipe)}
+    names = {flag(name): name for name in options()}
     return dataclasses.replace(recipe, **{names[f]: int(v) for f, v in zip(words[::2], words[1::2], strict=True)})
 
 

@@ -16,14 +16,16 @@ from tfal.coldstart.run import run as run_study
 from tfal.coldstart.study import DEFAULT, OPTIONS, Plan, Study
 from tfal.data import from_arrays, load, loading
 from tfal.recipe import Recipe
-from tfal.recipe.usage import FIELDS, kinds, trained, usage, usage_of
+from tfal.recipe.components import options
+from tfal.recipe.usage import kinds, trained, usage, usage_of
 from tfal.strategies import STRATEGIES, Strategy
+
+FIELDS = options()
 
 # What only tells of options, names files by them, or passes them on.
 _TELL = {
-    f"tfal.{name}"
-    for name in ("recipe", "options", "usage", "misfits", "identity", "presets", "cli", "names", "tables")
-} | {"tfal.coldstart.cli", "tfal.strategies"}
+    f"tfal.recipe.{name}" for name in ("recipe", "options", "components", "usage", "misfits", "presets", "names")
+} | {f"tfal.{name}" for name in ("storage.identity", "storage.tables", "cli", "coldstart.cli", "strategies")}
 _TELL_IN = {"identity", "_identity", "title", "_open_title", "_about", "_check_options", "__post_init__"}
 # Handed on in every mode, to code that looks at them where the mode uses them.
 _HANDED_ON = {

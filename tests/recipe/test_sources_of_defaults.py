@@ -10,8 +10,10 @@ import run_digits
 import run_imagenet
 import run_mnist
 from tfal.cli import parse
+from tfal.recipe.components import options
 from tfal.recipe.options import flag
-from tfal.recipe.usage import FIELDS
+
+FIELDS = options()
 
 LDMS, MQNET, OURS = "LDM-S public code", "MQ-Net paper and public code", "our choice for this data set"
 # (script, option) -> the source of the default that it shows
@@ -40,9 +42,9 @@ SOURCES = {
 
 
 def shown(script, capsys):
-    """{flag: source} of a script's --help."""
+    """{flag: source} of a script's --help all."""
     with pytest.raises(SystemExit, match="0"):
-        parse("test", script.PRESETS, script.BUILDERS, script.SOURCE, ["--help"])
+        parse("test", script.PRESETS, script.BUILDERS, script.SOURCE, ["--help", "all"])
     text = " ".join(capsys.readouterr().out.split()).replace("- ", "-")
     return {
         name: re.search(

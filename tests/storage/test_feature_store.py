@@ -117,7 +117,7 @@ CHILD = """
 import os, signal, sys
 from pathlib import Path
 from tests.storage.test_feature_store import BATCH, IDENTITY, N, Pixels, flat
-from tfal.low_budget import feature_store
+from tfal.storage import feature_store
 from tfal.data import load
 folder, event, left = sys.argv[1], sys.argv[2], int(sys.argv[3])
 feature_store.BLOCK = 25
@@ -343,7 +343,7 @@ def test_the_default_folder_follows_from_all_that_counts(source, tmp_path):
 
 
 def test_neither_tensorflow_nor_torch_is_needed():
-    code = "import tfal.low_budget.feature_store, tfal.convert_torch, sys; print([m for m in BAD if m in sys.modules])"
+    code = "import tfal.storage.feature_store, tfal.convert_torch, sys; print([m for m in BAD if m in sys.modules])"
     code = code.replace("BAD", "('tensorflow', 'keras', 'torch')")
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

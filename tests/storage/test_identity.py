@@ -15,12 +15,15 @@ from tfal.errors import InputError, TrainingError
 from tfal.loop import run
 from tfal.pool import Pool
 from tfal.recipe import Recipe
-from tfal.recipe.usage import FIELDS, usage
+from tfal.recipe.components import options
+from tfal.recipe.usage import usage
 from tfal.storage.identity import Identity, network_differences
 from tfal.storage.runfolder import RunFolder
 from tfal.strategies import STRATEGIES
 from tfal.strategies.random import Random
 from tfal.training.layers import Watched, described
+
+FIELDS = options()
 
 MLP = BUILDERS["MLP"]
 
@@ -125,7 +128,7 @@ def test_files_count_by_their_contents(tmp_path):
 def test_what_a_strategy_is_set_to_counts(monkeypatch):
     recipe = Recipe(strategy="random", initial="probcover")
     there = _stored(recipe)
-    assert there["strategies"]["probcover"]["n_anchor"] == 50_000
+    assert there["recipe"]["n_anchor"] == 50_000
 
     @dataclass(frozen=True)
     class Fewer(STRATEGIES["probcover"]):
@@ -133,8 +136,8 @@ def test_what_a_strategy_is_set_to_counts(monkeypatch):
 
     monkeypatch.setitem(STRATEGIES, "probcover", Fewer)
     found = Identity(recipe, "print").differences(there)
-    assert "probcover's n_anchor: 50000 there, 100 here" in found
-    assert any(line.startswith("probcover's class: None there, 'test_identity.") for line in found)
+    assert "nAnchor: 50000 there, 100 here" in found
+    assert any(line.startswith("probcover's class: None there, 'tests.storage.test_identity.") for line in found)
 
 
 def test_a_plug_in_of_another_version_is_another_run(monkeypatch):

@@ -19,7 +19,7 @@ import numpy as np
 from models import BUILDERS
 from tfal.data.images import Images
 from tfal.learners.classifier import Classifier
-from tfal.learners.runtime import prepare_tensorflow
+from tfal.training.runtime import prepare_tensorflow
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams

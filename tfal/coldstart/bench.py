@@ -16,7 +16,8 @@ from tfal.data.image_files import open_images
 from tfal.errors import InputError, training_of
 from tfal.evaluation.scores import class_coverage
 from tfal.files import write_atomically
-from tfal.learners.classifier import Builder, Classifier, OnEpoch
+from tfal.learners.base import Builder, OnEpoch
+from tfal.learners.classifier import Classifier
 from tfal.pool import Pool
 from tfal.storage.array_files import read_arrays
 from tfal.storage.feature_store import FeatureStore

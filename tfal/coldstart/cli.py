@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfal.cli import add_option, start_tensorflow
+from tfal.cli import start_tensorflow
 from tfal.coldstart.criteria import CRITERIA, resolve
 from tfal.coldstart.data_maps import TEMPERATURES
 from tfal.coldstart.study import DEFAULT, OPTIONS, RANDOM, Plan, Row, Study
 from tfal.command import Parser, run_command
 from tfal.errors import InputError, resolve_name
+from tfal.flags import add_option
 from tfal.progress import Progress
-from tfal.recipe import Recipe
+from tfal.recipe.components import options
 from tfal.recipe.options import flag
 from tfal.recipe.usage import kinds, refuse_unused, trained, usage_of
 from tfal.report.correlation import table
 
 if TYPE_CHECKING:
     from tfal.data import Dataset
-    from tfal.learners.classifier import Builder
+    from tfal.learners.base import Builder
 
 _PROGRAM = "python -m tfal.coldstart"
 _FREE, _ORACLE = (", ".join(n for n, c in CRITERIA.items() if c.oracle == kind) for kind in (False, True))
@@ -67,11 +68,11 @@ def parse(networks: Mapping[str, Builder], argv: Sequence[str] | None = None) ->
 
 def _parsed(networks: Mapping[str, Builder], argv: Sequence[str] | None) -> tuple[Study, list[str]]:
     """The study, and the names of the options that were typed."""
-    options = vars(_parser(networks).parse_args(argv))
-    typed = list(options)
-    recipe = dataclasses.replace(DEFAULT, **{name: options.pop(name) for name in OPTIONS if name in options})
+    given = vars(_parser(networks).parse_args(argv))
+    typed = list(given)
+    recipe = DEFAULT.replace(**{name: given.pop(name) for name in OPTIONS if name in given})
     network = resolve_name("network", recipe.network, networks)
-    study = Study(dataclasses.replace(recipe, network=network), **options)
+    study = Study(recipe.replace(network=network), **given)
     _refuse_unused(typed, study)
     return study, typed
 
@@ -103,7 +104,7 @@ def _parser(networks: Mapping[str, Builder]) -> Parser:
     shown = ", ".join(f"{value:g}" for value in TEMPERATURES)
     own.add_argument("--temperature", type=float, metavar="X", help=f"data map: one of {shown} (default: 0.05)")
     own.add_argument("--oracle", action="store_true", help="allow criteria that have seen labels of the test split")
-    fields = {field.name: field for field in dataclasses.fields(Recipe)}
+    fields = options()
     shared = parser.add_argument_group("as in the run scripts")
     for name in OPTIONS:
         listed = f": {', '.join(networks)}" if name == "network" else ""

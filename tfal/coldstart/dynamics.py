@@ -25,7 +25,7 @@ from tfal.data.contrastive_views import contrastive_views
 from tfal.data.images import Images
 from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import InputError, TrainingError
-from tfal.learners.classifier import Builder, OnEpoch
+from tfal.learners.base import Builder, OnEpoch
 from tfal.learners.contrastive import TEMPERATURE, Contrastive, encoder
 from tfal.recipe import Recipe
 from tfal.storage.checkpoint import EncoderFile, Snapshot

@@ -20,7 +20,8 @@ from tfal.data.dataset import joined_images
 from tfal.data.image_files import open_images
 from tfal.data.images import Images
 from tfal.kernels.uncertainty import log_softmax
-from tfal.learners.classifier import Builder, Classifier, OnEpoch
+from tfal.learners.base import Builder, OnEpoch
+from tfal.learners.classifier import Classifier
 from tfal.learners.vaal import Vaal
 from tfal.pool import Pool
 from tfal.recipe import Recipe

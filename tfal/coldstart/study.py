@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,9 @@ from tfal.data.prints import comparable
 from tfal.errors import InputError
 from tfal.files import check_writable, locked, make_folder, read_json, remove_leftovers, write_text
 from tfal.kernels.parts import check
+from tfal.plugins import as_part
 from tfal.recipe import Recipe
+from tfal.recipe.components import options
 from tfal.storage.array_files import read_array
 from tfal.storage.identity import network_differences, refusal
 from tfal.storage.index_files import read_pool_ids
@@ -42,7 +43,7 @@ OPTIONS = (
     *("n_epoch_vaal", "n_batch_vaal", "lr_vaal", "vaal_latent", "vaal_kl"),
 )
 DEFAULT = Recipe(n_valid=0, n_step_epoch=10, steps="at_least")
-_IDENTITY = [o.name for o in dataclasses.fields(Recipe) if o.name in OPTIONS and o.metadata["identity"]]
+_IDENTITY = [name for name, option in options().items() if name in OPTIONS and option.metadata["identity"]]
 Row = dict[str, Any]
 _COLUMNS, _TEXT = ("budget", "criterion", "run", "accuracy", "auc", "coverage"), ("criterion", "measure", "note")
 _MEND = "Remove it, or give another --resultsDir."
@@ -90,7 +91,7 @@ class Plan:
         self.study, self.recipe, self.data = study, study.recipe, data
         self.criteria = resolve(study.criteria, study.oracle)
         self.budgets = budgets_of(study.budgets, len(data.readable))
-        self.folder = Path(study.recipe.results_dir) / "coldstart" / f"{data.name}_{study.recipe.network}"
+        self.folder = Path(study.recipe.results_dir) / "coldstart" / f"{data.name}_{as_part(study.recipe.network)}"
         check_writable(self.folder)
         self._network: list[str] = []
         stored = self._stored()

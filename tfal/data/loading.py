@@ -32,7 +32,7 @@ def data_for(recipe: Recipe, data: Any = None) -> tuple[Recipe, Dataset]:
             raise InputError(
                 f"data must hold uint8 images and int64 labels from 0. Received: others in {part}. {make}."
             )
-    return dataclasses.replace(recipe, dataset=data.name), data
+    return recipe.replace(dataset=data.name), data
 
 
 def load_for(recipe: Recipe) -> Dataset:

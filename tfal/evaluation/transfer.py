@@ -23,7 +23,7 @@ from tfal.errors import InputError, resolve_name
 from tfal.evaluation.scores import Scores, step_rates
 from tfal.evaluation.trainer import GroupedAdam, Trainer, Training
 from tfal.kernels.parts import check
-from tfal.learners.classifier import Builder
+from tfal.learners.base import Builder
 from tfal.reading.named_outputs import NamedOutputs
 from tfal.training.optimizers import CoupledSGD
 

@@ -1,34 +1,23 @@
-"""Learners by name: what is trained, and what can be read from it."""
+"""Learners by name: what is trained, and what can be read from it. TensorFlow is loaded when one is made."""
 
 from __future__ import annotations
 
-from typing import Any
+from tfal.errors import InputError
+from tfal.learners.base import Builder, Learner, LearnerSpec, OnEpoch, check_learner
+from tfal.learners.specs import LEARNERS
 
-from tfal.learners.classifier import Classifier
-from tfal.learners.contrastive_encoders import CSI, CCALDistinctive, CCALSemantic, SimCLR
-from tfal.learners.ensemble import Ensemble
-from tfal.learners.frozen_encoder import FrozenEncoder
-from tfal.learners.loss_prediction import LossPredictor
-from tfal.learners.scan import Scan, SelfLabel
-from tfal.learners.vaal import Vaal
-from tfal.learners.vae import VAE
+__all__ = ["LEARNERS", "Builder", "Learner", "LearnerSpec", "OnEpoch", "check_learner", "register_learner"]
 
-__all__ = ["LEARNERS"]
 
-LEARNERS: dict[str, Any] = {
-    learner.name: learner
-    for learner in (
-        Classifier,
-        LossPredictor,
-        Ensemble,
-        CSI,
-        CCALSemantic,
-        CCALDistinctive,
-        FrozenEncoder,
-        Vaal,
-        SimCLR,
-        VAE,
-        Scan,
-        SelfLabel,
-    )
-}
+def register_learner(spec: LearnerSpec) -> None:
+    """Makes a learner known under its name: strategies may read it, and its options are options of their runs.
+
+    Raises InputError for a name that another learner has, or an option that is something else elsewhere.
+    """
+    from tfal.recipe.components import check_new
+
+    known = LEARNERS.get(spec.name)
+    if known is not None and known != spec:
+        raise InputError(f"a learner {spec.name!r} is registered already. Give yours another name.")
+    check_new(f"learner {spec.name!r}", spec.fields)
+    LEARNERS[spec.name] = spec

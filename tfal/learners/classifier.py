@@ -15,6 +15,7 @@ from tfal.data.images import Images
 from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import InputError, TrainingError
 from tfal.evaluation.scores import predicted_classes
+from tfal.learners.base import Builder, OnEpoch
 from tfal.pool import Pool
 from tfal.reading.named_outputs import NamedOutputs
 from tfal.reading.stochastic_outputs import SampledOutputs
@@ -24,9 +25,6 @@ from tfal.training.finite import check_trained
 from tfal.training.optimizers import EpochRate, make_optimizer
 from tfal.training.replicas import WholeBatchModel, networks_on, own_dropout
 from tfal.training.runtime import distribution, read_batch_size
-
-Builder = Callable[[tuple[int, int, int], int], Any]
-OnEpoch = Callable[[str, int, int], object]  # name of the learner, epoch from 1, number of epochs
 
 
 class Classifier:
@@ -53,7 +51,6 @@ class Classifier:
     """
 
     name: ClassVar[str] = "classifier"
-    rate: ClassVar[str] = "learning_rate"  # the recipe's field
 
     def __init__(self, build: Builder, images: Images, n_classes: int, recipe: Recipe) -> None:
         check_augmentation(recipe.augment, images)

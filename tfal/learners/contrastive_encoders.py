@@ -32,7 +32,7 @@ from tfal.data.contrastive_views import (
 from tfal.data.images import Images
 from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import InputError
-from tfal.learners.classifier import Builder, OnEpoch
+from tfal.learners.base import Builder, OnEpoch
 from tfal.learners.contrastive import TEMPERATURE, Contrastive, encoder, nt_xent, one_sided_nt_xent
 from tfal.learners.pretrained import Pretrained
 from tfal.learners.simclr_loss import N_NEGATIVES, SimCLRLoss

@@ -18,7 +18,8 @@ import tensorflow as tf
 from tfal.data.images import Images
 from tfal.errors import InputError
 from tfal.files import storage_errors
-from tfal.learners.classifier import Builder, Classifier, OnEpoch
+from tfal.learners.base import Builder, OnEpoch
+from tfal.learners.classifier import Classifier
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import PURPOSES, Streams
@@ -40,7 +41,6 @@ class Ensemble:
     """
 
     name: ClassVar[str] = "ensemble"
-    rate: ClassVar[str] = "learning_rate"
 
     def __init__(self, build: Builder, images: Images, n_classes: int, recipe: Recipe) -> None:
         self._recipe = recipe

@@ -25,7 +25,7 @@ import tensorflow as tf
 from tfal.convert_torch import read_network
 from tfal.data.images import Images
 from tfal.errors import InputError, resolve_name
-from tfal.learners.classifier import Builder, OnEpoch
+from tfal.learners.base import Builder, OnEpoch
 from tfal.learners.contrastive_encoders import SimCLR
 from tfal.learners.keras_files import unloadable
 from tfal.pool import Pool
@@ -78,7 +78,6 @@ class FrozenEncoder:
     """
 
     name: ClassVar[str] = "encoder"
-    rate: ClassVar[str] = "lr_encoder"  # of the SimCLR that may be trained here
 
     def __init__(self, build: Builder, images: Images, n_classes: int, recipe: Recipe) -> None:
         self._images, self._recipe, self._strategy = images, recipe, distribution(recipe.devices)

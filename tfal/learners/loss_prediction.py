@@ -14,7 +14,8 @@ import keras
 from keras import layers, ops
 from keras.initializers import RandomUniform, VarianceScaling
 
-from tfal.learners.classifier import Classifier, OnEpoch, readable
+from tfal.learners.base import OnEpoch
+from tfal.learners.classifier import Classifier, readable
 from tfal.pool import Pool
 from tfal.reading.heads import Head
 from tfal.training.replicas import WholeBatchModel, share_of_loss

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfal.data.images import Images
 from tfal.errors import InputError, TrainingError
-from tfal.learners.classifier import OnEpoch
+from tfal.learners.base import OnEpoch
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.storage.checkpoint import EncoderFile, Snapshot
@@ -34,7 +34,6 @@ class Pretrained:
     """
 
     name: str
-    rate: str = "lr_encoder"  # the recipe's field of the learning rate
     outputs: tuple[str, ...]
 
     def __init__(self, images: Images, recipe: Recipe) -> None:

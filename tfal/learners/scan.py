@@ -26,7 +26,7 @@ from tfal.data.images import Images
 from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import InputError
 from tfal.kernels import nearest_neighbors
-from tfal.learners.classifier import Builder, OnEpoch
+from tfal.learners.base import Builder, OnEpoch
 from tfal.learners.contrastive import encoder
 from tfal.learners.contrastive_encoders import SimCLR
 from tfal.learners.pretrained import Pretrained
@@ -132,7 +132,6 @@ class Scan(_Clustering):
     """
 
     name = "scan"
-    rate = "lr_scan"
     _loss_model = _ScanModel
     _decay = DECAY
 
@@ -191,7 +190,6 @@ class SelfLabel(_Clustering):
     """
 
     name = "self_label"
-    rate = "lr_scan"
     _loss_model = _SelfLabelModel
     _decay = 0.0
 

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from tfal.data.images import Images
 from tfal.errors import InputError, TrainingError, unknown_name
-from tfal.learners.classifier import Builder, OnEpoch
+from tfal.learners.base import Builder, OnEpoch
 from tfal.learners.vaal_networks import vaal_networks
 from tfal.pool import Pool
 from tfal.recipe import Recipe
@@ -54,7 +54,6 @@ class Vaal:
     """
 
     name: ClassVar[str] = "vaal"
-    rate: ClassVar[str] = "lr_vaal"
 
     def __init__(self, build: Builder, images: Images, n_classes: int, recipe: Recipe) -> None:
         self._images, self._recipe = images, recipe

@@ -25,7 +25,7 @@ from keras import layers
 from tfal.data.images import Images
 from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import InputError
-from tfal.learners.classifier import Builder
+from tfal.learners.base import Builder
 from tfal.learners.pretrained import Pretrained
 from tfal.recipe import Recipe
 from tfal.training.optimizers import CoupledAdam
@@ -51,7 +51,6 @@ class VAE(Pretrained):
     """
 
     name = "vae"
-    rate = "lr_vae"
     outputs = ("vae_loss", "features")
 
     def __init__(self, build: Builder, images: Images, n_classes: int, recipe: Recipe) -> None:

@@ -19,7 +19,7 @@ from tfal.evaluation.scores import Scores, class_coverage, knn_scores
 from tfal.evaluation.trainer import Training
 from tfal.evaluation.transfer import finetuner, scratch_trainer
 from tfal.learners import LEARNERS
-from tfal.learners.classifier import Builder, OnEpoch
+from tfal.learners.base import Builder, OnEpoch
 from tfal.low_budget.jobs import Job, members_pool
 from tfal.pool import Pool
 from tfal.reading.backend import Backend, choose_backend

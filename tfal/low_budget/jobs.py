@@ -12,6 +12,7 @@ import numpy as np
 from tfal.data import Dataset, fingerprint
 from tfal.errors import InputError
 from tfal.files import check_writable
+from tfal.plugins import as_part
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.storage.index_files import query_seconds, read_pool_ids
@@ -42,7 +43,7 @@ class Job:
 
     def index_file(self, budget: int) -> Path:
         """Where the ids of a budget are."""
-        return self.folder.path / f"{self.recipe.strategy}_{self.recipe.dataset}_{budget}.npy"
+        return self.folder.path / f"{as_part(self.recipe.strategy)}_{self.recipe.dataset}_{budget}.npy"
 
     def stored(self, budget: int, chosen: np.ndarray, members: np.ndarray) -> np.ndarray | None:
         """The ids in the file of a budget, which begin with `chosen`, those before, where budgets nest; None: no file.

@@ -30,7 +30,7 @@ from tfal.strategies import check_picks, make_strategy
 from tfal.streams import Streams
 
 if TYPE_CHECKING:
-    from tfal.learners.classifier import Builder, OnEpoch
+    from tfal.learners.base import Builder, OnEpoch
     from tfal.low_budget.bench import Bench
 
 LOGGER = logging.getLogger("tfal")

@@ -12,7 +12,7 @@ from tfal.errors import InputError
 from tfal.pool import Pool, splits
 from tfal.recipe import Recipe
 from tfal.recipe.misfits import advice, misfits, over_budget
-from tfal.recipe.names import BALANCED
+from tfal.recipe.options import BALANCED
 from tfal.streams import Streams
 
 

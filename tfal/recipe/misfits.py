@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from tfal.recipe import Recipe
-from tfal.recipe.names import BALANCED
-from tfal.recipe.options import flag
+from tfal.recipe.options import BALANCED, flag
 from tfal.recipe.usage import usage
 
 
@@ -69,8 +66,8 @@ def _fitting(recipe: Recipe, n_train: int, n: int, balanced: int, n_classes: int
     n_query = min(recipe.n_query, n_pool, left)
     n_step = min(recipe.n_step, 1 + (left - 1) // n_query)
     n_sample = min(recipe.n_sample, n_train) if "n_sample" in usage(recipe).names else recipe.n_sample
-    return dataclasses.replace(
-        recipe, n_init=n_init, n_valid=n_valid, n_pool=n_pool, n_query=n_query, n_step=n_step, n_sample=n_sample
+    return recipe.replace(
+        n_init=n_init, n_valid=n_valid, n_pool=n_pool, n_query=n_query, n_step=n_step, n_sample=n_sample
     )
 
 

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tfal.errors import InputError, resolve_name
-from tfal.recipe.options import flag
-from tfal.strategies import STRATEGIES
+from tfal.plugins import is_path
+from tfal.recipe.options import BALANCED, flag
 
-BALANCED = "class_balanced"  # initial labels as the split gives them
 EVALUATIONS = ("linear", "knn", "finetune", "scratch")
 AUGMENTATIONS = ("none", "crop", "flip_crop", "randaugment")  # those of tfal.data, which loads TensorFlow
 # Keras' own; a newer or registered one goes by the name that it was typed by.
@@ -52,11 +51,11 @@ def _one_of(kind: str, valid: Iterable[str]) -> Callable[[str], str]:
     return lambda name: resolve_name(kind, name, valid)
 
 
-def _list_of(option: str, kind: str, valid: Iterable[str]) -> Callable[[str], str]:
+def _list_of(option: str, kind: str, one: Callable[[str], str]) -> Callable[[str], str]:
     """A comma list of names, each once."""
 
     def resolve(text: str) -> str:
-        names = [resolve_name(kind, name.strip(), valid) for name in text.split(",")]
+        names = [one(name.strip()) for name in text.split(",")]
         if len(set(names)) < len(names):
             raise InputError(f"{flag(option)} must name each {kind} once. Received: {text!r}.")
         return ",".join(names)
@@ -84,6 +83,22 @@ def _dataset(option: str) -> Callable[[str], str]:
     return resolve
 
 
+def _strategy(name: str) -> str:
+    from tfal.strategies import strategy_name  # which imports options
+
+    return strategy_name(name)
+
+
+def _initial(name: str) -> str:
+    from tfal.strategies import strategy_name
+
+    return strategy_name(name, "initial strategy", [BALANCED])
+
+
+def _network(name: str) -> str:
+    return name if is_path(name) else check_part("network", name)
+
+
 def _class_numbers(text: str) -> str:
     try:
         return ",".join(str(int(number)) for number in text.split(","))
@@ -97,13 +112,13 @@ def _encoder(text: str) -> str:
 
 _RESOLVERS: dict[str, Callable[[str], str]] = {
     "dataset": _dataset("dataset"),
-    "network": lambda name: check_part("network", name),
-    "strategy": _list_of("strategy", "strategy", STRATEGIES),
-    "initial": lambda name: resolve_name("initial strategy", name, [BALANCED, *STRATEGIES]),
+    "network": _network,
+    "strategy": _list_of("strategy", "strategy", _strategy),
+    "initial": _initial,
     "optimizer": _known_or_as_typed("optimizer", OPTIMIZERS),
     "augment": _one_of("augmentation", AUGMENTATIONS),
     "known_classes": _class_numbers,
     "ood_dataset": _dataset("ood_dataset"),
     "encoder": _encoder,
-    "evaluate": _list_of("evaluate", "evaluation", EVALUATIONS),
+    "evaluate": _list_of("evaluate", "evaluation", _one_of("evaluation", EVALUATIONS)),
 }

@@ -8,6 +8,11 @@ from typing import Any
 
 from tfal.errors import InputError
 
+# Where defaults come from.
+LDMS, MQNET, MQNET_PAPER, CCAL = "LDM-S public code", "MQ-Net public code", "MQ-Net paper", "CCAL public code"
+LOW_BUDGET, INITIAL_POOLS = "low-budget public code", "initial-pools public code"
+
+BALANCED = "class_balanced"  # --initial: labels as the split gives them
 LARGEST = 2**31 - 1  # whole number, where an option says nothing else: TensorFlow takes no larger ones
 
 
@@ -44,23 +49,55 @@ def option(
     )
 
 
+def shared(owner: type, name: str, default: Any = dataclasses.MISSING) -> Any:
+    """A field that is the option `name` of another dataclass, perhaps with another default."""
+    field = {field.name: field for field in dataclasses.fields(owner)}[name]
+    return dataclasses.field(
+        default=field.default if default is dataclasses.MISSING else default, metadata=field.metadata
+    )
+
+
+def is_option(field: dataclasses.Field[Any]) -> bool:
+    """Whether a field of a strategy or learner can be an option: int, float or str, and what has a default."""
+    kinds = {part.strip() for part in type_text(field).split("|")} - {"None"}
+    return len(kinds) == 1 and kinds <= {"int", "float", "str"} and field.default is not dataclasses.MISSING
+
+
+def type_text(field: dataclasses.Field[Any]) -> str:
+    """The type of a field as text, "int" or "int | None", whether its module postpones annotations or not."""
+    text = field.type.__name__ if isinstance(field.type, type) else str(field.type)
+    if text.endswith("]") and "Optional[" in text:
+        text = f"{text.partition('Optional[')[2][:-1]} | None"
+    first, bar, second = (part.strip() for part in text.partition("|"))
+    return f"{second} | None" if first == "None" and bar else text
+
+
+def complete(field: dataclasses.Field[Any], text: str) -> dataclasses.Field[Any]:
+    """The field, with all that `option` notes: of a plain one, `text`, and no limits."""
+    made = option(field.default, text)
+    if "help" in field.metadata:
+        made = dataclasses.field(default=field.default, metadata=field.metadata)
+    made.name, made.type = field.name, type_text(field)
+    return made
+
+
 def flag(name: str) -> str:
     """The command-line flag of a field: n_query -> --nQuery."""
     first, *rest = name.split("_")
     return "--" + first + "".join(word.capitalize() for word in rest)
 
 
-def check_value(option: dataclasses.Field[Any], value: Any, name: str | None = None) -> None:
+def check_value(option: dataclasses.Field[Any], value: Any, name: str | None = None, *, optional: bool = False) -> None:
     """Raises InputError for a value of another type, or beyond the limits of the option.
 
     option: any field with its type as a string; limits are those of `option()`. name: what errors call it; its flag
-    when not given.
+    when not given. optional: whether None is a value, too.
     """
-    expected, name = str(option.type), name or flag(option.name)
+    expected, name = type_text(option), name or flag(option.name)
     limits: dict[str, Any] = {"least": None, "most": LARGEST, "above": None, "below": None, "choices": ()} | dict(
         option.metadata
     )
-    if not is_a(option, value):
+    if not (optional and value is None) and not is_a(option, value):
         raise InputError(f"{name} must be of type {expected}. Received: {value!r}.")
     if value is None:
         return
@@ -80,7 +117,7 @@ def check_value(option: dataclasses.Field[Any], value: Any, name: str | None = N
 
 def is_a(option: dataclasses.Field[Any], value: Any) -> bool:
     """Whether a value is of the type of an option, whatever its limits."""
-    expected = str(option.type)
+    expected = type_text(option)
     if value is None:
         return "None" in expected
     kind = expected.partition(" ")[0]

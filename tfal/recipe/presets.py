@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from tfal.recipe import Recipe
@@ -33,8 +32,8 @@ MQNET = Recipe(
 )
 
 # The same on ImageNet50: 50 of ImageNet's classes, from scratch; 1,000 labels a round.
-MQNET_IMAGENET50 = dataclasses.replace(
-    MQNET, dataset="imagenet", network="ResNet18-ImageNet", n_init=1000, n_query=1000, n_class_known=50
+MQNET_IMAGENET50 = MQNET.replace(
+    dataset="imagenet", network="ResNet18-ImageNet", n_init=1000, n_query=1000, n_class_known=50
 )
 
 # Low budgets: arXiv 2110.12033; strategies on frozen features, 5 seeds; batches and rates as in its public code, which
@@ -90,15 +89,12 @@ INITIAL_POOLS = Recipe(
 )
 
 # The same with a fiftieth in each of 10 rounds.
-INITIAL_POOLS_SMALL = dataclasses.replace(INITIAL_POOLS, n_init=1000, n_query=1000, n_step=10, n_epoch=100)
+INITIAL_POOLS_SMALL = INITIAL_POOLS.replace(n_init=1000, n_query=1000, n_step=10, n_epoch=100)
 
 # The same on a long tail: 13,996 images, of which the smallest class has a fiftieth of the largest.
-INITIAL_POOLS_LONG_TAIL = dataclasses.replace(
-    INITIAL_POOLS, long_tail=0.02, n_init=1399, n_valid=1399, n_query=1400, n_pool=11_198
-)
+INITIAL_POOLS_LONG_TAIL = INITIAL_POOLS.replace(long_tail=0.02, n_init=1399, n_valid=1399, n_query=1400, n_pool=11_198)
 
-INITIAL_POOLS_TINY = dataclasses.replace(
-    INITIAL_POOLS,
+INITIAL_POOLS_TINY = INITIAL_POOLS.replace(
     dataset="tiny_imagenet",
     n_init=10_000,
     n_query=10_000,
@@ -116,8 +112,7 @@ INITIAL_POOLS_TINY = dataclasses.replace(
 )
 
 # Its cold-start fork: 20 images, 10 in each of 10 rounds, on MedMNIST; there a tenth validates, and all are asked.
-COLD_START_MEDMNIST = dataclasses.replace(
-    INITIAL_POOLS_TINY,
+COLD_START_MEDMNIST = INITIAL_POOLS_TINY.replace(
     dataset="pathmnist",
     strategy="random,entropy,margin,bald,coreset",
     n_init=20,

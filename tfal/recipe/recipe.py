@@ -3,39 +3,84 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
 from tfal.errors import InputError
-from tfal.recipe.method_options import MethodOptions
-from tfal.recipe.names import BALANCED, resolved
-from tfal.recipe.options import check_value, flag
-from tfal.recipe.run_options import RunOptions
+from tfal.plugins import as_part
+from tfal.recipe.groups import (
+    GROUPS,
+    DataOptions,
+    LowBudgetOptions,
+    OpenSetOptions,
+    PoolOptions,
+    RunOptions,
+    TrainingOptions,
+)
+from tfal.recipe.names import resolved
+from tfal.recipe.options import BALANCED, check_value, flag
 
 _MOST = 120  # characters of a list of classes in the name of a folder
 
 
-@dataclass(frozen=True)
-class Recipe(MethodOptions, RunOptions):
-    """One strategy on one data set with one network; the defaults are the LDM-S paper's MNIST protocol.
+@dataclass(frozen=True, init=False, repr=False)
+class Recipe(RunOptions, DataOptions, PoolOptions, TrainingOptions, OpenSetOptions, LowBudgetOptions):
+    """Strategies on one data set with one network; the defaults are the LDM-S paper's MNIST protocol.
 
-    On the command line `n_query` is `--nQuery`, and so on. Names may be written in small or capital letters, with or
-    without hyphens and underscores; here they stand in their one spelling, see tfal.recipe.names. Raises InputError for
-    values out of range.
+    `Recipe(dataset="cifar10", strategy="badge", n_query=100)`: options by name, those of the groups above, of
+    strategies and of learners; `python run_mnist.py --help all` tells of each. On the command line `n_query` is
+    `--nQuery`, and so on. Names may be written in small or capital letters, with or without hyphens and underscores;
+    here they stand in their one spelling, see tfal.recipe.names. `strategy` may be a strategy object, too, or a list of
+    objects and names.
+
+    components: name and value of the options of strategies and learners that are not at their defaults; each is an
+    attribute as well.
+
+    Raises InputError for an unknown option, and values out of range.
     """
 
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            check_value(field, getattr(self, field.name))
-        for name, value in resolved(vars(self)).items():
+    components: tuple[tuple[str, Any], ...] = ()
+
+    def __init__(self, **options: Any) -> None:
+        from tfal.strategies import STRATEGIES  # which needs options
+
+        given = dict(options.pop("components", ())) | options
+        if "strategy" in given:
+            given |= _of_objects(given["strategy"])
+        groups = {name: given.pop(name, option.default) for name, option in GROUPS.items()}
+        for name, value in groups.items():
+            check_value(GROUPS[name], value)
+        groups |= resolved(groups)
+        for name, value in groups.items():
             object.__setattr__(self, name, value)
+        others = {name for chosen in self.strategy.split(",") for name in STRATEGIES[chosen].__dataclass_fields__}  # type: ignore[attr-defined]
+        object.__setattr__(self, "components", _components(given, others))
         self._check_open_set()
         self._check_initial()
         if self.lr_schedule is not None:
             _percents(self.lr_schedule)
         if self.simclr_optimizer == "sgd" and self.n_warmup:
             raise InputError(f"--simclrOptimizer sgd has no warm-up. Set --nWarmup 0. Received: {self.n_warmup}.")
+
+    def __getattr__(self, name: str) -> Any:
+        """An option of a strategy or a learner: what is given, or its default."""
+        from tfal.recipe.components import options
+
+        if not name.startswith("_") and name != "components":
+            given = dict(self.components)
+            if name in given:
+                return given[name]
+            if name in options():
+                return options()[name].default
+        raise AttributeError(f"'Recipe' object has no attribute {name!r}")
+
+    def __repr__(self) -> str:
+        """What is not at its default."""
+        set_here = {name: getattr(self, name) for name, option in GROUPS.items()}
+        changed = {name: value for name, value in set_here.items() if value != GROUPS[name].default}
+        return f"Recipe({', '.join(f'{name}={value!r}' for name, value in (changed | dict(self.components)).items())})"
 
     def _check_initial(self) -> None:
         if self.long_tail and (self.is_open or self.splits):
@@ -66,6 +111,10 @@ class Recipe(MethodOptions, RunOptions):
                 "--oodDataset."
             )
 
+    def replace(self, **options: Any) -> Recipe:
+        """The recipe with other options."""
+        return dataclasses.replace(self, **options)
+
     def each_strategy(self) -> list[Recipe]:
         """One recipe for each name in `strategy`, which may be a comma list."""
         return [dataclasses.replace(self, strategy=name) for name in self.strategy.split(",")]
@@ -85,7 +134,7 @@ class Recipe(MethodOptions, RunOptions):
         """The data set and its variant, as result folders are named: "cifar10", or "cifar10-4known-ood60"."""
         if self.splits:
             return f"{self.dataset}-lowbudget"
-        start = "" if self.initial == BALANCED else f"-from-{self.initial}"
+        start = "" if self.initial == BALANCED else f"-from-{as_part(self.initial)}"
         tail = f"-longtail{self.long_tail:g}" if self.long_tail else ""
         return f"{self.dataset}{self._open_title if self.is_open else tail}{start}"
 
@@ -102,7 +151,53 @@ class Recipe(MethodOptions, RunOptions):
 
     def identity(self) -> dict[str, Any]:
         """The options that the results depend on; a run folder belongs to one such set."""
-        return {o.name: getattr(self, o.name) for o in dataclasses.fields(self) if o.metadata["identity"]}
+        from tfal.recipe.usage import component_options  # which needs the recipe
+
+        groups = {name: getattr(self, name) for name, option in GROUPS.items() if option.metadata["identity"]}
+        return groups | {name: value for name, (value, _) in component_options(self).items()}
+
+
+def _components(given: dict[str, Any], others: Collection[str]) -> tuple[tuple[str, Any], ...]:
+    """The options of strategies and learners, checked, in one spelling, without those at the only default there is.
+
+    others: fields of the chosen strategies, which may be of types that no flag has.
+    """
+    from tfal.recipe.components import declared, unknown_option
+
+    known, kept = declared(), dict(given)
+    for name, value in given.items():
+        if name in known:
+            check_value(known[name].option, value, optional=known[name].may_be_unset)
+        elif name not in others:
+            raise unknown_option(name)
+    kept |= resolved(given)
+    return tuple(sorted((n, value) for n, value in kept.items() if n not in known or not known[n].is_default(value)))
+
+
+def _of_objects(given: Any) -> dict[str, Any]:
+    """The options that strategy objects stand for: their names, and what they are set to."""
+    from tfal.strategies import Strategy, name_of
+
+    listed = [given] if isinstance(given, str | Strategy) else given
+    if isinstance(given, str) or not isinstance(listed, Sequence):
+        return {}
+    found: dict[str, Any] = {}
+    names = []
+    for strategy in listed:
+        if isinstance(strategy, str):
+            names.append(strategy)
+            continue
+        if not isinstance(strategy, Strategy):
+            raise InputError(f"strategy must be names or strategy objects. Received: {strategy!r}.")
+        names.append(name_of(strategy))
+        for field in dataclasses.fields(strategy):  # type: ignore[arg-type]
+            value = getattr(strategy, field.name)
+            if found.setdefault(field.name, value) != value:
+                raise InputError(
+                    f"strategies of one recipe share their options. Received: {field.name} {found[field.name]!r} and "
+                    f"{value!r}. Run them one after the other, with a recipe each."
+                )
+    return {"strategy": ",".join(names), **found}
 
 
 def _shortened(text: str) -> str:

@@ -1,27 +1,25 @@
 """Which options a recipe uses: an option that nothing looks at is refused by name, not passed over.
 
-Every option says in `uses` what looks at it: alternatives with | between them, each of them tags that must all hold. A
-tag is a learner, or one of `TAGS`; an option without `uses` is looked at by everything. A strategy uses the options
-that are its fields, too; "own" stands for an option that only strategies use.
+A strategy uses the options that are its fields (`Strategy.options_used`), a learner those that it declares, where it is
+trained or read. Any option may say in `uses` what else must hold: alternatives with | between them, each of them tags
+that must all hold. A tag is a learner, or one of `TAGS`; a group's option without `uses` is looked at by everything.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from tfal.data.dataset import Dataset
 from tfal.data.listing import Listing
 from tfal.errors import InputError
+from tfal.learners import LEARNERS, LearnerSpec
 from tfal.recipe import Recipe, presets
-from tfal.recipe.names import BALANCED
-from tfal.recipe.options import flag
+from tfal.recipe.components import Declared, declared, strategy_options
+from tfal.recipe.groups import GROUPS
+from tfal.recipe.options import BALANCED, flag
 from tfal.strategies import STRATEGIES, Strategy, make_strategy
-
-Option = dataclasses.Field  # of a Recipe
-FIELDS: Mapping[str, Option[Any]] = {field.name: field for field in dataclasses.fields(Recipe)}
 
 # What a tag means, as the refusal of an option says it.
 TAGS = {
@@ -47,7 +45,6 @@ TAGS = {
     "converted": "a .weights.h5 file as --encoder",
     "head": "--splits with a strategy that asks a classifier",
 }
-_STARTS_FROM = {"scan": ("simclr",), "self_label": ("scan", "simclr")}  # learners that others are trained from
 
 
 class Usage(NamedTuple):
@@ -70,12 +67,12 @@ def usage(recipe: Recipe, data: Dataset | None = None) -> Usage:
 def usage_of(holds: Iterable[str], own: Collection[str] = ()) -> Usage:
     """What is used where these tags hold, and by strategies with these options of their own."""
     holds = frozenset(holds)
-    return Usage(frozenset(name for name, option in FIELDS.items() if name in own or is_used(option, holds)), holds)
+    return Usage(frozenset(name for name, found in declared().items() if name in own or is_used(found, holds)), holds)
 
 
-def is_used(option: Option[Any], holds: frozenset[str]) -> bool:
-    """Whether one of an option's alternatives holds, or it has none."""
-    return not option.metadata["uses"] or any(holds >= set(tags) for tags in _alternatives(option))
+def is_used(found: Declared, holds: frozenset[str]) -> bool:
+    """Whether one of an option's alternatives holds, or it is a group's and has none."""
+    return any(holds >= set(tags) for tags in _alternatives(found))
 
 
 def trained(recipe: Recipe) -> set[str]:
@@ -86,9 +83,9 @@ def trained(recipe: Recipe) -> set[str]:
 
 def refuse_unused(options: Iterable[str], found: Usage) -> None:
     """Raises InputError, one line for all of them, where an option is given that nothing looks at here."""
-    idle = [name for name in options if name in FIELDS and name not in found.names]
+    idle = [name for name in options if name in declared() and name not in found.names]
     if idle:
-        shown = "; ".join(f"{flag(name)} goes with {users(FIELDS[name], found.holds)}" for name in idle)
+        shown = "; ".join(f"{flag(name)} goes with {users(name, found.holds)}" for name in idle)
         raise InputError(f"nothing would look at what is given here: {shown}. Leave it out.")
 
 
@@ -99,42 +96,57 @@ def idle(recipe: Recipe, data: Dataset | None = None) -> list[str]:
     taken for a part of the preset.
     """
     found, bases = usage(recipe, data), [Recipe(), *(base for base in vars(presets).values() if type(base) is Recipe)]
-    names = [n for n in FIELDS if n not in found.names and all(getattr(recipe, n) != getattr(b, n) for b in bases)]
-    shown = [f"{name} ({users(FIELDS[name], found.holds)})" for name in names]
+    names = [n for n in declared() if n not in found.names and all(getattr(recipe, n) != getattr(b, n) for b in bases)]
+    shown = [f"{name} ({users(name, found.holds)})" for name in names]
     return [f"nothing here looks at {', '.join(shown)}; in brackets: what does."] if shown else []
 
 
-def users(option: Option[Any], holds: Collection[str] = ()) -> str:
-    """What looks at an option, in words, besides what holds already."""
-    found = [
-        " and ".join(_meaning(tag) for tag in tags if tag not in holds)
-        for tags in _alternatives(option)
-        if tags != ["own"]
-    ]
-    owners = [name for name, strategy in STRATEGIES.items() if option.name in _fields(strategy)]
-    return ", or ".join(found + ([_named(owners)] if owners else []))
+def users(name: str, holds: Collection[str] = ()) -> str:
+    """What looks at the option `name`, in words, besides what holds already."""
+    found = declared()[name]
+    shown = [" and ".join(_meaning(tag) for tag in tags if tag not in holds) for tags in _alternatives(found)]
+    return ", or ".join(shown + ([_named(found.strategies)] if found.strategies else []))
 
 
-def _alternatives(option: Option[Any]) -> list[list[str]]:
-    return [tags.split() for tags in option.metadata["uses"].split("|")]
+def component_options(recipe: Recipe) -> dict[str, tuple[Any, Any]]:
+    """The options that the strategies and learners of a recipe have and results depend on: value and default there."""
+    strategies = _strategies(recipe)
+    found: dict[str, tuple[Any, Any]] = {}
+    for owner, fields in (
+        *((recipe, spec.fields) for spec in learners_of(recipe, strategies)),
+        *((strategy, strategy_options(strategy)) for strategy in strategies),
+    ):
+        for field in fields:
+            if field.metadata.get("identity", True) and field.name not in GROUPS:
+                found[field.name] = getattr(owner, field.name), field.default
+    return found
+
+
+def _alternatives(found: Declared) -> list[list[str]]:
+    """Lists of tags, of which one must hold: those of `uses`; of a learner's option, that learner too."""
+    listed = [tags.split() for tags in found.option.metadata["uses"].split("|")]
+    if found.in_group:
+        return listed
+    return [[learner, *tags] for learner in found.learners for tags in listed]
 
 
 def _meaning(tag: str) -> str:
     if tag in TAGS:
         return TAGS[tag]
-    learners = {tag, *(name for name, starts in _STARTS_FROM.items() if tag in starts)}
+    learners = {tag, *(name for name, spec in LEARNERS.items() if tag in _starts(spec))}
     strategies = _named([name for name in STRATEGIES if learners & _learners_of(name)])
     if tag == "simclr":
         return f"{strategies}, or --encoder simclr of {_meaning('encoder')}"
     return f"--splits or {strategies}" if tag == "encoder" else strategies
 
 
-def _named(strategies: list[str]) -> str:
+def _starts(spec: LearnerSpec) -> tuple[str, ...]:
+    """What a learner is trained from, whatever the recipe; the encoder by choice alone, which is said apart."""
+    return spec.starts_from(Recipe()) if spec.name != "encoder" else ()
+
+
+def _named(strategies: Sequence[str]) -> str:
     return f"{'strategy' if len(strategies) == 1 else 'strategies'} {', '.join(strategies)}"
-
-
-def _fields(strategy: type[Strategy]) -> set[str]:
-    return {field.name for field in dataclasses.fields(strategy)}  # type: ignore[arg-type]
 
 
 def _learners_of(name: str) -> set[str]:
@@ -175,12 +187,17 @@ def _strategies(recipe: Recipe) -> list[Strategy]:
     return [make_strategy(name, recipe) for name in [*recipe.strategy.split(","), *first]]
 
 
-def _learners(recipe: Recipe, strategies: list[Strategy]) -> set[str]:
-    """Tags of all learners that are trained for the strategies, and of what these start from."""
-    found = {name for strategy in strategies for name in strategy.learners}
-    if recipe.splits:
-        found = {"encoder", *(["head"] if "classifier" in found else [])}
-    else:
-        found |= {strategy.task for strategy in strategies}
-    found |= {start for name in found for start in _STARTS_FROM.get(name, ())}
-    return found | ({"simclr"} if "encoder" in found and recipe.encoder == "simclr" else set())
+def learners_of(recipe: Recipe, strategies: Sequence[Strategy]) -> list[LearnerSpec]:
+    """All learners that are trained or read for the strategies, and those that these start from."""
+    asked = {"encoder"} if recipe.splits else {name for s in strategies for name in (*s.learners, s.task)}
+    found: dict[str, LearnerSpec] = {}
+    while asked:
+        found |= {name: LEARNERS[name] for name in sorted(asked)}
+        asked = {start for spec in found.values() for start in spec.starts_from(recipe)} - found.keys()
+    return list(found.values())
+
+
+def _learners(recipe: Recipe, strategies: Sequence[Strategy]) -> set[str]:
+    """The tags of these."""
+    head = recipe.splits and any("classifier" in strategy.learners for strategy in strategies)
+    return {spec.name for spec in learners_of(recipe, strategies)} | ({"head"} if head else set())

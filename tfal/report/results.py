@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ import numpy as np
 
 from tfal.data.prints import comparable
 from tfal.errors import InputError
-from tfal.recipe import Recipe
+from tfal.recipe.components import options
 from tfal.storage.identity import read_stored
 from tfal.storage.tables import Row, read_rounds
 
@@ -29,7 +28,6 @@ MORE = {
     "finetune_top1": ("Fine-tuning of the encoder, top-1", True),
     "scratch_top1": ("Training from scratch, top-1", True),
 }
-_DEFAULTS = {option.name: option.default for option in dataclasses.fields(Recipe)}
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ def _with_recipes(runs: Mapping[int, Run]) -> dict[int, Run]:
 
 def value(run: Run, name: str) -> Any:
     """The option `name` of a run: its default where the run is older than the option, None where nothing is known."""
-    return None if run.recipe is None else run.recipe.get(name, _DEFAULTS.get(name))
+    return None if run.recipe is None else run.recipe.get(name, getattr(options().get(name), "default", None))
 
 
 def curve_of(runs: Mapping[int, Run], name: str) -> Curve:

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import importlib.metadata
 import itertools
 import json
 import sys
@@ -23,9 +24,11 @@ from tfal.data.prints import comparable
 from tfal.errors import InputError
 from tfal.files import read_json
 from tfal.recipe import Recipe
-from tfal.recipe.names import BALANCED, REVISIONS, resolved
-from tfal.recipe.options import flag, is_a
-from tfal.recipe.usage import FIELDS, usage
+from tfal.recipe.components import declared, strategy_options
+from tfal.recipe.groups import GROUPS
+from tfal.recipe.names import REVISIONS, resolved
+from tfal.recipe.options import BALANCED, flag, is_a
+from tfal.recipe.usage import component_options, usage
 from tfal.strategies import Strategy, make_strategy
 
 _BLOCK = 2**20  # bytes
@@ -49,10 +52,11 @@ class Identity:
 
     def differences(self, stored: Mapping[str, Any]) -> list[str]:
         """In what a recipe.json differs, a few words for each; [] when a run may go on there."""
-        there, here = _canonical(stored["recipe"]), self.recipe.identity()
+        there, here = self._canonical(stored), self.recipe.identity()
         there["data"], here["data"] = comparable([there.get("data"), self.data])
         hashed = self._files.keys() & stored.get("files", {}).keys()
-        names = (usage(self.recipe).names & here.keys()) - hashed - {"splits"} | {"data"} | there.keys() - FIELDS.keys()
+        used, unknown = usage(self.recipe).names & here.keys(), there.keys() - declared().keys()
+        names = used - hashed - {"splits"} | {"data"} | unknown
         found = [_differing(flag(name)[2:], there.get(name), here.get(name)) for name in sorted(names)]
         found.append(_differing("splits", *_differing_budgets(there.get("splits"), here["splits"])))
         for name in sorted(hashed):
@@ -60,11 +64,27 @@ class Identity:
                 found.append(f"{flag(name)[2:]}: the file has other contents than there")
         for name, options in self._strategies.items():
             known = stored.get("strategies", {}).get(name, options)
+            known = {option: value for option, value in known.items() if option not in declared()}
             found += [_differing(f"{name}'s {o}", known.get(o), options.get(o)) for o in sorted({*known, *options})]
         for name, revision in self._revisions.items():
             if stored.get("revisions", {}).get(name, 1) != revision:
                 found.append(f"{name}: another rule in that version of tfal, see CHANGELOG")
         return [line for line in found if line]
+
+    def _canonical(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of a recipe.json in their one spelling; an option that is younger than the file has its default.
+
+        Files of versions before 0.2 hold some options of strategies apart, under their names.
+        """
+        options = {name: option.default for name, option in GROUPS.items() if option.metadata["identity"]}
+        options |= {name: default for name, (_, default) in component_options(self.recipe).items()}
+        for name, strategy in self._made.items():
+            apart, own = stored.get("strategies", {}).get(name, {}), strategy_options(strategy)
+            options |= {field.name: apart[field.name] for field in own if field.name in apart}
+        options |= stored["recipe"]
+        with contextlib.suppress(InputError, TypeError, AttributeError):
+            options |= resolved(options)
+        return options
 
     def with_all_budgets(self, stored: Mapping[str, Any]) -> dict[str, Any]:
         """The options of a recipe.json with the longer of the two lists of budgets."""
@@ -74,7 +94,7 @@ class Identity:
     @functools.cached_property
     def _files(self) -> dict[str, str]:
         """Hashes of the files that are read, by option."""
-        names = [name for name in usage(self.recipe).names if FIELDS[name].metadata["file"]]
+        names = [name for name in usage(self.recipe).names if declared()[name].option.metadata["file"]]
         paths = {name: getattr(self.recipe, name) for name in sorted(names)}
         return {name: digest(Path(path)) for name, path in paths.items() if path and Path(path).is_file()}
 
@@ -103,7 +123,8 @@ def read_stored(path: Path, mend: str) -> dict[str, Any]:
     recipe = stored.get("recipe")
     if not isinstance(recipe, dict):
         raise InputError(f"{path} is damaged (it has no recipe). {mend}")
-    odd = [name for name, value in recipe.items() if name in FIELDS and not is_a(FIELDS[name], value)]
+    known = declared()
+    odd = [n for n, value in recipe.items() if n in known and not any(is_a(field, value) for field in known[n].fields)]
     odd += ["data"] * (not isinstance(recipe.get("data"), str | None))
     if odd:
         raise InputError(f"{path} is damaged ({odd[0]}: {recipe[odd[0]]!r}). {mend}")
@@ -148,14 +169,6 @@ def _digest(path: Path, size: int, changed: int) -> str:
     return found.hexdigest()
 
 
-def _canonical(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a recipe.json in their one spelling; an option that is younger than the file has its default."""
-    options = {name: option.default for name, option in FIELDS.items() if option.metadata["identity"]} | dict(stored)
-    with contextlib.suppress(InputError, TypeError, AttributeError):
-        options |= resolved(options)
-    return options
-
-
 def _differing(name: str, there: Any, here: Any) -> str:
     return "" if there == here else f"{name}: {there!r} there, {here!r} here"
 
@@ -171,13 +184,25 @@ def _differing_budgets(there: str | None, here: str | None) -> tuple[str | None,
 
 
 def _about(strategy: Strategy) -> dict[str, Any]:
-    own = [field.name for field in dataclasses.fields(strategy) if field.name not in FIELDS]  # type: ignore[arg-type]
+    options = {field.name for field in strategy_options(strategy)}
+    own = [field.name for field in dataclasses.fields(strategy) if field.name not in options]  # type: ignore[arg-type]
     found = {name: json.loads(json.dumps(getattr(strategy, name), default=_named)) for name in own}
-    module, _, _ = type(strategy).__module__.partition(".")
-    if module == "tfal":
+    module = type(strategy).__module__
+    if module.partition(".")[0] == "tfal":
         return found
-    version = getattr(sys.modules.get(module), "__version__", None)
-    return {"class": _named(type(strategy)), "version": version and str(version), **found}
+    return {"class": _named(type(strategy)), "version": _version(module), **found}
+
+
+def _version(module: str) -> str | None:
+    """What a module says of itself, or that of the installed package that it is of."""
+    package = module.partition(".")[0]
+    for name in (module, package):
+        version = getattr(sys.modules.get(name), "__version__", None)
+        if version is not None:
+            return str(version)
+    for distribution in importlib.metadata.packages_distributions().get(package, ()):
+        return importlib.metadata.version(distribution)
+    return None
 
 
 def _named(value: Any) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 
 from tfal.errors import InputError
 from tfal.files import locked, make_folder, remove_leftovers, write_atomically, write_text
+from tfal.plugins import as_part
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.storage.array_files import read_arrays
@@ -37,8 +38,8 @@ class RunFolder:
     """
 
     def __init__(self, recipe: Recipe, rep: int, data: str) -> None:
-        self.experiment = Path(recipe.results_dir) / f"{recipe.title}_{recipe.network}"
-        self.strategy = self.experiment / recipe.strategy
+        self.experiment = Path(recipe.results_dir) / f"{recipe.title}_{as_part(recipe.network)}"
+        self.strategy = self.experiment / as_part(recipe.strategy)
         self.path = self.strategy / f"rep{rep:03d}"
         self.rep = rep
         self._identity = Identity(recipe, data)

@@ -1,11 +1,17 @@
-"""Query strategies by name. A new one is its file, its line here and its line in the contract test."""
+"""Query strategies by name. A new one is its file, its line here and its line in the contract test.
+
+One of somebody else needs no line: see tfal.plugins.
+"""
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
-from tfal.errors import resolve_name
+from tfal import plugins
+from tfal.errors import InputError, resolve_name, unknown_name
+from tfal.learners import LEARNERS
 from tfal.strategies.badge import Badge
 from tfal.strategies.bait import Bait
 from tfal.strategies.base import Picks, Strategy, check_picks
@@ -25,7 +31,16 @@ from tfal.strategies.uncertainty import Entropy, LeastConfidence, Margin, MaxLog
 from tfal.strategies.uniform import Uniform
 from tfal.strategies.vaal import VAAL
 
-__all__ = ["STRATEGIES", "Picks", "Strategy", "check_picks", "make_strategy"]
+__all__ = [
+    "STRATEGIES",
+    "Picks",
+    "Strategy",
+    "check_picks",
+    "make_strategy",
+    "name_of",
+    "register_strategy",
+    "strategy_name",
+]
 
 STRATEGIES: dict[str, type[Strategy]] = {
     "random": Random,
@@ -65,13 +80,91 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "cluster_ranking": ClusterRanking,
     "ranking": Ranking,
 }
+_OFFERED: set[type[Strategy]] = set()  # those that entry points brought
+
+
+def strategy_name(name: str, kind: str = "strategy", others: Sequence[str] = ()) -> str:
+    """The one spelling of a strategy's name; upper and lower case, hyphens and underscores are all the same.
+
+    Args:
+        name: one of STRATEGIES; the name of an entry point of an installed package; or "package.module:Class", which is
+            imported, from the current folder or as installed, and is in STRATEGIES from then on.
+        kind: what errors call it.
+        others: names that may stand in its place.
+
+    Raises:
+        InputError: no such name, or a class that is no strategy.
+    """
+    if name in STRATEGIES and plugins.is_path(name):
+        return name
+    if plugins.is_path(name):
+        register_strategy(name, plugins.load(kind, name))
+        return name
+    if ":" in name:
+        meant = "package.module:Class, such as my_package.density:Density"
+        raise InputError(f"a {kind} of your own is named {meant}. Received: {name!r}.")
+    offered = plugins.installed(plugins.STRATEGIES)
+    found = resolve_name(kind, name, [*others, *(n for n in STRATEGIES if not plugins.is_path(n)), *offered])
+    if found in offered and STRATEGIES.get(found) not in _OFFERED:
+        plugins.check_not_taken("strategy", plugins.STRATEGIES, found, STRATEGIES)
+        register_strategy(found, plugins.load(kind, offered[found]))
+        _OFFERED.add(STRATEGIES[found])
+    return found
+
+
+def register_strategy(name: str, strategy: Any) -> None:
+    """Makes a strategy of one's own known under a name. Raises InputError for what is no strategy; see Strategy."""
+    from tfal.recipe.components import check_new, strategy_options  # which imports this
+
+    what = f"strategy {name!r}"
+    if not isinstance(strategy, type) or not issubclass(strategy, Strategy):
+        raise InputError(f"{what} must be a class on tfal.strategies.Strategy. Received: {strategy!r}.")
+    if not is_dataclass(strategy) or "__dataclass_fields__" not in vars(strategy):
+        raise InputError(f"{what} must be a dataclass. Write @dataclass(frozen=True) above class {strategy.__name__}.")
+    if strategy.query is Strategy.query:
+        raise InputError(f"{what} must define query(view, n, rng). Received: {strategy.__name__} without.")
+    missing = [f.name for f in fields(strategy) if f.default is MISSING and f.default_factory is MISSING]
+    if missing:
+        raise InputError(f"{what}: every field needs a default. Received: {', '.join(missing)} without.")
+    check_new(what, strategy_options(strategy))
+    STRATEGIES[name] = strategy
+
+
+def name_of(strategy: Strategy) -> str:
+    """The name that a strategy object's class goes by in a recipe; a class of one's own becomes known by its path."""
+    kind = type(strategy)
+    for name, known in STRATEGIES.items():
+        if known is kind:
+            return name
+    name = f"{kind.__module__}:{kind.__qualname__.rpartition('.')[2]}"
+    register_strategy(name, kind)
+    return name
 
 
 def make_strategy(name: str, options: Any) -> Strategy:
-    """The strategy called `name`; each of its fields that `options` has as an attribute is taken from there.
+    """The strategy called `name`, set to what `options` has of its fields.
 
-    Raises InputError for an unknown name.
+    options: a Recipe, or any object with such attributes. Raises InputError for an unknown name.
     """
-    strategy = STRATEGIES[resolve_name("strategy", name, STRATEGIES)]
-    names = [field.name for field in fields(strategy)]  # type: ignore[arg-type]
-    return strategy(**{name: getattr(options, name) for name in names if hasattr(options, name)})
+    strategy = STRATEGIES[strategy_name(name)]
+    given = {field.name: getattr(options, field.name, MISSING) for field in fields(strategy)}  # type: ignore[arg-type]
+    if hasattr(options, "components"):  # of a recipe, whose other attributes are defaults, which may be of another one
+        given = {
+            field: value for field, value in {**vars(options), **dict(options.components)}.items() if field in given
+        }
+    made = strategy(**{field: value for field, value in given.items() if value is not MISSING})
+    _check_learners(name, made)
+    return made
+
+
+def _check_learners(name: str, strategy: Strategy) -> None:
+    """Raises InputError where it reads, or is judged by, a learner that nobody has registered."""
+    if not isinstance(strategy.learners, tuple) or not all(isinstance(learner, str) for learner in strategy.learners):
+        raise InputError(
+            f"strategy {name!r}: learners must be a tuple of names, such as ('classifier',). "
+            f"Received: {strategy.learners!r}."
+        )
+    for learner in (*strategy.learners, strategy.task):
+        if learner not in LEARNERS:
+            known = unknown_name("learner", learner, LEARNERS)
+            raise InputError(f"strategy {name!r}: {known} One of your own: tfal.learners.register_learner.")

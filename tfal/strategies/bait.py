@@ -14,18 +14,18 @@ import numpy as np
 from tfal import kernels
 from tfal.kernels.top import tie_order
 from tfal.pool.view import PoolView
+from tfal.recipe.options import option
 from tfal.strategies.base import Picks, Strategy
+
+BAIT = "BAIT public code"
 
 
 @dataclass(frozen=True)
 class Bait(Strategy):
-    """Greedy choice on features and logits of candidates and labeled samples, where classes * features allows.
+    """Greedy choice on features and logits of candidates and labeled samples, where classes * features allows."""
 
-    ridge: information that every weight starts from. max_size: most classes * features.
-    """
-
-    ridge: float = 1.0
-    max_size: int = 2560
+    ridge: float = option(1.0, "information that every weight starts from", least=0.001, source=BAIT)
+    max_size: int = option(2560, "most classes * features, which is what time and memory grow with", least=1)
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         candidates = view.candidates[tie_order(len(view.candidates), rng)]  # ties go to the first

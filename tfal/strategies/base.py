@@ -13,9 +13,8 @@ import numpy as np
 from tfal import kernels
 from tfal.errors import InputError
 from tfal.kernels.parts.xp import to_numpy
+from tfal.learners import LEARNERS
 from tfal.pool.view import PoolView
-
-LABELED_LEARNERS = frozenset({"classifier", "loss_predictor", "ensemble", "vaal"})  # trained on labeled samples
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,9 @@ class Picks:
 class Strategy:
     """Base of all query strategies.
 
-    A strategy is a frozen dataclass; its fields are its options. A field that the recipe has too, such as
-    `n_sample`, is filled from there. What it learns for later rounds goes through `observe` and `view.memory`.
+    A strategy is a frozen dataclass; its fields are its options, made by tfal.recipe.options.option, with a text,
+    limits and a source, or plain ones. In a run they are options of the recipe, and flags. What it learns for later
+    rounds goes through `observe` and `view.memory`.
 
     learners: names of the learners that it reads; trained for it by the loop.
     task: the learner whose test accuracy is the result.
@@ -60,7 +60,7 @@ class Strategy:
     @property
     def needs_labels(self) -> bool:
         """Whether it can only choose once something is labeled, as its learners are trained on that."""
-        return not LABELED_LEARNERS.isdisjoint(self.learners)
+        return any(name in LEARNERS and LEARNERS[name].trained_on == "labels" for name in self.learners)
 
     @property
     def options_used(self) -> frozenset[str]:

@@ -19,6 +19,7 @@ from tfal.kernels.parts.check import whole_number
 from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.top import tie_ranks
 from tfal.pool.view import PoolView
+from tfal.recipe.options import INITIAL_POOLS, option, shared
 from tfal.strategies.base import Picks, Strategy, best_picks, warn_if_alike
 
 
@@ -38,7 +39,7 @@ class _Largest(Strategy):
 class DBAL(_Largest):
     """Largest entropy of the mean class distribution of `n_pass` passes with dropout."""
 
-    n_pass: int = 25
+    n_pass: int = option(25, "passes with dropout", least=2, protocol=True, source=INITIAL_POOLS)
 
     log_score = staticmethod(kernels.log_mean_entropy)
     special = ("mc_logits",)
@@ -48,7 +49,7 @@ class DBAL(_Largest):
 class BALD(_Largest):
     """Largest mutual information of the class and which of `n_pass` passes with dropout it is."""
 
-    n_pass: int = 25
+    n_pass: int = shared(DBAL, "n_pass")
 
     log_score = staticmethod(kernels.log_bald)
     special = ("mc_logits",)
@@ -58,7 +59,7 @@ class BALD(_Largest):
 class Consistency(_Largest):
     """Largest variance of the class probabilities over `n_view` augmented views."""
 
-    n_view: int = 10
+    n_view: int = option(10, "augmented views of an image", least=2, protocol=True)
 
     log_score = staticmethod(kernels.log_predictive_variance)
     output = "view_logits"
@@ -92,13 +93,13 @@ class EnsembleEntropy(_Largest):
 
 @dataclass(frozen=True)
 class BatchBALD(Strategy):
-    """Largest mutual information of the classes of all picks together and the dropout pass; see tfal.kernels.batchbald.
+    """Largest mutual information of the classes of all picks together and the dropout pass; see
+    tfal.kernels.batchbald."""
 
-    n_candidate: the picks are chosen among so many candidates of highest BALD, or n if that is more.
-    """
-
-    n_candidate: int = 1000
-    n_pass: int = 25
+    n_candidate: int = option(
+        1000, "picks are chosen among so many candidates of highest BALD, or among nQuery if that is more", least=1
+    )
+    n_pass: int = shared(DBAL, "n_pass")
 
     special = ("mc_logits",)
 

@@ -18,6 +18,7 @@ from tfal import kernels
 from tfal.kernels.parts.pairwise import unit_rows
 from tfal.kernels.parts.xp import to_numpy
 from tfal.pool.view import PoolView
+from tfal.recipe.options import LOW_BUDGET, option, shared
 from tfal.strategies.base import Picks, Strategy
 
 
@@ -31,8 +32,8 @@ class KMeans(Strategy):
     n_redo, n_iter: restarts and iterations of k-means.
     """
 
-    n_redo: int = 5
-    n_iter: int = 20
+    n_redo: int = option(5, "k-means restarts, of which the best counts", least=1, protocol=True, source=LOW_BUDGET)
+    n_iter: int = option(20, "k-means iterations", least=1, protocol=True, source=LOW_BUDGET)
 
     learners = ("encoder",)
     single_batch = True
@@ -63,8 +64,8 @@ class TypiClust(Strategy):
     n_redo, n_iter: restarts and iterations of k-means.
     """
 
-    n_redo: int = 5
-    n_iter: int = 20
+    n_redo: int = shared(KMeans, "n_redo")
+    n_iter: int = shared(KMeans, "n_iter")
 
     learners = ("encoder",)
 

@@ -18,25 +18,30 @@ from tfal import kernels
 from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.uncertainty import log_complement
 from tfal.pool.view import PoolView
+from tfal.recipe.options import option, shared
 from tfal.strategies.base import Picks, Strategy, warn_if_alike
 from tfal.strategies.clusters import with_labeled
 
+HERDING = "MaxHerding paper"
 MOST_BALLS = 10_000  # that the radius is found from: their share of pure ones is known within half a percent
 
 
 @dataclass(frozen=True)
 class ProbCover(Strategy):
-    """Most candidates in balls of one radius, which is found in the first round and then stays.
+    """Most candidates in balls of one radius, which is found in the first round and then stays."""
 
-    delta: the radius; None: the largest at which 95 percent of the balls are pure at k-means pseudo-labels.
-    n_anchor: candidates that count as covered or not, drawn at random where there are more.
-    n_clusters: of the pseudo-labels; the paper has as many as classes. None: the classes that labels are known of, or,
-        when these are fewer than two, as many as labels there will be.
-    """
-
-    delta: float | None = None
-    n_anchor: int = 50_000
-    n_clusters: int | None = None
+    delta: float | None = option(
+        None,
+        "radius of the balls; not set: the largest at which 95 percent of them are pure at k-means pseudo-labels",
+        above=0,
+    )
+    n_anchor: int = option(50_000, "candidates that are to be covered, drawn at random where there are more", least=1)
+    n_clusters: int | None = option(
+        None,
+        "clusters of the pseudo-labels that the radius is found by; not set: the classes that labels are known of, or, "
+        "when these are fewer than two, as many as labels there will be",
+        least=2,
+    )
 
     learners = ("encoder",)
     uses_labels = True
@@ -61,14 +66,16 @@ class ProbCover(Strategy):
 
 @dataclass(frozen=True)
 class MaxHerding(Strategy):
-    """Largest sum of Gaussian kernel values to the nearest labeled sample.
+    """Largest sum of Gaussian kernel values, exp(-|x - y|**2 / sigma**2), to the nearest labeled sample."""
 
-    sigma: width of exp(-|x - y|**2 / sigma**2), the paper's default.
-    n_anchor: the sum is over so many candidates, drawn at random where there are more.
-    """
-
-    sigma: float = 1.0
-    n_anchor: int = 20_000
+    sigma: float = option(
+        1.0,
+        "width of the kernel; uherding, not set: the least distance of labeled samples that differ, 1 where there is "
+        "none",
+        above=0,
+        source=HERDING,
+    )
+    n_anchor: int = shared(ProbCover, "n_anchor", 20_000)
 
     learners = ("encoder",)
 
@@ -84,13 +91,10 @@ class UHerding(Strategy):
 
     As published, the kernel becomes narrow as labels get many. Differences: the encoder's features serve in all rounds,
     and the logits are not scaled by a temperature, which the authors fit to held-out labels.
-
-    sigma: width of the kernel; None: the least distance between labeled samples that differ, or 1 where there is none.
-    n_anchor: see MaxHerding.
     """
 
-    sigma: float | None = None
-    n_anchor: int = 20_000
+    sigma: float | None = shared(MaxHerding, "sigma", None)
+    n_anchor: int = shared(ProbCover, "n_anchor", 20_000)
 
     learners = ("encoder", "classifier")
     revision = 2  # the width is never rounding

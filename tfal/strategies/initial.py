@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,13 +20,16 @@ from tfal import kernels
 from tfal.errors import InputError, resolve_name
 from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.uncertainty import checked_logits
+from tfal.learners.specs import ScanOptions
 from tfal.pool.view import PoolView
+from tfal.recipe.options import option, shared
 from tfal.storage.array_files import read_ids
 from tfal.strategies.base import Picks, Strategy, best_picks, warn_if_alike
-from tfal.strategies.clusters import frozen_features
+from tfal.strategies.clusters import KMeans, frozen_features
 
 LOSS_OF = {"simclr_loss": "simclr", "vae_loss": "vae"}  # score -> the learner that gives it
 CLUSTERS_OF = {"kmeans": "encoder", "scan": "scan", "self_label": "self_label"}  # clusters -> their learner
+_published = partial(option, protocol=True)
 
 
 class _LargestLoss(Strategy):
@@ -78,13 +82,13 @@ class SelfLabel(_Quotas):
 class KMeansClusters(Strategy):
     """Random candidates, as many of each k-means cluster of the encoder's features, scaled to length 1.
 
-    n_cluster: 0: as many as classes that labels are known of, or, when these are fewer than two, as many as picks.
-    n_redo, n_iter: restarts and iterations of k-means.
+    n_cluster: 0, outside of a run, which knows the classes: as many as classes that labels are known of, or, when these
+    are fewer than two, as many as picks.
     """
 
-    n_cluster: int = 0
-    n_redo: int = 5
-    n_iter: int = 20
+    n_cluster: int = shared(ScanOptions, "n_cluster")
+    n_redo: int = shared(KMeans, "n_redo")
+    n_iter: int = shared(KMeans, "n_iter")
 
     learners = ("encoder",)
     uses_labels = True
@@ -102,9 +106,11 @@ class ClusterRanking(KMeansClusters):
     fields are those of KMeansClusters, for "kmeans" alone.
     """
 
-    rank_score: str = "simclr_loss"
-    rank_clusters: str = "kmeans"
-    ranking: str | None = None
+    rank_score: str = _published(
+        "simclr_loss", "score, or ranking: the order in the file of --ranking", choices=(*LOSS_OF, "ranking")
+    )
+    rank_clusters: str = _published("kmeans", "clusters", choices=(*CLUSTERS_OF,))
+    ranking: str | None = _published(None, "an .npy file of ids, best first", file=True)
 
     def __post_init__(self) -> None:
         if resolve_name("score", self.rank_score, [*LOSS_OF, "ranking"]) == "ranking":
@@ -151,7 +157,7 @@ class Ranking(Strategy):
     Raises InputError for a file that is missing or holds something else, as soon as the strategy is made.
     """
 
-    ranking: str | None = None
+    ranking: str | None = shared(ClusterRanking, "ranking")
 
     learners = ()
 

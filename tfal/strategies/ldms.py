@@ -14,6 +14,8 @@ import numpy as np
 from tfal import kernels
 from tfal.kernels.parts.xp import to_numpy
 from tfal.pool.view import PoolView
+from tfal.recipe.options import LDMS as LDMS_CODE
+from tfal.recipe.options import option
 from tfal.strategies.base import Picks, Strategy
 
 
@@ -24,7 +26,9 @@ class LDMS(Strategy):
     n_sample: Monte-Carlo inputs (M in the estimator), drawn once a repetition from the whole training set.
     """
 
-    n_sample: int = 2000
+    n_sample: int = option(
+        2000, "Monte-Carlo inputs for the disagree metric [images]", least=1, protocol=True, source=LDMS_CODE
+    )
 
     original_path = True
 

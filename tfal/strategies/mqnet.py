@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -22,9 +23,14 @@ import numpy as np
 from tfal import kernels
 from tfal.kernels.parts.xp import to_numpy
 from tfal.kernels.uncertainty import log_complement, log_softmax
+from tfal.learners.specs import LossPredictorOptions
 from tfal.pool.view import PoolView
+from tfal.recipe.groups import TrainingOptions
+from tfal.recipe.options import MQNET, MQNET_PAPER, option, shared
 from tfal.strategies.base import Picks, Strategy, warn_if_alike
 from tfal.strategies.meta_model import SHAPES, MetaModel, Training, train
+
+_published = partial(option, protocol=True)
 
 
 @dataclass(frozen=True)
@@ -33,17 +39,20 @@ class MQNet(Strategy):
 
     mqnet_mode: informativeness is the predicted loss ("ll") or 1 - the largest probability ("conf"). meta_stats:
     "from_u" standardises the queried samples as the candidates were; "code" over themselves, and predicted losses by
-    the statistics of 1 - the largest probability. steps: of the meta-model's epochs, see Training. The others: see
-    tfal.recipe.Recipe.
+    the statistics of 1 - the largest probability. steps: of the meta-model's epochs, see Training.
     """
 
-    mqnet_mode: str = "ll"
-    meta_stats: str = "from_u"
-    meta_epoch: int = 100
-    meta_batch: int = 64
-    meta_wd: float = 5e-4
-    rank_ties: str = "mask"
-    steps: str = "exactly"
+    mqnet_mode: str = _published(
+        "ll", "informativeness from confidence or predicted loss", choices=("conf", "ll"), source=MQNET
+    )
+    meta_stats: str = _published(
+        "from_u", "statistics that standardise the meta-model's inputs", choices=("from_u", "code")
+    )
+    meta_epoch: int = _published(100, "epochs of the meta-model, 100 steps each, see steps", least=1, source=MQNET)
+    meta_batch: int = _published(64, "batch of the meta-model; 32 in the code", least=2, source=MQNET_PAPER)
+    meta_wd: float = _published(5e-4, "weight decay of the meta-model; 0 in the code", least=0, source=MQNET_PAPER)
+    rank_ties: str = shared(LossPredictorOptions, "rank_ties")
+    steps: str = shared(TrainingOptions, "steps")
 
     revision = 2  # the meta-model sees the last batch of a pass
     memory_shapes = MappingProxyType({**SHAPES, "raw": (None, 2), "mean": (2,), "std": (2,), "known": (None,)})

@@ -14,6 +14,7 @@ from tfal import kernels
 from tfal.kernels.parts.xp import to_numpy
 from tfal.kernels.uncertainty import log_complement
 from tfal.pool.view import PoolView
+from tfal.recipe.options import option, shared
 from tfal.strategies.base import Picks, Strategy, warn_if_alike
 
 
@@ -36,7 +37,7 @@ class _Power(Strategy):
 class PowerMargin(_Power):
     """By 1 - margin."""
 
-    beta: float = 1.0
+    beta: float = option(1.0, "power of the scores that candidates are drawn by", least=0, source="power paper")
 
     log_score = staticmethod(lambda logits: log_complement(kernels.margin_log_odds(logits)))
 
@@ -45,6 +46,6 @@ class PowerMargin(_Power):
 class PowerEntropy(_Power):
     """By entropy."""
 
-    beta: float = 1.0
+    beta: float = shared(PowerMargin, "beta")
 
     log_score = staticmethod(kernels.log_entropy)

@@ -23,6 +23,7 @@ from tfal import kernels
 from tfal.kernels.parts.xp import array_module
 from tfal.kernels.uncertainty import log_softmax
 from tfal.pool.view import PoolView
+from tfal.recipe.options import MQNET, option
 from tfal.strategies.base import Picks, Strategy
 
 _GREEDY = {"logdetcmi": kernels.logdetcmi_greedy, "flcmi": kernels.flcmi_greedy}
@@ -36,7 +37,7 @@ class Similar(Strategy):
     sample every set is worth the same: then the picks are random.
     """
 
-    submodular: str = "logdetcmi"
+    submodular: str = option("logdetcmi", "set function", choices=("logdetcmi", "flcmi"), protocol=True, source=MQNET)
 
     uses_labels = True
 

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from tfal.errors import InputError
-from tfal.learners.classifier import Builder
+from tfal.learners.base import Builder
 from tfal.reading.inputs import ModelInput
 
 TAKES = "a function (input shape, number of classes) -> keras.Model"

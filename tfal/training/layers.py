@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfal.learners.classifier import Builder
+from tfal.learners.base import Builder
 
 _IDLE = ("name", "seed", "build_config", "registered_name", "module", "shared_object_id")  # of a layer's config
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.campaign.inputs.case import ACCEPTED, EITHER, REFUSED, Case
-from tfal.recipe import Recipe
+from tfal.recipe.components import options
 from tfal.recipe.options import flag
 
 TINY = (
@@ -61,7 +61,7 @@ _NAMES = {  # options that hold names or lists, and the flags beside which they 
 
 def cases() -> Iterator[Case]:
     """All of them."""
-    for field in dataclasses.fields(Recipe):
+    for field in options().values():
         yield from _of_field(field)
         yield Case(f"option {flag(field.name)} without a value", (*TINY, flag(field.name)), says=flag(field.name))
     yield from _mistyped()

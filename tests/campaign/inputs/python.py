@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from tests.campaign.inputs import models
 from tests.campaign.inputs.case import ACCEPTED, EITHER, REFUSED, Case
 from tfal.recipe import Recipe
+from tfal.recipe.components import options
 
 _X = np.random.default_rng(0).random((60, 8, 8, 1), np.float32)
 _NAN = np.where(np.arange(60)[:, None, None, None] == 7, np.nan, _X).astype(np.float32)
@@ -177,7 +177,7 @@ def _recipes() -> Iterator[Case]:
         "float": (None, "0.1", True, [0.1], float("nan"), 1j),
         "str": (None, 5, b"margin", ["margin"], Path("x")),
     }
-    for field in dataclasses.fields(Recipe):
+    for field in options().values():
         kind, _, rest = str(field.type).partition(" ")
         for value in wrong[kind]:
             if value is not None or not rest:

@@ -1,33 +1,30 @@
-"""Options of a run, whatever it is made of: data, budget, training of the classifier, unknown classes."""
+"""Options that belong to no strategy and no learner: groups of them, of which a Recipe is put together."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, fields
 from functools import partial
+from types import MappingProxyType
+from typing import Any
 
-from tfal.recipe.names import BALANCED
-from tfal.recipe.options import option
+from tfal.recipe.options import BALANCED, LDMS, LOW_BUDGET, option
 
-LDMS = "LDM-S public code"
 _published = partial(option, protocol=True)
 _of_ldms = partial(_published, source=LDMS)
+_data = partial(option, group="data")
 _pool = partial(_published, group="pool and budget")
 _training = partial(_published, group="training of the classifier")
 _open = partial(_published, group="open set")
 _table = partial(option, None, group="tables")
+_low_budget = partial(_published, group="low budgets")
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """The first part of a Recipe."""
+    """What is run, how often and where."""
 
-    dataset: str = _of_ldms(
-        "mnist",
-        "data set: digits, mnist, cifar10, cifar20, cifar100, svhn, tiny_imagenet, food101, imagenet, imagenet_lt, or "
-        "what --dataDir holds",
-        uses="images",
-    )
     network: str = _of_ldms("SCNN", "network")
     strategy: str = option("ldms", "query strategy, or a comma list that runs one after the other")
     seed: int = option(0, "seed of all random numbers; repetition r uses (seed, r)", least=0, most=math.inf)
@@ -45,27 +42,45 @@ class RunOptions:
         "many as there are cores",
         least=0,
     )
-    data_dir: str | None = option(
+    results_dir: str = option("results", "folder for the result files", identity=False)
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Where images, or rows of a table, come from."""
+
+    dataset: str = _data(
+        "mnist",
+        "data set: digits, mnist, cifar10, cifar20, cifar100, svhn, tiny_imagenet, food101, imagenet, imagenet_lt, or "
+        "what --dataDir holds",
+        uses="images",
+        protocol=True,
+        source=LDMS,
+    )
+    data_dir: str | None = _data(
         None,
         "folder with the data (else $TFAL_DATA_DIR, else tensorflow-datasets)",
         identity=False,
         uses="folder",
     )
-    image_size: int = option(224, "side of images that are read from files [pixels]", least=1, uses="files")
-    corrupt: str = option(
+    image_size: int = _data(224, "side of images that are read from files [pixels]", least=1, uses="files")
+    corrupt: str = _data(
         "refuse",
         "image files that cannot be read: refuse, or find and skip them first",
         choices=("refuse", "skip"),
         uses="folder",
     )
-    max_pixels: int = option(
+    max_pixels: int = _data(
         100_000_000, "largest image file that is decoded [pixels]", least=1, identity=False, uses="folder"
     )
-    results_dir: str = option("results", "folder for the result files", identity=False)
-
     csv: str | None = _table("a csv file of numbers with one column of classes, in place of --dataset", identity=False)
     label: str | None = _table("column of the classes: its name in the first line, or its place from 0; -1: the last")
     csv_test: str | None = _table("csv file of the test rows; not set: a fifth of each class of --csv", identity=False)
+
+
+@dataclass(frozen=True)
+class PoolOptions:
+    """The pool, the first labels, and the budget of the rounds."""
 
     n_init: int = _pool(
         20, "initial labels [images], class balanced; open set: at random", least=1, uses="rounds", source=LDMS
@@ -99,6 +114,11 @@ class RunOptions:
         below=1,
         uses="rounds",
     )
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """The training of the classifier."""
 
     n_batch: int = _training(32, "training batch [images]", least=1, uses="training | finetune | scratch", source=LDMS)
     n_epoch: int = _training(
@@ -155,6 +175,11 @@ class RunOptions:
         uses="training",
     )
 
+
+@dataclass(frozen=True)
+class OpenSetOptions:
+    """Unknown classes in the pool."""
+
     n_class_known: int = _open(0, "known classes; 0: all of them, a closed set", least=0, uses="rounds")
     known_classes: str | None = _open(
         None, "the known classes by number, a comma list, in place of --trial's", uses="rounds"
@@ -166,3 +191,50 @@ class RunOptions:
     ood_dataset: str | None = _open(
         None, "second data set, all of it unknown classes, in place of the other classes", uses="rounds"
     )
+
+
+@dataclass(frozen=True)
+class LowBudgetOptions:
+    """The study of low budgets on frozen features."""
+
+    splits: str | None = _low_budget(None, "budgets [images], an ascending comma list; not set: nInit, + nQuery, ...")
+    evaluate: str = _low_budget("linear,knn", "a comma list of linear, knn, finetune, scratch", uses="splits")
+    resume_indices: str | None = _low_budget(None, "an .npy file of ids to start from", uses="splits", file=True)
+    n_neighbor: int = _low_budget(1, "neighbors that vote, knn", least=1, uses="knn", source=LOW_BUDGET)
+    head_input: str = _low_budget(
+        "unit",
+        "what the linear head sees that strategies ask: features of length 1, or raw, as they are",
+        choices=("unit", "raw"),
+        uses="head",
+    )
+    lr_head: float = _low_budget(0.01, "learning rate of the linear head that strategies ask", above=0, uses="head")
+    lr_linear: float = _low_budget(
+        0.01, "learning rate of linear heads that judge", above=0, uses="linear | finetune", source=LOW_BUDGET
+    )
+    lr_schedule: str | None = _low_budget(
+        None,
+        "where linear heads, finetune and scratch go on at a tenth of the rate [percent of the epochs], an ascending "
+        "comma list; not set: 50,75, of scratch 30,60,90",
+        uses="linear | finetune | scratch | head",
+    )
+    n_epoch_linear: int = _low_budget(
+        100,
+        "epochs of linear heads, of fine-tuning and from scratch",
+        least=1,
+        uses="linear | finetune | scratch | head",
+        source=LOW_BUDGET,
+    )
+    lr_finetune: float = _low_budget(
+        1e-4, "learning rate of the network, finetune", above=0, uses="finetune", source=LOW_BUDGET
+    )
+    lr_scratch: float = _low_budget(0.1, "learning rate, scratch", above=0, uses="scratch", source=LOW_BUDGET)
+
+
+# All of them by name, in the order of --help.
+GROUPS: Mapping[str, Field[Any]] = MappingProxyType(
+    {
+        field.name: field
+        for group in (RunOptions, DataOptions, PoolOptions, TrainingOptions, OpenSetOptions, LowBudgetOptions)
+        for field in fields(group)
+    }
+)
