@@ -15,7 +15,7 @@ from typing import Any
 
 def _build(module: str, function: str, input_shape: tuple[int, int, int], n_classes: int, **options: Any) -> Any:
     """Calls a builder; Keras loads only now, so that `--help` or a mistyped flag is answered at once."""
-    return getattr(importlib.import_module(f"models.{module}"), function)(input_shape, n_classes, **options)
+    return getattr(importlib.import_module(f".{module}", __package__), function)(input_shape, n_classes, **options)
 
 
 BUILDERS: dict[str, Callable[[tuple[int, int, int], int], Any]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from models.parts import Shape, check
+from .parts import Shape, check
 
 
 def mlp(input_shape: Shape, n_classes: int) -> keras.Model:

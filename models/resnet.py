@@ -16,7 +16,7 @@ import keras
 from keras import layers
 from keras.initializers import Initializer, RandomUniform, VarianceScaling
 
-from models.parts import Shape, batch_norm, check, residual_conv
+from .parts import Shape, batch_norm, check, residual_conv
 
 Initializers = Callable[[], Initializer]
 Block = Callable[[keras.KerasTensor, int, int, Initializers, str], keras.KerasTensor]

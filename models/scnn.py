@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from models.parts import Shape, check, relu_conv
+from .parts import Shape, check, relu_conv
 
 
 def scnn(input_shape: Shape, n_classes: int) -> keras.Model:

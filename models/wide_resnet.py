@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from models.parts import Shape, batch_norm, check, residual_conv
+from .parts import Shape, batch_norm, check, residual_conv
 
 
 def wrn_16_8(input_shape: Shape, n_classes: int) -> keras.Model:

@@ -25,6 +25,7 @@ import numpy as np
 from tfal.command import Parser, run_command
 from tfal.errors import InputError
 from tfal.files import check_writable, make_folder, write_atomically
+from tfal.networks import builders
 from tfal.torch_names import Found, find_network, flattened, listed
 
 FORMAT = 1
@@ -236,25 +237,21 @@ def convert(checkpoint: Path, out: Path, arch: str | None = None, prefix: str | 
     stored = load_checkpoint(checkpoint)
     found = located(stored, arch, prefix)
     tensors = {name: stored[there].detach().float().numpy() for name, there in found.names.items()}
-    try:
-        from models import BUILDERS  # a command, like the run scripts: it joins the networks with tfal
-    except ImportError:
-        raise InputError("the networks in models/ cannot be found. Run this in the folder that holds them.") from None
-    network = to_keras(tensors, found.kind, BUILDERS[ARCHITECTURES[found.kind].network])
+    network = to_keras(tensors, found.kind, builders()[ARCHITECTURES[found.kind].network])
     make_folder(out.parent)
     write_network(network, out)
     return found
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, program: str = "python -m tfal.convert_torch") -> int:
     """The command; returns the exit code."""
-    parser = Parser(prog="python -m tfal.convert_torch", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("checkpoint", type=Path, help="file of PyTorch that holds a ResNet of torchvision's names")
-    parser.add_argument("out", type=Path, help="new file, *.weights.h5")
-    parser.add_argument("--arch", choices=list(ARCHITECTURES), help="found out where not given")
-    parser.add_argument("--prefix", help="what the network's names begin with, where a checkpoint holds several")
 
     def work() -> int:
+        parser = Parser(description=(__doc__ or "").splitlines()[0])
+        parser.add_argument("checkpoint", type=Path, help="file of PyTorch that holds a ResNet of torchvision's names")
+        parser.add_argument("out", type=Path, help="new file, *.weights.h5")
+        parser.add_argument("--arch", choices=list(ARCHITECTURES), help="found out where not given")
+        parser.add_argument("--prefix", help="what the network's names begin with, where a checkpoint holds several")
         given = parser.parse_args(argv)
         found = convert(given.checkpoint, given.out, given.arch, given.prefix)
         taken = f"taken: what begins with {found.prefix!r}" if found.prefix else "taken: what has no prefix"
@@ -264,7 +261,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 0
 
-    return run_command(parser.prog, work, "The same command begins again.")
+    return run_command(program, work, "The same command begins again.")
 
 
 if __name__ == "__main__":

@@ -1,26 +1,17 @@
-"""`python -m tfal.coldstart`: a command, like the run scripts, so it joins the networks in models/ with tfal."""
+"""`python -m tfal.coldstart`, which is `tfal coldstart`."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from tfal.command import run_command
-from tfal.errors import InputError
-
-
-def _networks() -> dict[str, Any]:
-    try:
-        from models import BUILDERS
-    except ImportError:
-        raise InputError("the networks in models/ cannot be found. Run this in the folder that holds them.") from None
-    return BUILDERS
+from tfal.networks import builders
 
 
 def _work() -> int:
     from tfal.coldstart.cli import main
 
-    return main(_networks())
+    return main(builders())
 
 
 if __name__ == "__main__":
