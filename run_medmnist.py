@@ -4,10 +4,7 @@ import sys
 
 from models import BUILDERS
 from tfal.cli import main
-from tfal.recipe.presets import COLD_START_MEDMNIST
-
-SOURCE = "cold-start fork of the initial-pools study, but nValid and nPool"
-PRESETS = {"coldstart": COLD_START_MEDMNIST}
+from tfal.recipe.protocols.medmnist import PRESETS, SOURCE
 
 if __name__ == "__main__":
     sys.exit(main(__doc__, PRESETS, BUILDERS, SOURCE))
