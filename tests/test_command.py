@@ -200,7 +200,7 @@ run_command('p', work)
     assert "ImportError: no library" in done.stderr
 
 
-@pytest.mark.parametrize("module", ["report", "compare", "coldstart.correlation", "convert_torch"])
+@pytest.mark.parametrize("module", ["report", "report.compare", "report.correlation", "convert_torch"])
 def test_commands_use_it(module, tmp_path):
     flags = "odd.pth odd.h5" if module == "convert_torch" else str(tmp_path)
     command = [sys.executable, "-m", f"tfal.{module}", *flags.split()]

@@ -27,6 +27,7 @@ def main(
     networks: Mapping[str, Builder],
     source: str,
     argv: Sequence[str] | None = None,
+    program: str | None = None,
 ) -> int:
     """Runs a recipe from the command line and reports it.
 
@@ -36,6 +37,7 @@ def main(
         networks: builders by name.
         source: where the first preset has its values from, for --help.
         argv: the arguments, sys.argv[1:] when not given.
+        program: what the command is called in its messages, the script's name when not given.
 
     Returns:
         exit code, see run_command.
@@ -45,7 +47,7 @@ def main(
         recipe, typed = parsed(description, presets, networks, source, argv)
         return _run_and_report(recipe, typed, load_network(recipe.network, networks))
 
-    return run_command(Path(sys.argv[0]).name, work)
+    return run_command(program or Path(sys.argv[0]).name, work)
 
 
 def parse(

@@ -31,7 +31,12 @@ _GOES_ON = "The same command goes on from here."
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises InputError for a wrong flag or value."""
+    """Raises InputError for a wrong flag or value. In a command it goes by that one's name."""
+
+    def __init__(self, **options: Any) -> None:
+        if _Signals.current is not None:
+            options.setdefault("prog", _Signals.current.program)
+        super().__init__(**options)
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}. See --help.")
@@ -117,7 +122,7 @@ class _Signals:
     def __init__(self, program: str, again: str) -> None:
         self.received: int | None = None
         self.at_once: int | None = None  # the descriptor to say it on, while nothing may be raised
-        self._program, self._again = program, again
+        self.program, self._again = program, again
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> _Signals:
@@ -142,7 +147,7 @@ class _Signals:
         return 128 + number
 
     def _line(self, number: int) -> str:
-        return f"{self._program}: {_WORDS[signal.Signals(number)]}. {self._again}\n"
+        return f"{self.program}: {_WORDS[signal.Signals(number)]}. {self._again}\n"
 
     def _handle(self, number: int, frame: object) -> None:
         if self.at_once is None and self.received is None:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from tfal.data import Dataset
     from tfal.learners.base import Builder
 
-_PROGRAM = "python -m tfal.coldstart"
 _FREE, _ORACLE = (", ".join(n for n, c in CRITERIA.items() if c.oracle == kind) for kind in (False, True))
 _ENCODER = ("n_epoch_simclr", "n_batch_encoder", "n_warmup", "lr_encoder", "temperature")
 _VAAL = ("n_epoch_vaal", "n_batch_vaal", "lr_vaal", "vaal_latent", "vaal_kl")
@@ -43,12 +42,15 @@ USED_BY: dict[str, tuple[str, ...]] = {
 _EPILOG = f"Label-free: {_FREE}. With --oracle, of a classifier that learned the labels of the test split: {_ORACLE}."
 
 
-def main(networks: Mapping[str, Builder], argv: Sequence[str] | None = None) -> int:
+def main(
+    networks: Mapping[str, Builder], argv: Sequence[str] | None = None, program: str = "python -m tfal.coldstart"
+) -> int:
     """Runs a study from the command line.
 
     Args:
         networks: builders by name.
         argv: the arguments, sys.argv[1:] when not given.
+        program: what the command is called in its messages.
 
     Returns:
         exit code, see run_command.
@@ -58,7 +60,7 @@ def main(networks: Mapping[str, Builder], argv: Sequence[str] | None = None) -> 
         study, typed = _parsed(networks, argv)
         return _run(study, typed, networks[study.recipe.network])
 
-    return run_command(_PROGRAM, work)
+    return run_command(program, work)
 
 
 def parse(networks: Mapping[str, Builder], argv: Sequence[str] | None = None) -> Study:
@@ -89,7 +91,6 @@ def _refuse_unused(typed: Sequence[str], study: Study, data: Dataset | None = No
 
 def _parser(networks: Mapping[str, Builder]) -> Parser:
     parser = Parser(
-        prog=_PROGRAM,
         description="Ranks all training images without labels, and says what the first of them are worth.",
         epilog=_EPILOG,
         allow_abbrev=False,

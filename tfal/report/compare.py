@@ -1,4 +1,6 @@
-"""Differences between runs: `python -m tfal.report.compare results/digits-from-random_SCNN results/digits-from-*_SCNN`.
+"""Differences between runs, each with the first.
+
+    python -m tfal.report.compare results/digits-from-random_SCNN results/digits-from-*_SCNN
 
 Repetition r of every run has the same split, so runs are compared repetition by repetition, over those that both have
 (Munjal et al., CVPR 2022; Luth et al., NeurIPS 2023): the mean of the differences, with the 95 % interval of
@@ -203,11 +205,11 @@ def table(reference: Path, others: Sequence[Path]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, program: str = "python -m tfal.report.compare") -> int:
     """The command line: a reference and what is compared with it."""
 
     def work() -> int:
-        parser = Parser(prog="python -m tfal.report.compare", description=(__doc__ or "").splitlines()[0])
+        parser = Parser(description=(__doc__ or "").splitlines()[0])
         parser.add_argument("reference", type=Path, help="folder such as results/digits-from-random_SCNN")
         parser.add_argument(
             "others", type=Path, nargs="*", help="folders with the same strategies; none: against random"
@@ -216,7 +218,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(table(given.reference, given.others))
         return 0
 
-    return run_command("compare", work, "The same command begins again.")
+    return run_command(program, work, "The same command begins again.")
 
 
 if __name__ == "__main__":

@@ -163,18 +163,20 @@ def table(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
     return "\n".join("  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=False)) for line in lines)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None, program: str = "python -m tfal.report.correlation") -> int:
     """The command line: folders of the loop's results."""
-    folders = sys.argv[1:]
+    folders = list(sys.argv[1:] if arguments is None else arguments)
 
     def work() -> int:
-        if not folders or folders[0] in ("-h", "--help"):
-            print("usage: python -m tfal.report.correlation RESULTS_FOLDER [...]", file=sys.stderr)
-            return 0 if folders else 2
+        if folders[:1] in (["-h"], ["--help"]):
+            print(f"usage: {program} RESULTS_FOLDER [...]   e.g. results/mnist_SCNN results/mnist-from-kmeans_SCNN")
+            return 0
+        if not folders:
+            raise InputError("give at least one folder of results, such as results/mnist_SCNN. Received: none.")
         print(table(from_results(*map(Path, folders)), ("strategy", "round", "labels")))
         return 0
 
-    return run_command("correlation", work, "The same command begins again.")
+    return run_command(program, work, "The same command begins again.")
 
 
 if __name__ == "__main__":

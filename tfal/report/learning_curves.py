@@ -207,13 +207,13 @@ def report(experiment: Path, name: str | None = None) -> Figure:
     return figure
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, program: str = "python -m tfal.report") -> int:
     """The command line: folders to report."""
     folders = list(sys.argv[1:] if arguments is None else arguments)
 
     def work() -> int:
         if folders[:1] in (["-h"], ["--help"]):
-            print("usage: python -m tfal.report RESULTS_FOLDER [...]   e.g. results/mnist_SCNN", file=sys.stderr)
+            print(f"usage: {program} RESULTS_FOLDER [...]   e.g. results/mnist_SCNN")
             return 0
         if not folders:
             raise InputError("give at least one folder of results, such as results/mnist_SCNN. Received: none.")
@@ -224,4 +224,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
             report(path, name)
         return 0
 
-    return run_command("report", work, "The same command begins again.")
+    return run_command(program, work, "The same command begins again.")

@@ -1,0 +1,107 @@
+"""The command `tfal`, or `python -m tfal`: everything that tfal does from a command line, by one name."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from tfal import __version__
+from tfal.command import run_command
+from tfal.errors import InputError, resolve_name
+from tfal.recipe.protocols import NAMES, protocol
+
+Command = Callable[[Sequence[str], str], int]
+
+
+def _run(arguments: Sequence[str], program: str) -> int:
+    name = _first("protocol", arguments, {name: _line(protocol(name).__doc__) for name in NAMES}, program)
+    if name is None:
+        return 0
+    from tfal.cli import main
+    from tfal.networks import builders
+
+    chosen = protocol(name)
+    description = chosen.__doc__ or ""
+    return main(description, chosen.PRESETS, builders(), chosen.SOURCE, arguments[1:], f"{program} {name}")
+
+
+def _report(arguments: Sequence[str], program: str) -> int:
+    from tfal.report.learning_curves import main
+
+    return main(arguments, program)
+
+
+def _compare(arguments: Sequence[str], program: str) -> int:
+    from tfal.report.compare import main
+
+    return main(arguments, program)
+
+
+def _correlation(arguments: Sequence[str], program: str) -> int:
+    from tfal.report.correlation import main
+
+    return main(arguments, program)
+
+
+def _coldstart(arguments: Sequence[str], program: str) -> int:
+    from tfal.coldstart.cli import main
+    from tfal.networks import builders
+
+    return main(builders(), arguments, program)
+
+
+def _convert_torch(arguments: Sequence[str], program: str) -> int:
+    from tfal.convert_torch import main
+
+    return main(arguments, program)
+
+
+COMMANDS: dict[str, tuple[str, Command]] = {
+    "run": ("active learning by a published protocol, such as that of mnist; run --help lists them", _run),
+    "report": ("tables and curves of results", _report),
+    "compare": ("differences between results, with 95 % intervals", _compare),
+    "correlation": ("whether the accuracy of first labels foretells that of later rounds", _correlation),
+    "coldstart": ("the cold-start benchmark: which images to label before any label is known", _coldstart),
+    "convert-torch": ("a PyTorch checkpoint of a ResNet as a file for --encoder", _convert_torch),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Does one of COMMANDS; returns the exit code, see run_command."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    program = "python -m tfal" if Path(sys.argv[0]).name == "__main__.py" else "tfal"
+
+    def work() -> int:
+        if given[:1] == ["--version"]:
+            print(f"tfal {__version__}")
+            return 0
+        name = _first("command", given, {name: text for name, (text, _) in COMMANDS.items()}, program)
+        return 0 if name is None else COMMANDS[name][1](given[1:], f"{program} {name}")
+
+    return run_command(program, work)
+
+
+def _first(kind: str, given: Sequence[str], texts: Mapping[str, str], program: str) -> str | None:
+    """The name that the first argument means; None after --help, which is answered with all names and their texts.
+
+    Raises InputError when no name comes first.
+    """
+    first = given[0] if given else "none"
+    if first in ("-h", "--help"):
+        width = max(map(len, texts))
+        listed = "\n".join(f"  {name:{width}}  {text}" for name, text in texts.items())
+        print(f"usage: {program} {kind.upper()} [...]\n\n{listed}\n\n{program} {kind.upper()} --help tells more.")
+        return None
+    if not given or first.startswith("-"):
+        names = ", ".join(texts)
+        raise InputError(f"the {kind} comes first, one of {names}. Received: {first}. See {program} --help.")
+    return resolve_name(kind, first, texts)
+
+
+def _line(text: str | None) -> str:
+    return (text or "").partition("\n")[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
