@@ -10,6 +10,7 @@ import functools
 import gc
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.nursery import Nursery
@@ -79,3 +80,16 @@ def small(tmp_path) -> Recipe:
 def change():
     """dataclasses.replace, by a shorter name."""
     return dataclasses.replace
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Small arrays in Keras' layout, under the names of the real data sets."""
+    rng = np.random.default_rng(0)
+    for name, shape in (("mnist", (28, 28)), ("cifar10", (32, 32, 3)), ("cifar100", (32, 32, 3))):
+        arrays = {}
+        for part, n in (("train", 200), ("test", 40)):
+            arrays[f"x_{part}"] = rng.integers(256, size=(n, *shape), dtype=np.uint8)
+            arrays[f"y_{part}"] = np.arange(n, dtype=np.uint8) % (100 if name == "cifar100" else 10)
+        np.savez(tmp_path / f"{name}.npz", **arrays)
+    return tmp_path

@@ -116,7 +116,7 @@ def test_the_command_names_what_is_wrong(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)  # as where it is not installed
     given, out = tmp_path / "in.pth", tmp_path / "new" / "out.weights.h5"
     assert main([str(given), str(out)]) == 2
-    assert "needs PyTorch, which is not installed. Install it: pip install -r requirements-torch" in _error(capsys)
+    assert "needs PyTorch, which is not installed. Install it: pip install " in _error(capsys)
     assert main([str(given), str(tmp_path / "out.h5")]) == 2
     assert "the new file must end in .weights.h5" in _error(capsys)
     assert list(tmp_path.iterdir()) == []

@@ -32,19 +32,6 @@ def fork(nursery, tmp_path_factory):
     return functools.partial(nursery.run, tmp_path_factory.mktemp("output"))
 
 
-@pytest.fixture
-def made(tmp_path):
-    """Small arrays in Keras' layout, under the names of the real data sets."""
-    rng = np.random.default_rng(0)
-    for name, shape in (("mnist", (28, 28)), ("cifar10", (32, 32, 3)), ("cifar100", (32, 32, 3))):
-        arrays = {}
-        for part, n in (("train", 200), ("test", 40)):
-            arrays[f"x_{part}"] = rng.integers(256, size=(n, *shape), dtype=np.uint8)
-            arrays[f"y_{part}"] = np.arange(n, dtype=np.uint8) % (100 if name == "cifar100" else 10)
-        np.savez(tmp_path / f"{name}.npz", **arrays)
-    return tmp_path
-
-
 def test_run_digits(tmp_path):
     done = _script("run_digits.py", *TINY, *LDMS, "--resultsDir", str(tmp_path))
     assert done.code == 0, done.err

@@ -43,7 +43,7 @@ _PARTS = {
     ),
     *("Add", "GlobalAveragePooling2D", "DTypePolicy", "__keras_tensor__"),
 }
-_INSTALL = "pip install -r requirements-torch.txt"
+_INSTALL = 'pip install "torch>=2.5"'
 
 
 class Architecture(NamedTuple):

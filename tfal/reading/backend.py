@@ -105,6 +105,6 @@ def choose_backend(name: str) -> Backend:
             return NumpyBackend()
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(
-            f"backend 'cupy' needs CuPy and an NVIDIA GPU ({reason}). Install requirements-gpu.txt, or use numpy."
+            f"backend 'cupy' needs CuPy and an NVIDIA GPU ({reason}). Install cupy-cuda12x, or use numpy."
         ) from None
     return CupyBackend(cupy)
