@@ -38,7 +38,9 @@ def label_initial(recipe: Recipe, rep: int, strategy: Strategy, task: Task, pool
     Raises InputError where a class got no label and recipe.missing_classes is "refuse", or where no class got one.
     """
     candidates, n, streams = pool.unlabeled, recipe.n_init, Streams(recipe.seed, rep)
-    view = PoolView(pool, candidates, reader, streams, oracle=task.labels if strategy.oracle else None)
+    view = PoolView(
+        pool, candidates, reader, streams, oracle=task.labels if strategy.oracle else None, learners=strategy.learners
+    )
     picks = check_picks(strategy.query(view, n, streams("initial")), candidates, n, recipe.initial)
     pool.label_samples(picks.ids, task.labels[picks.ids], 0, task.n_classes)
     check_classes(recipe, rep, pool.label[pool.labeled], task.n_classes)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfal.data import Dataset, data_for
-from tfal.errors import InputError, TrainingError, training_of
+from tfal.errors import InputError, training_of
 from tfal.initial_pool import initial_strategy, label_initial
 from tfal.jobs import Job, already_done, plan
 from tfal.learners import LEARNERS, Builder, OnEpoch, check_learner
@@ -24,7 +24,7 @@ from tfal.recipe.options import flag
 from tfal.recipe.usage import idle
 from tfal.storage.environment import Notes
 from tfal.storage.tables import Row
-from tfal.strategies import Picks, check_picks
+from tfal.strategies import Picks, check_memory, check_picks
 from tfal.streams import Streams
 
 LOGGER = logging.getLogger("tfal")
@@ -230,19 +230,13 @@ def _query(job: Job, step: int, pool: Pool, streams: Streams, bench: _Bench) -> 
     n_pool = min(job.recipe.n_pool, len(unlabeled))
     candidates = np.sort(streams("candidates").choice(unlabeled, n_pool, replace=False))
     oracle = task.labels if job.strategy.oracle else None
-    view = PoolView(pool, candidates, bench.reader, streams, job.folder.memory(step), oracle)
+    view = PoolView(pool, candidates, bench.reader, streams, job.folder.memory(step), oracle, job.strategy.learners)
     n = min(job.recipe.n_query, n_pool)
     picks = check_picks(job.strategy.query(view, n, streams("query")), candidates, n, job.recipe.strategy)
     pool.label_samples(picks.ids, task.labels[picks.ids], step + 1, task.n_classes)
     memory = job.strategy.observe(view, picks, streams("observe"))
-    _check_memory(memory, _where(job, step))
+    check_memory(memory, _where(job, step))
     return _Answer(picks, memory, view.seconds_reading)
-
-
-def _check_memory(memory: Mapping[str, np.ndarray], where: str) -> None:
-    odd = [name for name, array in memory.items() if array.dtype.kind == "f" and not np.isfinite(array).all()]
-    if odd:
-        raise TrainingError(f"{odd[0]!r}, which the strategy keeps for the next round, is NaN or infinite, of {where}.")
 
 
 class _Clock:

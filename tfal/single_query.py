@@ -94,7 +94,7 @@ def query(
     streams = Streams(int(seed))
     learners = _learners(chosen, network, streams.integer("dropout"))
     reader = LearnerReader(source, learners, int(batch_size), choose_backend(backend))
-    view = PoolView(pool, pool.unlabeled, reader, streams)
+    view = PoolView(pool, pool.unlabeled, reader, streams, learners=chosen.learners)
     picks = chosen.query(view, n, streams("query"))
     return check_picks(picks, view.candidates, n, type(chosen).__name__).ids
 

@@ -26,7 +26,7 @@ from tfal.recipe import Recipe
 from tfal.recipe.usage import idle
 from tfal.storage.index_files import write_ids
 from tfal.storage.tables import Row
-from tfal.strategies import check_picks, make_strategy
+from tfal.strategies import check_memory, check_picks, make_strategy
 from tfal.streams import Streams
 
 if TYPE_CHECKING:
@@ -133,11 +133,13 @@ def _query(job: Job, step: int, budget: int, chosen: np.ndarray, bench: Bench) -
     streams = Streams(job.recipe.seed, job.rep, step)
     reader = bench.reader(strategy, chosen, streams)
     candidates, memory = pool.unlabeled, job.folder.memory(step)
-    view = PoolView(pool, candidates, reader, streams, memory, labels)
+    view = PoolView(pool, candidates, reader, streams, memory, labels if strategy.oracle else None, strategy.learners)
     n = budget - len(chosen)
     picks = check_picks(strategy.query(view, n, streams("query")), candidates, n, job.recipe.strategy)
     pool.label_samples(picks.ids, labels[picks.ids], step)
-    job.folder.write_memory(step + 1, strategy.observe(view, picks, streams("observe")))
+    where = f"{budget} labels in repetition {job.rep} of {job.recipe.strategy}"
+    kept = check_memory(strategy.observe(view, picks, streams("observe")), where)
+    job.folder.write_memory(step + 1, kept)
     return np.concatenate([chosen, picks.ids])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,6 +32,8 @@ class PoolView:
 
     Ids are NumPy arrays. What is read from networks is NumPy or CuPy, as the reader gives it.
 
+    It may read the learners that it declares, `learners`; None: any.
+
     Attributes:
         candidates: ids that may be picked, int64, ascending.
         labeled: ids that train the classifier.
@@ -49,11 +51,13 @@ class PoolView:
         streams: Streams,
         memory: Mapping[str, np.ndarray] | None = None,
         oracle: np.ndarray | None = None,
+        learners: Collection[str] | None = None,
     ) -> None:
         self._pool = pool
         self._reader = reader
         self._streams = streams
         self._oracle = oracle
+        self._learners = learners
         self.candidates = candidates
         self.labeled = pool.labeled
         self.rejected = pool.rejected
@@ -102,7 +106,11 @@ class PoolView:
         return order[np.isin(order, self._pool.members)][:n]
 
     def head(self, learner: str) -> tuple[Any, Any]:
-        """Kernel (d, C) and bias (C,) of the learner's last Dense layer, float32."""
+        """Kernel (d, C) and bias (C,) of the learner's last Dense layer, float32.
+
+        Raises InputError for a learner that the strategy does not declare.
+        """
+        self._check_declared(learner)
         return self._reader.head(learner)
 
     def read(self, learner: str, outputs: Sequence[str], ids: np.ndarray) -> dict[str, Any]:
@@ -113,6 +121,9 @@ class PoolView:
             outputs: names such as "logits" or "features".
             ids: (m,) sample ids, in any order.
 
+        Raises:
+            InputError: a learner that the strategy does not declare.
+
         Warns:
             UserWarning: features, or projections, of all candidates are the same.
         """
@@ -122,6 +133,13 @@ class PoolView:
         """Like `read`, but keeps only `fn(chunk)`, one row a sample, so that wide outputs never exist whole."""
         return self._gather(learner, outputs, lambda chunk: {"value": fn(chunk)}, ids)["value"]
 
+    def _check_declared(self, learner: str) -> None:
+        if self._learners is not None and learner not in self._learners:
+            raise InputError(
+                f"a strategy reads what its `learners` name. Received: {learner!r}; it names "
+                f"{', '.join(self._learners) or 'none'}. Add it there."
+            )
+
     def _gather(
         self,
         learner: str,
@@ -129,6 +147,7 @@ class PoolView:
         fn: Callable[[dict[str, Any]], dict[str, Any]],
         ids: np.ndarray,
     ) -> dict[str, Any]:
+        self._check_declared(learner)
         start = time.perf_counter()
         unique, position = np.unique(ids, return_inverse=True)
         whole: dict[str, Any] = {}

@@ -14,7 +14,7 @@ from tfal.errors import InputError, resolve_name, unknown_name
 from tfal.learners import LEARNERS
 from tfal.strategies.badge import Badge
 from tfal.strategies.bait import Bait
-from tfal.strategies.base import Picks, Strategy, check_picks
+from tfal.strategies.base import Picks, Strategy, check_memory, check_picks
 from tfal.strategies.bayesian import BALD, DBAL, BatchBALD, Consistency, EnsembleEntropy, VariationRatio
 from tfal.strategies.ccal import CCAL
 from tfal.strategies.clusters import KMeans, MultiKMeans, TypiClust
@@ -35,6 +35,7 @@ __all__ = [
     "STRATEGIES",
     "Picks",
     "Strategy",
+    "check_memory",
     "check_picks",
     "make_strategy",
     "name_of",

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tfal import kernels
-from tfal.errors import InputError
+from tfal.errors import InputError, TrainingError
 from tfal.kernels.parts.xp import to_numpy
 from tfal.learners import LEARNERS
 from tfal.pool.view import PoolView
@@ -141,3 +141,19 @@ def check_picks(picks: Picks, candidates: np.ndarray, n: int, strategy: str) -> 
     if len(foreign):
         raise InputError(f"{expected}. Received: {foreign[:5].tolist()}, which are no candidates.")
     return picks
+
+
+def check_memory(memory: Any, where: str) -> Mapping[str, np.ndarray]:
+    """What `observe` gave back, if it is arrays by name; `where` it was, for errors.
+
+    Raises InputError for anything else, TrainingError for numbers that are NaN or infinite.
+    """
+    if not isinstance(memory, Mapping) or not all(isinstance(array, np.ndarray) for array in memory.values()):
+        found = (
+            {name: type(array).__name__ for name, array in memory.items()} if isinstance(memory, Mapping) else memory
+        )
+        raise InputError(f"observe must give back NumPy arrays by name. Received: {found}, in {where}.")
+    odd = [name for name, array in memory.items() if array.dtype.kind == "f" and not np.isfinite(array).all()]
+    if odd:
+        raise TrainingError(f"{odd[0]!r}, which the strategy keeps for the next round, is NaN or infinite, of {where}.")
+    return memory
