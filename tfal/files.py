@@ -15,7 +15,7 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -111,6 +111,11 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Creates or replaces the text file `path` (UTF-8). Raises StorageError."""
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Creates or replaces a json file, in the one form that all of them have. Raises StorageError."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def read_json(path: Path, mend: str) -> dict[str, Any]:

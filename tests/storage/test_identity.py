@@ -17,7 +17,8 @@ from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.recipe.components import options
 from tfal.recipe.usage import usage
-from tfal.storage.identity import Identity, network_differences
+from tfal.storage.folder import network_differences
+from tfal.storage.identity import Identity
 from tfal.storage.runfolder import RunFolder
 from tfal.strategies import STRATEGIES
 from tfal.strategies.random import Random

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,13 +20,13 @@ from tfal.coldstart.data_maps import TEMPERATURES
 from tfal.data import Dataset, fingerprint
 from tfal.data.prints import comparable
 from tfal.errors import InputError
-from tfal.files import check_writable, locked, make_folder, read_json, remove_leftovers, write_text
+from tfal.files import check_writable, make_folder, read_json
 from tfal.kernels.parts import check
 from tfal.plugins import as_part
 from tfal.recipe import Recipe
 from tfal.recipe.components import options
 from tfal.storage.array_files import read_array
-from tfal.storage.identity import network_differences, refusal
+from tfal.storage.folder import Folder, differing
 from tfal.storage.index_files import read_pool_ids
 from tfal.storage.tables import read_table
 from tfal.streams import Streams
@@ -93,15 +92,15 @@ class Plan:
         self.budgets = budgets_of(study.budgets, len(data.readable))
         self.folder = Path(study.recipe.results_dir) / "coldstart" / f"{data.name}_{as_part(study.recipe.network)}"
         check_writable(self.folder)
-        self._network: list[str] = []
+        self._shared = Folder(self.folder, "study.json", [self.table.name])
         stored = self._stored()
-        differing = [] if stored is None else self._differing(stored)
-        if differing and self.rows():
+        differences = [] if stored is None else self._differences(stored)
+        if differences and self.rows():
             raise InputError(
-                f"{self.folder} was made with other options ({'; '.join(differing)}). "
+                f"{self.folder} was made with other options ({'; '.join(differences)}). "
                 "Use the same ones to go on, or give another --resultsDir."
             )
-        if not (differing or (stored is None and self._identity_file.exists())):
+        if not (differences or (stored is None and self._shared.about.exists())):
             self.correlations()
             for name in self.criteria:
                 self.ranking(name)
@@ -187,24 +186,15 @@ class Plan:
 
         As long as no pool is trained, what a try of something else left behind is removed.
         """
-        with locked(
-            self.folder / ".lock",
-            f"another process works in {self.folder}. Wait for it to end, or give another --resultsDir.",
-        ):
+        with self._shared.locked([self.folder / "rankings"]):
             make_folder(self.folder / "rankings")
-            for folder in (self.folder, self.folder / "rankings"):
-                remove_leftovers(folder)
-            stored = self._stored()
-            made_with = self._identity | ({"layers": self._network} if self._network else {})
+            stored, network = self._stored(), self._shared.network
+            made_with = self._identity | ({"layers": network} if network else {})
             if stored is None or not self.rows():
                 self._discard_another_try(stored)
                 if stored != made_with:
-                    write_text(self._identity_file, json.dumps(made_with, indent=2) + "\n")
+                    self._shared.write(made_with)
             yield
-
-    @property
-    def _identity_file(self) -> Path:
-        return self.folder / "study.json"
 
     @cached_property
     def _identity(self) -> Row:
@@ -213,54 +203,38 @@ class Plan:
 
     def check_network(self, network: Sequence[str]) -> None:
         """Raises InputError when the trained pools are of another network; see tfal.training.layers.described."""
-        stored = self._stored() or {}
-        differing = network_differences(stored.get("layers") or network, network)
-        if differing and self.rows():
-            raise refusal(self.folder, differing)
-        self._network = list(network)
+        stored = self._stored() if self.rows() else None
+        self._shared.check_network((stored or {}).get("layers"), network)
 
     def _stored(self) -> Row | None:
         """study.json; None where there is none, or a damaged one that no trained pool belongs to."""
-        if not self._identity_file.exists():
-            if self.table.exists():
-                raise InputError(f"{self.folder} holds pools.csv but no study.json. Give another --resultsDir.")
-            return None
-        rows = self.rows()
-        try:
-            stored = read_json(self._identity_file, "Remove its folder.")
-            if not isinstance(stored.get("layers", []), list):
-                raise InputError(f"{self._identity_file} is damaged (layers: {stored['layers']!r}). Remove its folder.")
-        except InputError:
-            if rows:
-                raise
-            return None
-        return stored
+        return self._shared.stored(_read_study, bool(self._shared.about.exists() and self.rows()))
 
-    def _differing(self, stored: Row) -> list[str]:
+    def _differences(self, stored: Row) -> list[str]:
         """In what study.json differs. Criteria, budgets and numbers of pools may; of the network: see check_network."""
         younger = {name: getattr(DEFAULT, name) for name in _IDENTITY}  # than the file, where it does not tell them
         there = younger | {name: value for name, value in stored.items() if name != "layers"}
         there["data"], data = comparable([there.get("data"), self._identity["data"]])
-        here = {**self._identity, "data": data}
-        return [
-            f"{name}: {there.get(name)!r} there, {here.get(name)!r} here"
-            for name in sorted(there.keys() | here.keys())
-            if there.get(name) != here.get(name)
-        ]
+        return differing(there, {**self._identity, "data": data})
 
     def _discard_another_try(self, stored: Row | None) -> None:
         """Removes what comes before the first pool where it is of something else. Encoders know what they are of."""
-        if stored is None and not self._identity_file.exists():
+        if stored is None and not self._shared.about.exists():
             return
-        layers = (stored or {}).get("layers") or self._network
-        other_network = bool(self._network and network_differences(layers, self._network))
-        if stored is not None and not self._differing(stored) and not other_network:
+        other_network = self._shared.has_other_network((stored or {}).get("layers"))
+        if stored is not None and not self._differences(stored) and not other_network:
             return
         features = "self_supervised/features"
         own = ["rankings/*", "oracle.npz", "correlations.csv", f"{features}/features.npy", f"{features}/store.json"]
-        for pattern in own + ["self_supervised/*.npz"] * other_network:
-            for path in self.folder.glob(pattern):
-                path.unlink()
+        self._shared.discard(own + ["self_supervised/*.npz"] * other_network)
+
+
+def _read_study(path: Path) -> Row:
+    mend = "Remove its folder."
+    stored = read_json(path, mend)
+    if not isinstance(stored.get("layers", []), list):
+        raise InputError(f"{path} is damaged (layers: {stored['layers']!r}). {mend}")
+    return stored
 
 
 def budgets_of(text: str, n: int) -> tuple[int, ...]:

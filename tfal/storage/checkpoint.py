@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tfal.errors import InputError, TrainingError
-from tfal.files import locked, remove_leftovers, write_atomically
+from tfal.files import write_atomically
 from tfal.storage.array_files import ArrayFileError, read_arrays
-from tfal.storage.identity import network_differences
+from tfal.storage.folder import digest_of, held, network_differences
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,17 +40,14 @@ class EncoderFile:
 
     def __init__(self, folder: Path, name: str, identity: dict[str, Any], network: Sequence[str] = ()) -> None:
         self._identity, self._name, self._network = json.dumps(identity, sort_keys=True), name, list(network)
-        self.path = folder / f"{name}-{blake2b(self._identity.encode(), digest_size=8).hexdigest()}.npz"
+        self.path = folder / f"{name}-{digest_of(self._identity.encode())}.npz"
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> contextlib.AbstractContextManager[None]:
         """Holds the file for this process; waits for another one that trains the same encoder, and finds its work.
 
         The lock goes with the process, however it ends.
         """
-        with locked(self.path.with_name(f".{self.path.stem}.lock")):
-            remove_leftovers(self.path.parent)
-            yield
+        return held(self.path.with_name(f".{self.path.stem}.lock"), [self.path.parent])
 
     def save(self, snapshot: Snapshot) -> None:
         """Replaces the file, at once or not at all. The same snapshot gives the same bytes.

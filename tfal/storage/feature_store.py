@@ -13,15 +13,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from hashlib import blake2b
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.files import check_writable, locked, read_json, remove_leftovers, storage_errors, write_text
+from tfal.files import check_writable, read_json, storage_errors
+from tfal.storage.folder import Folder, differing, digest_of
 
 FORMAT = 1  # to be raised with every change after which a pass gives other rows
 DTYPES = ("float16", "float32")
@@ -84,7 +84,7 @@ class FeatureStore:
         ids = _checked_ids(ids)
         _check_options(batch_size, dtype)
         depends = self._depends(ids, batch_size, dtype)
-        files = _Files(self._folder or self._root / _digest(depends.encode()), json.loads(depends))
+        files = _Files(self._folder or self._root / digest_of(depends.encode()), json.loads(depends))
         state = files.state()
         if state is None or state["done"] < len(ids):
             check_writable(files.folder)
@@ -94,7 +94,7 @@ class FeatureStore:
         return files.open(state, len(ids), dtype, "r")
 
     def _depends(self, ids: np.ndarray, batch_size: int, dtype: str) -> str:
-        own = {"format": FORMAT, "n_images": len(ids), "ids": _digest(ids.tobytes())}
+        own = {"format": FORMAT, "n_images": len(ids), "ids": digest_of(ids.tobytes())}
         own |= {"dtype": dtype, "batch_size": int(batch_size)}
         return json.dumps({**self._identity, **own}, sort_keys=True)
 
@@ -103,43 +103,30 @@ class _Files:
     """`features.npy` and `store.json` of one folder; depends: what they must have been made from."""
 
     def __init__(self, folder: Path, depends: dict[str, Any]) -> None:
-        self.folder, self.depends = folder, depends
-        self.table, self._json = folder / "features.npy", folder / "store.json"
+        self.folder, self.depends, self.table = folder, depends, folder / "features.npy"
+        self._shared = Folder(folder, "store.json", [self.table.name], _MEND)
 
     def state(self) -> dict[str, Any] | None:
         """dim and done, rows that have been written; None where nothing was. Raises InputError for other files."""
-        if not self._json.exists():
-            if self.table.exists():
-                raise InputError(f"{self.folder} holds features.npy but no store.json. {_MEND}")
+        stored = self._shared.stored(lambda path: read_json(path, _MEND))
+        if stored is None:
             return None
-        stored = read_json(self._json, _MEND)
         try:
             depends, state = dict(stored["depends"]), {name: int(stored[name]) for name in ("dim", "done")}
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{self._json} is damaged ({type(error).__name__}: {error}). {_MEND}") from None
-        self._check(depends)
+            raise InputError(f"{self._shared.about} is damaged ({type(error).__name__}: {error}). {_MEND}") from None
+        differences = differing(depends, self.depends)
+        if differences:
+            raise InputError(f"{self.folder} holds features of something else ({'; '.join(differences)}). {_MEND}")
         return state
 
-    def _check(self, depends: dict[str, Any]) -> None:
-        names = sorted(depends.keys() | self.depends.keys())
-        differing = [
-            f"{name}: {depends.get(name)!r} there, {self.depends.get(name)!r} here"
-            for name in names
-            if depends.get(name) != self.depends.get(name)
-        ]
-        if differing:
-            raise InputError(f"{self.folder} holds features of something else ({'; '.join(differing)}). {_MEND}")
-
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> contextlib.AbstractContextManager[None]:
         """Holds the folder for this process; waits for another one. The lock goes with the process."""
-        with locked(self.folder / ".lock"):
-            remove_leftovers(self.folder)
-            yield
+        return self._shared.locked(wait=True)
 
     def record(self, state: dict[str, int]) -> None:
         """Makes progress final."""
-        write_text(self._json, json.dumps({**state, "depends": self.depends}, indent=2) + "\n")
+        self._shared.write({**state, "depends": self.depends})
 
     def open(self, state: dict[str, int], n: int, dtype: str, mode: str) -> np.memmap:
         """The memory map, mode "r" or "r+". Raises InputError unless it is exactly as large as it must be."""
@@ -251,7 +238,3 @@ def _check_options(batch_size: int, dtype: str) -> None:
         raise InputError(f"batch_size must be a whole number >= 1. Received: {batch_size!r}.")
     if dtype not in DTYPES:
         raise InputError(f"dtype must be one of {', '.join(DTYPES)}. Received: {dtype!r}.")
-
-
-def _digest(data: bytes) -> str:
-    return blake2b(data, digest_size=8).hexdigest()

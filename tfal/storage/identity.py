@@ -12,10 +12,9 @@ import dataclasses
 import functools
 import hashlib
 import importlib.metadata
-import itertools
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,23 +134,6 @@ def read_stored(path: Path, mend: str) -> dict[str, Any]:
     if odd:
         raise InputError(f"{path} is damaged ({odd[0]}: {stored[odd[0]]!r}). {mend}")
     return stored
-
-
-def network_differences(there: Sequence[str], here: Sequence[str]) -> list[str]:
-    """The same of two networks as `tfal.training.layers.described` has them: the first layer that differs."""
-    for number, lines in enumerate(itertools.zip_longest(there, here)):
-        if lines[0] != lines[1]:
-            first, second = (line or "none" for line in lines)
-            return [f"layer {number} of the network: {first} there, {second} here"]
-    return []
-
-
-def refusal(folder: Path, differences: Sequence[str]) -> InputError:
-    """The error for a folder that holds results of something else."""
-    return InputError(
-        f"{folder} was made with another recipe ({'; '.join(differences)}). "
-        "Use the same options to resume it, or give another --resultsDir."
-    )
 
 
 def digest(path: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.files import read_json, write_atomically, write_text
+from tfal.files import read_json, write_atomically, write_json
 from tfal.storage.array_files import read_ids
 
 
 def write_ids(path: Path, ids: np.ndarray, about: Mapping[str, Any]) -> None:
     """The json first: the array is what counts."""
-    write_text(path.with_suffix(".json"), json.dumps(about, indent=2) + "\n")
+    write_json(path.with_suffix(".json"), about)
     content = io.BytesIO()
     np.save(content, ids.astype(np.int64))
     write_atomically(path, lambda file: file.write(content.getvalue()))

@@ -8,8 +8,7 @@ What a strategy keeps for a round has a file of its own, written first: a round 
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,13 +16,14 @@ from typing import Any
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.files import locked, make_folder, remove_leftovers, write_atomically, write_text
+from tfal.files import make_folder, write_atomically, write_text
 from tfal.plugins import as_part
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.storage.array_files import read_arrays
 from tfal.storage.environment import differences, environment
-from tfal.storage.identity import Identity, network_differences, read_stored, refusal
+from tfal.storage.folder import Folder, refusal
+from tfal.storage.identity import Identity, read_stored
 from tfal.storage.tables import Row, read_rounds, write_table
 from tfal.strategies import STRATEGIES
 
@@ -43,7 +43,7 @@ class RunFolder:
         self.path = self.strategy / f"rep{rep:03d}"
         self.rep = rep
         self._identity = Identity(recipe, data)
-        self._network: list[str] = []
+        self._shared = Folder(self.path, "recipe.json", ["rounds.csv", "pool.npz"])
 
     def rows(self) -> list[Row]:
         """The committed rounds. Raises InputError when they belong to another recipe, or are damaged.
@@ -62,26 +62,11 @@ class RunFolder:
     def check_network(self, network: Sequence[str]) -> None:
         """Raises InputError when the committed rounds are of another network; see tfal.training.layers.described."""
         stored = self._stored() if self.rows() else None
-        differences = network_differences(stored.get("network") or network, network) if stored else []
-        if differences:
-            raise refusal(self.path, differences)
-        self._network = list(network)
+        self._shared.check_network((stored or {}).get("network"), network)
 
     def _stored(self) -> dict[str, Any] | None:
         """recipe.json; None where there is none, or a damaged one that no round belongs to."""
-        path, has_rows = self.path / "recipe.json", (self.path / "rounds.csv").exists()
-        if not path.exists():
-            foreign = [name for name in ("rounds.csv", "pool.npz") if (self.path / name).exists()]
-            if foreign:
-                raise InputError(f"{self.path} holds {foreign[0]} but no recipe.json. Give another --resultsDir.")
-            return None
-        try:
-            stored = read_stored(path, _MEND)
-        except InputError:
-            if not has_rows:
-                return None
-            raise
-        return stored
+        return self._shared.stored(lambda path: read_stored(path, _MEND), (self.path / "rounds.csv").exists())
 
     def pool(
         self, initial: Pool, rows: list[Row], labels: np.ndarray | None = None, n_known: int | None = None
@@ -98,19 +83,19 @@ class RunFolder:
         """
         if not rows:
             return initial.back_to(0)  # a copy: strategies start from the same one
-        path, mend = self.path / "pool.npz", "Remove its folder or give another --resultsDir."
+        path = self.path / "pool.npz"
         if not path.exists():
-            raise InputError(f"{path} is missing. {mend}")
+            raise InputError(f"{path} is missing. {_MEND}")
         pool = Pool.load(path)
         before = 0 if initial.n_bought else -1  # first labels that a strategy chose are those of round 0
         bought = [int(np.sum((pool.round >= 0) & (pool.round <= step))) for step in range(len(rows))]
         if pool.back_to(before) != initial or bought != [row["labels"] for row in rows]:
             raise InputError(
-                f"{path} does not hold the pool of this data set, this seed and the rows of rounds.csv. {mend}"
+                f"{path} does not hold the pool of this data set, this seed and the rows of rounds.csv. {_MEND}"
             )
         wrong = np.zeros(0, int) if labels is None else pool.mislabeled(labels, n_known)
         if len(wrong):
-            raise InputError(f"{path} has other labels than the data set, such as of ids {wrong[:5].tolist()}. {mend}")
+            raise InputError(f"{path} has other labels than the data set, such as of ids {wrong[:5].tolist()}. {_MEND}")
         return pool.back_to(len(rows))
 
     def memory(self, round: int) -> dict[str, np.ndarray]:
@@ -148,35 +133,28 @@ class RunFolder:
     def _weights_path(self, round: int) -> Path:
         return self.path / "weights" / f"round{round:03d}.npz"
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> contextlib.AbstractContextManager[None]:
         """Holds the folder for this process. Raises InputError when another process works in it.
 
         The lock goes with the process, however it ends, so nothing needs to be removed by hand.
         """
-        with locked(
-            self.path / ".lock",
-            f"another process works in {self.path}. Wait for it to end, or give another --resultsDir.",
-        ):
-            for folder in (self.path, self.path / "memory", self.path / "weights", self.strategy, self.experiment):
-                remove_leftovers(folder)
-            yield
+        return self._shared.locked([self.path / "memory", self.path / "weights", self.strategy, self.experiment])
 
     def start(self) -> list[str]:
         """Writes recipe.json: what is run, and with what. Returns in what committed rows were made elsewhere.
 
         Where no row is committed, what an earlier try of something else left behind is removed first.
         """
-        path, stored, here = self.path / "recipe.json", self._stored(), environment()
+        stored, here = self._stored(), environment()
         if stored is None or not self.rows():
             if stored is not None and self._differs(stored):
                 self._discard()
-            network = {"network": self._network} if self._network else {}
+            network = {"network": self._shared.network} if self._shared.network else {}
             wanted = {**self._identity.as_json(), **network, "environment": here}
         else:
             wanted = {**stored, "recipe": self._identity.with_all_budgets(stored["recipe"])}
         if wanted != stored:
-            write_text(path, json.dumps(wanted, indent=2) + "\n")
+            self._shared.write(wanted)
         made = wanted.get("environment")  # a stranger's file may lack it
         return differences(made, here) if isinstance(made, dict) else []
 
@@ -186,21 +164,12 @@ class RunFolder:
         return stored is not None and not self.rows() and self._differs(stored)
 
     def _differs(self, stored: dict[str, Any]) -> bool:
-        there = stored.get("network", [])
-        other = network_differences(there, self._network) if there and self._network else []
-        return bool(self._identity.differences(stored) or other)
+        return bool(self._identity.differences(stored)) or self._shared.has_other_network(stored.get("network"))
 
     def _discard(self) -> None:
         """Removes what a round or a labeled set leaves before its row."""
-        own = (
-            "pool.npz",
-            "memory/*.npz",
-            "weights/*.npz",
-            f"{self.strategy.name}_*.npy",
-            f"{self.strategy.name}_*.json",
-        )
-        for path in [path for pattern in own for path in self.path.glob(pattern)]:
-            path.unlink()
+        name = self.strategy.name
+        self._shared.discard(["pool.npz", "memory/*.npz", "weights/*.npz", f"{name}_*.npy", f"{name}_*.json"])
 
     def commit(self, pool: Pool, rows: list[Row], original_path: bool, memory: Mapping[str, np.ndarray]) -> None:
         """Makes the last of `rows` final: the strategy's memory, pool.npz, rounds.csv, then the accuracies as text."""
