@@ -45,8 +45,8 @@ elif event.startswith("after"):
     os.replace = after
 elif event == "epoch":
     from tfal.learners import classifier
-    end = classifier._EpochEnd.on_epoch_end
-    classifier._EpochEnd.on_epoch_end = lambda self, epoch, logs=None: (end(self, epoch, logs), die())
+    end = classifier._Report.on_epoch_end
+    classifier._Report.on_epoch_end = lambda self, epoch, logs=None: (end(self, epoch, logs), die())
 elif event == "pretraining":
     from tfal.learners import pretrained
     save = pretrained.EncoderFile.save

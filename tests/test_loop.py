@@ -102,12 +102,12 @@ def test_the_best_validation_epoch_is_tested(small, digits, monkeypatch):
         weights = []
 
         def keep(*epoch):
-            weights.append(self._trainer.get_weights())
+            weights.append(self._engine.model.get_weights())
 
         found = fit(self, pool, streams, keep)
-        seen["kept"] = self._trainer.get_weights()
+        seen["kept"] = self._engine.model.get_weights()
         seen["best"] = weights[int(found["best_epoch"]) - 1]
-        seen["accuracies"] = self._trainer.history.history["val_accuracy"]
+        seen["accuracies"] = self._engine.model.history.history["val_accuracy"]
         seen["found"] = found
         return found
 

@@ -71,7 +71,7 @@ def test_finetuning_is_that_of_keras_by_hand(images, digits, frozen):
     before = network.get_weights()
     trainer = finetuner(network, images, 10, Training(epochs=2, batch=40), lr_network=1e-3)
     ids = np.arange(40)
-    trainer._reset(7)
+    trainer._engine.reset(7)
     start = [value.copy() for value in _weights(trainer)]
     trainer.fit(ids, digits.y_train[ids], seed=7)
     unit = layers.UnitNormalization()(copy.output["features"])
@@ -96,7 +96,7 @@ def test_finetuning_is_that_of_keras_by_hand(images, digits, frozen):
 
 def test_the_new_head_starts_small_and_sees_unit_features(images):
     trainer = finetuner(_normalised(), images, 10, QUICK)
-    trainer._reset(0)
+    trainer._engine.reset(0)
     kernel, bias = trainer._network.layers[-1].get_weights()
     limit = 1 / np.sqrt(24)
     for values in (kernel, bias):
@@ -211,7 +211,7 @@ def test_frozen_networks_within_networks_are_trained_too(images, digits):
     network = keras.Model(x, {"features": inner(2.0 * x - 1.0)})
     network.trainable = False
     trainer = finetuner(network, images, 10, QUICK)
-    trainer._reset(0)
+    trainer._engine.reset(0)
     start = [value.copy() for value in _weights(trainer)]
     assert _equal(start[: len(network.weights)], network.get_weights())
     trainer.fit(np.arange(20), digits.y_train[:20], 0)

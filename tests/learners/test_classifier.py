@@ -117,7 +117,7 @@ def test_all_steps_are_taken_in_whole_passes(digits, small, change, steps, expec
     pool.label_samples(np.arange(20), np.arange(20), 0)
     epochs = []
     classifier.fit(pool, Streams(0, 1, 0), lambda *epoch: epochs.append(epoch))
-    assert int(classifier._trainer.optimizer.iterations.numpy()) == expected
+    assert int(classifier._engine.model.optimizer.iterations.numpy()) == expected
     assert epochs == [("classifier", 1, 3), ("classifier", 2, 3), ("classifier", 3, 3)]
     batches = [labels.numpy() for _, labels in classifier._training(pool, expected // 3, seed=1)]
     assert [len(batch) for batch in batches] == ([7, 7, 6] * 6)[:expected]
@@ -127,7 +127,7 @@ def test_all_steps_are_taken_in_whole_passes(digits, small, change, steps, expec
 
 def test_the_schedule_sets_the_rate_of_each_epoch(digits, small, change):
     classifier = Classifier(BUILDERS["MLP"], Images(digits.x_train), 10, change(small, **PUBLISHED))
-    rate, rates = classifier._trainer.optimizer, []
+    rate, rates = classifier._engine.model.optimizer, []
     for _ in range(2):
         classifier.fit(
             _labeled(digits, 40), Streams(0, 1, 0), lambda *_: rates.append(float(rate.learning_rate.numpy()))
@@ -136,8 +136,8 @@ def test_the_schedule_sets_the_rate_of_each_epoch(digits, small, change):
 
 
 def test_the_published_recipe_repeats_itself_and_is_traced_once(published, digits, small, change):
-    metrics, traced = published._trainer.compute_metrics, []
-    published._trainer.compute_metrics = lambda *given, **named: (traced.append(1), metrics(*given, **named))[1]
+    metrics, traced = published._engine.model.compute_metrics, []
+    published._engine.model.compute_metrics = lambda *given, **named: (traced.append(1), metrics(*given, **named))[1]
     first = published.fit(_labeled(digits, 60), Streams(0, 1, 1)), _weights(published)
     before = len(traced)
     published.fit(_labeled(digits, 81), Streams(0, 1, 2))  # passes of 6 steps, the last of one image

@@ -62,7 +62,7 @@ def _size(model):
 )
 def test_size_of_the_module(make, network, module):
     learner = make(network)
-    assert _size(learner._trainer) == _size(BUILDERS[network]((8, 8, 1), 10)) + module
+    assert _size(learner._engine.model) == _size(BUILDERS[network]((8, 8, 1), 10)) + module
     limits = (
         {"loss_features": 1 / 16} if network == "MLP" else {"loss_stage2": 1 / math.sqrt(64 * (1 + (module > 1e5)))}
     )
@@ -98,7 +98,7 @@ def test_predicted_losses_follow_the_true_ones_on_new_images(make, digits):
 
 def _gradients(learner, digits, loss):
     """Of loss(model, x, y, outputs) over the variables of the network and of the module."""
-    model = learner._trainer
+    model = learner._engine.model
     x, y = digits.x_train[:16].astype(np.float32) / 255, digits.y_train[:16]
     names = {layer.name for layer in model.layers if layer.name.startswith("loss_")} | {"predicted_loss"}
     module = [v for layer in model.layers if layer.name in names for v in layer.trainable_variables]
@@ -148,8 +148,8 @@ def test_after_the_cut_the_module_alone_learns_from_the_ranking(make, digits, ne
 
 def test_the_cut_comes_anew_in_every_round_and_nothing_is_retraced(make, pool):
     learner = make(tiny, n_epoch=4, n_epoch_loss=1)
-    metrics, traced, counts = learner._trainer.compute_metrics, [], []
-    learner._trainer.compute_metrics = lambda *given, **named: (traced.append(1), metrics(*given, **named))[1]
+    metrics, traced, counts = learner._engine.model.compute_metrics, [], []
+    learner._engine.model.compute_metrics = lambda *given, **named: (traced.append(1), metrics(*given, **named))[1]
     switch, seen = learner._network.get_layer("loss_switch"), []
     for step in range(3):
         learner.fit(pool, Streams(0, 1, step), lambda *_: seen.append(float(switch.on.numpy())))
@@ -206,7 +206,7 @@ def test_a_round_does_not_depend_on_the_rounds_before(make, pool, digits):
 
 def test_the_bias_of_the_head_can_be_left_out(make, pool):
     with_bias, without = make(tiny), make(tiny, classifier_bias="code")
-    assert _size(with_bias._trainer) == _size(without._trainer) + 10
+    assert _size(with_bias._engine.model) == _size(without._engine.model) + 10
     without.fit(pool, Streams(0, 1, 0))
     kernel, bias = without.head()
     assert kernel.shape == (16, 10)
@@ -287,7 +287,7 @@ def test_regularizers_of_the_network_count(make, digits):
         hidden = keras.layers.Dense(4, kernel_regularizer=keras.regularizers.L2(0.1))(keras.layers.Flatten()(images))
         return keras.Model(images, keras.layers.Dense(n)(hidden))
 
-    model = make(build)._trainer
+    model = make(build)._engine.model
     x, y = digits.x_train[:16].astype(np.float32) / 255, digits.y_train[:16]
     outputs = model([x])
     losses = keras.losses.sparse_categorical_crossentropy(y, outputs["logits"], from_logits=True).numpy()

@@ -96,8 +96,8 @@ def test_a_training_on_two_devices_is_that_on_one(digits, name):
 def test_a_training_repeats_itself_and_is_traced_once(digits):
     recipe = Recipe(n_batch=8, n_epoch=2, devices="all")
     learner = Classifier(_dropped, Images(digits.x_train), 10, recipe)
-    metrics, traced = learner._trainer.compute_metrics, []
-    learner._trainer.compute_metrics = lambda *given, **named: (traced.append(1), metrics(*given, **named))[1]
+    metrics, traced = learner._engine.model.compute_metrics, []
+    learner._engine.model.compute_metrics = lambda *given, **named: (traced.append(1), metrics(*given, **named))[1]
     first = learner.fit(_pool(digits, 33), STREAMS), learner._network.get_weights()
     before = len(traced)
     learner.fit(_pool(digits, 40), Streams(0, 1, 1))

@@ -24,12 +24,13 @@ from tfal.coldstart.data_maps import TEMPERATURES, DataMap, RunningMoments, data
 from tfal.data.contrastive_views import contrastive_views
 from tfal.data.images import Images
 from tfal.data.pipeline import PREFETCH, parallel_map
-from tfal.errors import InputError, TrainingError
+from tfal.errors import InputError
 from tfal.learners.base import Builder, OnEpoch
 from tfal.learners.contrastive import TEMPERATURE, Contrastive, encoder
 from tfal.recipe import Recipe
 from tfal.storage.checkpoint import EncoderFile, Snapshot
 from tfal.streams import Streams
+from tfal.training.finite import check_loss
 from tfal.training.lars import LARS, WarmupCosine
 from tfal.training.layers import described
 
@@ -169,8 +170,7 @@ class ContrastiveDynamics:
 
         def end(epoch: int, logs: dict[str, float]) -> None:
             done, loss = epoch + 1, logs["loss"]
-            if not math.isfinite(loss):
-                raise TrainingError(f"the loss of the contrastive training became {loss} in epoch {done}")
+            check_loss("the loss of the contrastive training", loss, done)
             *probabilities, self.loss = one_pass()
             for moments, values in zip(self._moments, probabilities, strict=True):
                 moments.add(values)

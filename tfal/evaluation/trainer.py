@@ -12,11 +12,11 @@ import tensorflow as tf
 
 from tfal.data.images import Images
 from tfal.data.pipeline import PREFETCH, parallel_map
-from tfal.errors import TrainingError
 from tfal.evaluation.scores import Scores, checked_ids, checked_labels
 from tfal.reading.named_outputs import NamedOutputs
-from tfal.training.finite import check_trained, checked_logits
-from tfal.training.replicas import WholeBatchModel, networks_on, own_dropout
+from tfal.training.engine import Engine
+from tfal.training.finite import checked_logits
+from tfal.training.replicas import WholeBatchModel, networks_on
 from tfal.training.runtime import distribution, read_batch_size
 
 Prepare = Callable[[tf.Tensor], tf.Tensor]
@@ -60,7 +60,7 @@ class GroupedAdam(keras.optimizers.Adam):
 
 
 class Trainer:
-    """Trains the same network on one labeled set after the other, each time from the start, compiled once.
+    """Trains the same network on one labeled set after the other, each time from the start; see Engine.
 
     Each training seeds Keras, NumPy's global generator and Python's `random`: keras.utils.set_random_seed.
 
@@ -80,17 +80,15 @@ class Trainer:
         images: Images,
         training: Training,
     ) -> None:
-        self._build, self._rates, self._images, self._training = build, rates, images, training
+        self._rates, self._images, self._training = rates, images, training
         self._strategy = distribution(training.devices)
         with networks_on(self._strategy):
             made = build()
-            chosen = optimizer(made)
-            chosen.build(made.trainable_variables)
         self._network = WholeBatchModel(made.inputs, made.output, strategy=self._strategy)
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        self._network.compile(optimizer=chosen, loss=loss, jit_compile=False)
+        with networks_on(self._strategy):
+            chosen = optimizer(self._network)
+        self._engine = Engine(build, self._network, self._network, chosen, self._strategy)
         self._outputs = NamedOutputs(self._network, strategy=self._strategy)
-        self._optimizer_start = [variable.numpy() for variable in self._network.optimizer.variables]
 
     def fit(self, ids: np.ndarray, labels: np.ndarray, seed: int) -> float:
         """Trains from the start on images `ids` (n,), distinct, with `labels` (n,) in 0..C-1; the last loss.
@@ -99,17 +97,9 @@ class Trainer:
         """
         ids = checked_ids("ids", ids, len(self._images))
         labels = checked_labels("labels", labels, len(ids), self._network.output.shape[-1])
-        self._reset(seed)
+        self._engine.reset(seed)
         batches, n_steps = self._batches(ids, labels, seed)
-        history = self._network.fit(
-            batches,
-            steps_per_epoch=n_steps,
-            epochs=self._training.epochs,
-            callbacks=[_Epochs(self._rates)],
-            shuffle=False,  # the pipeline has its own order
-            verbose=0,
-        ).history
-        check_trained(self._network)
+        history = self._engine.train(batches, n_steps, self._training.epochs, self._rates.__getitem__)
         return float(history["loss"][-1])
 
     def scores(self, images: Images, ids: np.ndarray, labels: np.ndarray) -> Scores:
@@ -131,27 +121,3 @@ class Trainer:
             n_steps -= 1
             batches = batches.rebatch([batch] * (n_steps - 1) + [batch + 1])
         return parallel_map(batches, lambda x, y: (prepare(x), y)).prefetch(PREFETCH), n_steps
-
-    def _reset(self, seed: int) -> None:
-        keras.utils.set_random_seed(seed)
-        for variable, start in zip(self._network.variables, self._build().variables, strict=True):
-            variable.assign(start)  # weights, moving statistics and dropout seeds
-        own_dropout(self._strategy, self._network)
-        for variable, start in zip(self._network.optimizer.variables, self._optimizer_start, strict=True):
-            variable.assign(start)
-
-
-class _Epochs(keras.callbacks.Callback):
-    """Sets the learning rate of each epoch, and stops at a loss that is no number."""
-
-    def __init__(self, rates: np.ndarray) -> None:
-        super().__init__()
-        self._rates = rates
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.model.optimizer.learning_rate = float(self._rates[epoch])
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        loss = (logs or {})["loss"]
-        if not math.isfinite(loss):
-            raise TrainingError(f"the training loss became {loss} in epoch {epoch + 1}")

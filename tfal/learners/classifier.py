@@ -21,9 +21,9 @@ from tfal.reading.named_outputs import NamedOutputs
 from tfal.reading.stochastic_outputs import SampledOutputs
 from tfal.recipe import Recipe
 from tfal.streams import Streams
-from tfal.training.finite import check_trained
-from tfal.training.optimizers import EpochRate, make_optimizer
-from tfal.training.replicas import WholeBatchModel, networks_on, own_dropout
+from tfal.training.engine import Engine
+from tfal.training.optimizers import learning_rate, make_optimizer
+from tfal.training.replicas import WholeBatchModel, networks_on
 from tfal.training.runtime import distribution, read_batch_size
 
 
@@ -32,8 +32,7 @@ class Classifier:
 
     Each training seeds Keras, NumPy's global generator and Python's `random`: keras.utils.set_random_seed.
 
-    Weights, optimizer state and dropout seeds are set back instead of building a new model, so nothing is traced
-    again after the first round.
+    Nothing is traced again after the first round, see Engine.
 
     recipe.devices "all" splits batches over all devices. What one device would compute is computed, up to rounding,
     but for batch normalization in training mode and dropout masks.
@@ -73,16 +72,9 @@ class Classifier:
             prepare=self._normalized,
         )
         self._start: Sequence[np.ndarray] | None = None
-        self._trainer = self._new_trainer()
-        self._trainer.compile(
-            optimizer=optimizer,
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=["accuracy"],
-            jit_compile=False,
+        self._engine = Engine(
+            self._build, self._network, self._new_trainer(), optimizer, self._strategy, metrics=["accuracy"]
         )
-        with networks_on(self._strategy):
-            optimizer.build(self._trainer.trainable_variables)
-        self._optimizer_start = [variable.numpy() for variable in self._trainer.optimizer.variables]
 
     def fit(self, pool: Pool, streams: Streams, on_epoch: OnEpoch | None = None) -> dict[str, float]:
         """Trains a fresh network on pool.labeled, and keeps the weights of the best epoch on pool.validation.
@@ -99,18 +91,16 @@ class Classifier:
         Raises:
             TrainingError: the loss, or a weight in the last step, became NaN or infinite.
         """
-        self._reset(streams.integer("model"))
+        self._engine.reset(streams.integer("model"), self._take_start)
         self._sampled.seed = streams.integer("dropout")
         recipe, steps = self._recipe, epoch_steps(self._recipe, len(pool.labeled))
-        history = self._trainer.fit(
+        history = self._engine.train(
             self._training(pool, steps, streams.integer("batches")),
-            steps_per_epoch=steps,
-            epochs=recipe.n_epoch,
-            callbacks=self._callbacks(pool, on_epoch),
-            shuffle=False,  # the pipeline has its own order
-            verbose=0,
-        ).history
-        check_trained(self._network)
+            steps,
+            recipe.n_epoch,
+            lambda epoch: learning_rate(recipe, epoch),
+            self._callbacks(pool, on_epoch),
+        )
         accuracies = history.get("val_accuracy")
         best = recipe.n_epoch - 1 if accuracies is None else int(np.argmax(accuracies))
         found = {"best_epoch": best + 1, "train_loss": history["loss"][best]}
@@ -161,13 +151,12 @@ class Classifier:
         """What is trained in place of the network that was built; all its values are set back in every round."""
         return network
 
-    def _new_trainer(self) -> keras.Model:
-        """What `fit` compiles: a model over the layers of the network."""
+    def _new_trainer(self) -> WholeBatchModel:
+        """What is trained: a model over the layers of the network."""
         return WholeBatchModel(self._network.inputs, self._outputs.tensors["logits"], strategy=self._strategy)
 
     def _callbacks(self, pool: Pool, on_epoch: OnEpoch | None) -> list[keras.callbacks.Callback]:
-        end = _EpochEnd(self.name, self._recipe.n_epoch, on_epoch)
-        callbacks: list[keras.callbacks.Callback] = [EpochRate(self._recipe), end]
+        callbacks: list[keras.callbacks.Callback] = [_Report(self.name, self._recipe.n_epoch, on_epoch)]
         if len(pool.validation):
             best = keras.callbacks.EarlyStopping(
                 monitor="val_accuracy", mode="max", patience=self._recipe.n_epoch, restore_best_weights=True
@@ -201,18 +190,10 @@ class Classifier:
         mean, std = self._statistics
         return (images - mean) / std
 
-    def _reset(self, seed: int) -> None:
-        keras.utils.set_random_seed(seed)
-        fresh = self._build()
-        for variable, start in zip(self._network.variables, fresh.variables, strict=True):
-            variable.assign(start)  # weights, moving statistics and dropout seeds
+    def _take_start(self) -> None:
         if self._start is not None:
             self.load(self._start)
             self._start = None
-        own_dropout(self._strategy, self._network)
-        optimizer = self._trainer.optimizer
-        for variable, value in zip(optimizer.variables, self._optimizer_start, strict=True):
-            variable.assign(value)
 
 
 class _Validation(keras.callbacks.Callback):
@@ -234,8 +215,8 @@ class _Validation(keras.callbacks.Callback):
             logs["val_accuracy"] = accuracy
 
 
-class _EpochEnd(keras.callbacks.Callback):
-    """Stops at a loss that is no number, and reports progress."""
+class _Report(keras.callbacks.Callback):
+    """Reports progress."""
 
     def __init__(self, name: str, epochs: int, on_epoch: OnEpoch | None) -> None:
         super().__init__()
@@ -244,9 +225,6 @@ class _EpochEnd(keras.callbacks.Callback):
         self._on_epoch = on_epoch
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        loss = (logs or {})["loss"]
-        if not math.isfinite(loss):
-            raise TrainingError(f"the training loss became {loss} in epoch {epoch + 1}")
         if self._on_epoch:
             self._on_epoch(self._name, epoch + 1, self._epochs)
 

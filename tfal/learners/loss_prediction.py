@@ -58,7 +58,7 @@ class LossPredictor(Classifier):
             tensors["logits"] = _without_bias(outputs.logits_head())
         return keras.Model(network.inputs, {**tensors, "predicted_loss": _predicted_loss(tensors)})
 
-    def _new_trainer(self) -> keras.Model:
+    def _new_trainer(self) -> WholeBatchModel:
         wanted = {name: self._outputs.tensors[name] for name in ("logits", "predicted_loss")}
         ties = self._recipe.rank_ties
         return _JointModel(self._network.inputs, wanted, ties=ties, strategy=self._strategy, name="joint")

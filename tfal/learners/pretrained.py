@@ -12,12 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfal.data.images import Images
-from tfal.errors import InputError, TrainingError
+from tfal.errors import InputError
 from tfal.learners.base import OnEpoch
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.storage.checkpoint import EncoderFile, Snapshot
 from tfal.streams import Streams
+from tfal.training.finite import check_loss
 from tfal.training.layers import described
 from tfal.training.replicas import networks_on, own_dropout
 
@@ -155,8 +156,7 @@ class Pretrained:
 
         def end(epoch: int, logs: dict[str, float]) -> None:
             done, loss = epoch + 1, logs["loss"]
-            if not math.isfinite(loss):
-                raise TrainingError(f"the loss of the encoder {self.name} became {loss} in epoch {done}")
+            check_loss(f"the loss of the encoder {self.name}", loss, done)
             optimizer = trainer.optimizer.variables if done < self.n_epoch else []
             file.save(Snapshot(done, loss, _values(network.variables), _values(optimizer)))
             if on_epoch:

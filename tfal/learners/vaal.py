@@ -7,7 +7,7 @@ Chandra et al., On Initial Pools for Deep Active Learning, 2021.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import ceil, isfinite
+from math import ceil
 from typing import Any, ClassVar
 
 import keras
@@ -15,13 +15,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfal.data.images import Images
-from tfal.errors import InputError, TrainingError, unknown_name
+from tfal.errors import InputError, unknown_name
 from tfal.learners.base import Builder, OnEpoch
 from tfal.learners.vaal_networks import vaal_networks
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams
-from tfal.training.finite import check_trained
+from tfal.training.finite import check_loss, check_trained
 
 OUTPUTS = {"labeled_logit": tf.identity, "labeled_probability": tf.sigmoid}  # of the discriminator's logit
 _FACTOR, _N_CUTS = 0.9, 25  # of the learning rate
@@ -143,8 +143,7 @@ class Vaal:
                 optimizer.learning_rate = decayed(self._recipe.lr_vaal, step, total)
             losses += self.step(*next(batches))
         vae, discriminator = (float(loss) / n_steps for loss in losses)
-        if not isfinite(vae + discriminator):
-            raise TrainingError(f"a loss of {self.name} became {vae + discriminator} in epoch {epoch + 1}")
+        check_loss(f"a loss of {self.name}", vae + discriminator, epoch + 1)
         return {"vae_loss": vae, "discriminator_loss": discriminator}
 
     def _step(self, key: tf.Tensor, labeled: tf.Tensor, unlabeled: tf.Tensor) -> tf.Tensor:

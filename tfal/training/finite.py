@@ -1,10 +1,11 @@
-"""Whether the weights and the outputs of a network are numbers.
+"""Whether the loss, the weights and the outputs of a network are numbers.
 
 A ReLU turns NaN into 0, so that a diverged network can answer with logits that look in order and mean nothing.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import keras
@@ -44,6 +45,12 @@ def check_trained(network: keras.Model) -> None:
     found = non_finite_weights(network)
     if found:
         raise TrainingError(f"{found} after the last step")
+
+
+def check_loss(what: str, loss: float, epoch: int) -> None:
+    """Raises TrainingError when the loss of an epoch, from 1, is NaN or infinite. what: whose loss it is."""
+    if not math.isfinite(loss):
+        raise TrainingError(f"{what} became {loss} in epoch {epoch}")
 
 
 def checked_logits(logits: np.ndarray) -> np.ndarray:

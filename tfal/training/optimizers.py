@@ -184,14 +184,3 @@ def learning_rate(recipe: Recipe, epoch: int) -> float:
         return recipe.learning_rate / 2 * (1 + cos(pi * epoch / recipe.n_epoch))
     passed = sum(epoch >= share * recipe.n_epoch for share in _MILESTONES)
     return recipe.learning_rate * _FACTOR**passed
-
-
-class EpochRate(keras.callbacks.Callback):
-    """Sets the learning rate at the start of each epoch. Keras' own scheduler also logs it, at the cost of warnings."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        super().__init__()
-        self._recipe = recipe
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.model.optimizer.learning_rate = learning_rate(self._recipe, epoch)
