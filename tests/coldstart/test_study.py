@@ -19,6 +19,7 @@ from tfal.data.dataset import from_arrays
 from tfal.data.images import Images
 from tfal.errors import InputError
 from tfal.learners import vaal_networks
+from tfal.pool import Pool
 from tfal.report import correlation
 from tfal.streams import Streams
 from tfal.training.runtime import prepare_tensorflow
@@ -213,9 +214,9 @@ def _dynamics(study, data, folder):
 
 def test_contrastive_dynamics_go_on_after_a_stop(study, data, tmp_path):
     prepare_tensorflow()
-    ids = np.arange(300)
+    pool = Pool.unlabeled_pool(300)
     whole = _dynamics(study, data, tmp_path / "whole")
-    whole.fit(ids, Streams(0))
+    whole.fit(pool, Streams(0))
 
     def stop(name, epoch, n_epoch):
         if epoch == 1:
@@ -223,10 +224,10 @@ def test_contrastive_dynamics_go_on_after_a_stop(study, data, tmp_path):
 
     parts = _dynamics(study, data, tmp_path / "parts")
     with pytest.raises(KeyboardInterrupt):
-        parts.fit(ids, Streams(0), stop)
+        parts.fit(pool, Streams(0), stop)
     for _ in range(2):  # once to go on, once to take what is finished
         parts = _dynamics(study, data, tmp_path / "parts")
-        parts.fit(ids, Streams(0))
+        parts.fit(pool, Streams(0))
         for temperature in TEMPERATURES:
             for ours, theirs in zip(parts.map(temperature), whole.map(temperature), strict=True):
                 assert np.array_equal(ours, theirs)
@@ -236,6 +237,21 @@ def test_contrastive_dynamics_go_on_after_a_stop(study, data, tmp_path):
     assert 0 <= found.confidence.min() < found.confidence.max() <= 1
     assert whole.loss.shape == (300,)
     assert whole.loss.min() > 0
+    (path,) = (tmp_path / "whole").glob("dynamics-*.npz")
+    arrays = dict(np.load(path))
+    last = max(name for name in arrays if name.startswith("weight"))  # the losses, behind weights and moments
+    assert np.array_equal(arrays[last], whole.loss)
+    np.savez(path, **{**arrays, last: arrays[last][:-1]})
+    with pytest.raises(InputError, match=r"single images does not fit the images\)\. Remove it to train"):
+        _dynamics(study, data, tmp_path / "whole").fit(pool, Streams(0))
+
+
+def test_contrastive_dynamics_of_images_that_cannot_be_compared(study, data, tmp_path):
+    floats = dataclasses.replace(data, x_train=np.zeros((4, 8, 8, 1), np.float32))
+    with pytest.raises(InputError, match=r"contrastive training needs uint8 images .* or choose criteria of --oracle"):
+        _dynamics(study, floats, tmp_path)
+    with pytest.raises(InputError, match=r"needs at least 2 images\. Received: 1"):
+        _dynamics(study, data, tmp_path).fit(Pool.unlabeled_pool(300, np.array([7])), Streams(0))
 
 
 def test_the_probability_of_the_positive():

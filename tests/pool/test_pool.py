@@ -34,6 +34,13 @@ def test_states_labels_and_rounds(pool):
     assert pool.check() is None
 
 
+def test_a_pool_of_some_members():
+    some = Pool.unlabeled_pool(5, np.array([3, 0]))
+    assert some.members.tolist() == some.unlabeled.tolist() == [0, 3]
+    assert some.state.tolist() == [UNLABELED, EXCLUDED, EXCLUDED, UNLABELED, EXCLUDED]
+    assert Pool.unlabeled_pool(5, np.arange(5)) == Pool.unlabeled_pool(5)
+
+
 def test_unknown_classes_are_rejected_but_paid_for(pool):
     pool.exclude(np.array([5]))
     pool.label_samples(np.array([2, 6]), np.array([3, 1]), 2, n_known=2)

@@ -47,7 +47,9 @@ class Bench:
             self._build, self._images, data.n_classes, plan.recipe, plan.folder / "self_supervised"
         )
         with training_of("the self-supervised encoder", "Lower --lrEncoder, or look at the images."):
-            dynamics.fit(plan.members, Streams(plan.recipe.seed), self._on_epoch)
+            dynamics.fit(
+                Pool.unlabeled_pool(len(data.y_train), plan.members), Streams(plan.recipe.seed), self._on_epoch
+            )
         store = FeatureStore(plan.folder / "self_supervised" / "features", {"encoder": dynamics.identity})
         features = store.open_or_make(
             self._images, lambda batch: dynamics.features(batch).numpy(), plan.members, self._read_batch

@@ -11,7 +11,6 @@ Source: Chen et al., Making Your First Choice, 2022 (arXiv 2210.02442), and its 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,20 +22,16 @@ import tensorflow as tf
 from tfal.coldstart.data_maps import TEMPERATURES, DataMap, RunningMoments, data_map
 from tfal.data.contrastive_views import contrastive_views
 from tfal.data.images import Images
-from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.errors import InputError
 from tfal.learners.base import Builder, OnEpoch
-from tfal.learners.contrastive import TEMPERATURE, Contrastive, encoder
+from tfal.learners.contrastive import TEMPERATURE
+from tfal.learners.contrastive_encoders import Encoder, Method
+from tfal.pool import Pool
 from tfal.recipe import Recipe
-from tfal.storage.checkpoint import EncoderFile, Snapshot
 from tfal.streams import Streams
-from tfal.training.finite import check_loss
-from tfal.training.lars import LARS, WarmupCosine
-from tfal.training.layers import described
 
 FORMAT = 1  # to be raised with every change after which a training ends in other numbers
 N_COMPARED = 256  # images of a batch of the pass, so 510 negatives
-MOMENTUM, DECAY = 0.9, 1e-6  # of LARS, as for every SimCLR here
 
 
 def positive_probabilities(projections: tf.Tensor, temperature: float) -> tf.Tensor:
@@ -57,8 +52,11 @@ def positive_probabilities(projections: tf.Tensor, temperature: float) -> tf.Ten
     return tf.gather(tf.nn.softmax(logits, axis=1), positives, axis=1, batch_dims=1)
 
 
-class ContrastiveDynamics:
-    """A SimCLR training that keeps the running moments of every image; it goes on where its file ends.
+class ContrastiveDynamics(Encoder):
+    """SimCLR that keeps the running moments of every image in its file, see Pretrained.
+
+    Its settings are those of the low-budget study's encoder, whatever the recipe has of other methods; images are not
+    augmented before the views are made, and stay on one device.
 
     Args:
         build: (input shape, number of classes) -> a network that NamedOutputs can read; its features are used.
@@ -67,11 +65,14 @@ class ContrastiveDynamics:
         recipe: network and the options of encoders; `n_epoch_simclr` epochs.
         folder: where the file is.
 
+    Attributes, after `fit`: loss (n,), NT-Xent of each image after the last epoch; identity, all that they depend on.
+
     Raises:
-        InputError: images that cannot be augmented.
+        InputError: images that cannot be augmented; from `fit`, a single image.
     """
 
     name = "simclr"
+    method = Method(1, lars=True, momentum=0.9, decay=1e-6, floor=0.0)
 
     def __init__(self, build: Builder, images: Images, n_classes: int, recipe: Recipe, folder: Path) -> None:
         if not images.scale or len(images.shape) != 3 or images.shape[2] not in (1, 3):
@@ -79,39 +80,18 @@ class ContrastiveDynamics:
                 f"contrastive training needs uint8 images (H, W, 1) or (H, W, 3). Received: images of {images.shape}. "
                 "Give such images, or choose criteria of --oracle only."
             )
-        self._build = lambda: encoder(build(images.shape, n_classes), 1)
-        self._images, self._recipe, self._folder = images, recipe, folder
-        self._network: keras.Model | None = None
-        self.identity: dict[str, Any] = {}
+        super().__init__(build, images, n_classes, recipe)
+        self._folder, self._file_name = folder, "dynamics"
+        self._strategy, self._augment = tf.distribute.get_strategy(), "none"
         self._moments = [RunningMoments((0,)) for _ in TEMPERATURES]
-        self.loss = np.zeros(0)
+        self._pass: Callable[[], list[np.ndarray]] | None = None
+        self._pass_seed = 0
+        self.loss, self.identity = np.zeros(0), dict[str, Any]()
 
-    def fit(self, ids: np.ndarray, streams: Streams, on_epoch: OnEpoch | None = None) -> None:
-        """Trains on the images `ids` (n,), one pass after every epoch. Only the seed of the streams counts.
-
-        Then `loss` (n,) is NT-Xent of each image after the last epoch, `identity` all that the numbers depend on.
-
-        Raises:
-            InputError: the file is damaged.
-            TrainingError: the loss became NaN or infinite.
-        """
-        if len(ids) < 2:
-            raise InputError(f"contrastive training needs at least 2 images. Received: {len(ids)}. Give more.")
-        numbers = [int(number) for number in Streams(streams.seed)("pretrain").integers(2**31, size=4)]
-        self.identity = self._identity(ids, numbers[0])
-        again = self._build()
-        keras.utils.set_random_seed(numbers[0])
-        network = self._network = self._build()
-        file = EncoderFile(self._folder, "dynamics", self.identity, described(network, again))
-        self._moments, self.loss = [RunningMoments((len(ids),)) for _ in TEMPERATURES], np.zeros(len(ids))
-        with file.locked():
-            found = file.load()
-            self._take(file, found)
-            done = found.epoch if found else 0
-            if on_epoch:
-                on_epoch(self.name, done, self._recipe.n_epoch_simclr)
-            if done < self._recipe.n_epoch_simclr:
-                self._train(network, ids, numbers[1:], file, found, on_epoch)
+    @property
+    def n_epoch(self) -> int:
+        """Epochs of the whole training."""
+        return self._recipe.n_epoch_simclr
 
     def map(self, temperature: float) -> DataMap:
         """Of one of TEMPERATURES."""
@@ -119,86 +99,42 @@ class ContrastiveDynamics:
 
     def features(self, batch: tf.Tensor) -> tf.Tensor:
         """Features (B, d) of images as they are; call `fit` first."""
-        return self._trained(batch, training=False)["features"]
+        return self.network(batch, training=False)["features"]
 
-    @property
-    def _trained(self) -> keras.Model:
-        if self._network is None:
-            raise ValueError("fit was not called")
-        return self._network
+    def prepared(self, images: tf.Tensor) -> tf.Tensor:
+        """Nothing is done to images in [0, 1] before views and network."""
+        return images
+
+    def _load_or_train(self, pool: Pool, streams: Streams, on_epoch: OnEpoch | None) -> None:
+        n = len(pool.members)
+        if n < 2:
+            raise InputError(f"contrastive training needs at least 2 images. Received: {n}. Give more.")
+        self._moments, self.loss = [RunningMoments((n,)) for _ in TEMPERATURES], np.zeros(n)
+        self._pass, self._pass_seed = None, int(streams("pretrain").integers(2**31, size=4)[3])  # behind Pretrained's
+        super()._load_or_train(pool, streams, on_epoch)
+
+    def _after_epoch(self, network: keras.Model, ids: np.ndarray) -> None:
+        if self._pass is None:
+            self._pass = _pass(network, self._images, ids, self._pass_seed)
+        *probabilities, self.loss = self._pass()
+        for moments, values in zip(self._moments, probabilities, strict=True):
+            moments.add(values)
+
+    def _state(self) -> list[np.ndarray]:
+        return [array for moments in self._moments for array in (moments.mean, moments.squares)] + [self.loss]
+
+    def _take_state(self, state: list[np.ndarray], epoch: int) -> None:
+        for moments, mean, squares in zip(self._moments, state[:-1:2], state[1:-1:2], strict=True):
+            moments.n, moments.mean, moments.squares = epoch, mean, squares
+        self.loss = state[-1]
 
     def _identity(self, ids: np.ndarray, seed: int) -> dict[str, Any]:
         recipe = self._recipe
         names = ("network", "n_batch_encoder", "n_warmup", "lr_encoder", "n_epoch_simclr")
         own = {"format": FORMAT, "seed": seed, "images": self._images.digest(ids), "temperatures": list(TEMPERATURES)}
-        return own | {"n_compared": N_COMPARED} | {name: getattr(recipe, name) for name in names}
-
-    def _state(self) -> list[np.ndarray]:
-        return [array for moments in self._moments for array in (moments.mean, moments.squares)] + [self.loss]
-
-    def _take(self, file: EncoderFile, found: Snapshot | None) -> None:
-        """Weights and moments of a file; behind the weights stands what `_state` gives."""
-        if found is None:
-            return
-        variables, n_state = self._trained.variables, len(self._state())
-        file.assign(variables, found.weights[:-n_state])
-        state = found.weights[-n_state:]
-        if [array.shape for array in state] != [array.shape for array in self._state()]:
-            raise file.unusable("its moments do not fit the images")
-        for moments, mean, squares in zip(self._moments, state[:-1:2], state[1:-1:2], strict=True):
-            moments.n, moments.mean, moments.squares = found.epoch, mean, squares
-        self.loss = state[-1]
-
-    def _train(
-        self,
-        network: keras.Model,
-        ids: np.ndarray,
-        seeds: list[int],
-        file: EncoderFile,
-        found: Snapshot | None,
-        on_epoch: OnEpoch | None,
-    ) -> None:
-        recipe, first, n_epoch = self._recipe, found.epoch if found else 0, self._recipe.n_epoch_simclr
-        n_steps = math.ceil(len(ids) / recipe.n_batch_encoder)
-        trainer = Contrastive(network.inputs, network.output)
-        rate = WarmupCosine(recipe.lr_encoder, recipe.n_warmup, n_epoch, n_steps)
-        trainer.compile(optimizer=LARS(rate, MOMENTUM, DECAY), jit_compile=False)
-        trainer.optimizer.build(trainer.trainable_variables)
-        if found:
-            file.assign(trainer.optimizer.variables, found.optimizer)
-        one_pass = _pass(network, self._images, ids, seeds[2])
-
-        def end(epoch: int, logs: dict[str, float]) -> None:
-            done, loss = epoch + 1, logs["loss"]
-            check_loss("the loss of the contrastive training", loss, done)
-            *probabilities, self.loss = one_pass()
-            for moments, values in zip(self._moments, probabilities, strict=True):
-                moments.add(values)
-            optimizer = trainer.optimizer.variables if done < n_epoch else []
-            weights = [*_values(network.variables), *self._state()]
-            file.save(Snapshot(done, loss, weights, _values(optimizer)))
-            if on_epoch:
-                on_epoch(self.name, done, n_epoch)
-
-        trainer.fit(
-            self._views(ids, seeds, first),
-            steps_per_epoch=n_steps,
-            initial_epoch=first,
-            epochs=n_epoch,
-            callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=end)],
-            shuffle=False,  # the pipeline has its own order
-            verbose=0,
-        )
-
-    def _views(self, ids: np.ndarray, seeds: list[int], first_epoch: int) -> tf.data.Dataset:
-        """The training's batches of views, from an epoch on."""
-        size = self._recipe.n_batch_encoder
-        batches = self._images.training(ids, ids, size, self._recipe.n_epoch_simclr, seeds[0], "none", first_epoch)
-        views = parallel_map(
-            batches.enumerate(first_epoch * math.ceil(len(ids) / size)),
-            lambda step, batch: contrastive_views(batch[0], 1, seeds[1], step),
-        )
-        return views.prefetch(PREFETCH)
+        own |= {"n_compared": N_COMPARED} | {name: getattr(recipe, name) for name in names}
+        self.identity = own
+        return own
 
 
 def _pass(network: keras.Model, images: Images, ids: np.ndarray, seed: int) -> Callable[[], list[np.ndarray]]:
@@ -228,7 +164,3 @@ def _pass(network: keras.Model, images: Images, ids: np.ndarray, seed: int) -> C
         return list(found)
 
     return one_pass
-
-
-def _values(variables: Any) -> list[np.ndarray]:
-    return [variable.numpy() for variable in variables]

@@ -94,7 +94,7 @@ class Encoder(Pretrained):
         super().__init__(images, recipe)
         _check_images(images, self.method.n_rotations)
         self._build = lambda: encoder(build(images.shape, n_classes), self.method.n_rotations)
-        self._strategy = distribution(recipe.devices)
+        self._strategy, self._augment = distribution(recipe.devices), recipe.augment
         self._reader: EncoderReader
 
     @property
@@ -144,7 +144,7 @@ class Encoder(Pretrained):
         """The training's batches of views from an epoch on; seeds: of the order and of the views."""
         recipe = self._recipe
         batches = self._images.training(
-            ids, ids, recipe.n_batch_encoder, self.n_epoch, seeds[0], recipe.augment, first_epoch
+            ids, ids, recipe.n_batch_encoder, self.n_epoch, seeds[0], self._augment, first_epoch
         )
         views = parallel_map(
             batches.enumerate(first_epoch * self._n_steps(len(ids))),

@@ -30,6 +30,8 @@ class Pretrained:
 
     A learner of this kind says what its network is (`_new_network`), what trains it (`_trainer`) by which batches
     (`_batches`, `_n_steps`), what the weights depend on (`_identity`), and what is read from it (`outputs`, `_read`).
+    One that looks at its images after each epoch (`_after_epoch`) keeps what it finds in the same file (`_state`,
+    `_take_state`).
 
     images: the training images; recipe: results_dir, and the options of the learner.
     """
@@ -39,6 +41,7 @@ class Pretrained:
 
     def __init__(self, images: Images, recipe: Recipe) -> None:
         self._images, self._recipe = images, recipe
+        self._folder, self._file_name = Path(recipe.results_dir) / "encoders", self.name
         self._strategy = tf.distribute.get_strategy()  # one device; a learner that can use more sets its own
         self._made_for: tuple[int, np.ndarray] | None = None
         self._loss = math.nan
@@ -121,16 +124,15 @@ class Pretrained:
 
     def _load_or_train(self, pool: Pool, streams: Streams, on_epoch: OnEpoch | None) -> None:
         ids, numbers = pool.members, [int(number) for number in streams("pretrain").integers(2**31, size=3)]
-        folder = Path(self._recipe.results_dir) / "encoders"
         with networks_on(self._strategy):
             again = self._new_network()
             keras.utils.set_random_seed(numbers[0])
             network = self._new_network()
-        file = EncoderFile(folder, self.name, self._identity(ids, numbers[0]), described(network, again))
+        file = EncoderFile(self._folder, self._file_name, self._identity(ids, numbers[0]), described(network, again))
         with file.locked():
             found = file.load()
             if found:
-                file.assign(network.variables, found.weights)
+                self._take(file, network, found)
             own_dropout(self._strategy, network)
             finished = found if found and found.epoch >= self.n_epoch else None
             if finished is None:
@@ -139,6 +141,16 @@ class Pretrained:
                 on_epoch(self.name, found.epoch if found else 0, self.n_epoch)
             self._loss = finished.loss if finished else self._train(network, ids, numbers[1:], file, found, on_epoch)
         self._network, self._functions = network, {}
+
+    def _take(self, file: EncoderFile, network: keras.Model, found: Snapshot) -> None:
+        """Weights and state of a file; the state stands behind the weights."""
+        wanted = [array.shape for array in self._state()]
+        n_weights = len(found.weights) - len(wanted)
+        file.assign(network.variables, found.weights[:n_weights])
+        state = found.weights[n_weights:]
+        if [array.shape for array in state] != wanted:
+            raise file.unusable("what it found of single images does not fit the images")
+        self._take_state(state, found.epoch)
 
     def _train(
         self,
@@ -157,8 +169,9 @@ class Pretrained:
         def end(epoch: int, logs: dict[str, float]) -> None:
             done, loss = epoch + 1, logs["loss"]
             check_loss(f"the loss of the encoder {self.name}", loss, done)
+            self._after_epoch(network, ids)
             optimizer = trainer.optimizer.variables if done < self.n_epoch else []
-            file.save(Snapshot(done, loss, _values(network.variables), _values(optimizer)))
+            file.save(Snapshot(done, loss, [*_values(network.variables), *self._state()], _values(optimizer)))
             if on_epoch:
                 on_epoch(self.name, done, self.n_epoch)
 
@@ -193,6 +206,16 @@ class Pretrained:
     def _n_steps(self, n: int) -> int:
         """Steps of an epoch with n images."""
         raise NotImplementedError
+
+    def _after_epoch(self, network: keras.Model, ids: np.ndarray) -> None:
+        """Called after each epoch, before the file is written."""
+
+    def _state(self) -> list[np.ndarray]:
+        """What the file keeps besides the weights, floats of shapes that are the same after each epoch."""
+        return []
+
+    def _take_state(self, state: list[np.ndarray], epoch: int) -> None:
+        """Takes on what `_state` gave after so many epochs."""
 
     def _identity(self, ids: np.ndarray, seed: int) -> dict[str, Any]:
         """All that the weights depend on, as json can write it; a learner adds its own options."""

@@ -20,7 +20,7 @@ from tfal.evaluation.trainer import Training
 from tfal.evaluation.transfer import finetuner, scratch_trainer
 from tfal.learners import LEARNERS
 from tfal.learners.base import Builder, OnEpoch
-from tfal.low_budget.jobs import Job, members_pool
+from tfal.low_budget.jobs import Job
 from tfal.pool import Pool
 from tfal.reading.backend import Backend, choose_backend
 from tfal.recipe import Recipe
@@ -68,7 +68,7 @@ class Bench:
 
     def empty_pool(self) -> Pool:
         """Nothing is labeled."""
-        return members_pool(len(self.labels), self.members)
+        return Pool.unlabeled_pool(len(self.labels), self.members)
 
     def _features(self, on_epoch: OnEpoch | None) -> tuple[np.ndarray, np.ndarray]:
         test_ids = np.arange(len(self.test_images))

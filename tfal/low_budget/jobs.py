@@ -13,7 +13,6 @@ from tfal.data import Dataset, fingerprint
 from tfal.errors import InputError
 from tfal.files import check_writable
 from tfal.plugins import as_part
-from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.storage.index_files import query_seconds, read_pool_ids
 from tfal.storage.runfolder import RunFolder
@@ -129,10 +128,3 @@ def _check_head(recipe: Recipe) -> None:
             "strategy 'ldms' applies the linear head to features of length 1, and --headInput raw trains it on others. "
             "Give --headInput unit, and --lrHead 0.01."
         )
-
-
-def members_pool(n: int, ids: np.ndarray) -> Pool:
-    """A pool of n samples of which only `ids` can be asked for."""
-    pool = Pool.unlabeled_pool(n)
-    pool.exclude(np.setdiff1d(np.arange(n), ids))
-    return pool

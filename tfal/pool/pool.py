@@ -29,9 +29,12 @@ class Pool:
     round: np.ndarray
 
     @classmethod
-    def unlabeled_pool(cls, n: int) -> Pool:
-        """A pool of n samples of which nothing is known."""
-        return cls(np.zeros(n, np.uint8), np.full(n, -1, np.int32), np.full(n, -1, np.int32))
+    def unlabeled_pool(cls, n: int, members: np.ndarray | None = None) -> Pool:
+        """A pool of n samples of which nothing is known; members: ids of those that belong to it, None for all."""
+        pool = cls(np.zeros(n, np.uint8), np.full(n, -1, np.int32), np.full(n, -1, np.int32))
+        if members is not None:
+            pool.exclude(np.setdiff1d(np.arange(n), members))
+        return pool
 
     def __len__(self) -> int:
         return len(self.state)

@@ -59,8 +59,7 @@ def _closed_task(recipe: Recipe, rep: int, data: Dataset) -> Task:
         rows = splits.class_balanced(labels[members], recipe.n_init, recipe.n_valid, streams("split"))
     initial, validation = (members[part] for part in rows)
     initial = initial if recipe.initial == BALANCED else initial[:0]
-    pool = Pool.unlabeled_pool(len(labels))
-    pool.exclude(np.setdiff1d(np.arange(len(labels)), members))
+    pool = Pool.unlabeled_pool(len(labels), members)
     if len(initial):
         check_classes(recipe, rep, labels[initial], data.n_classes)
     pool.label_samples(initial, labels[initial], 0)
