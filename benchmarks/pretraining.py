@@ -22,7 +22,7 @@ from tfal.learners import LEARNERS
 from tfal.learners.contrastive import encoder
 from tfal.learners.contrastive_encoders import Encoder
 from tfal.recipe import Recipe
-from tfal.training.lars import WarmupCosine
+from tfal.training.optimizers import WarmupCosine
 from tfal.training.runtime import prepare_tensorflow
 
 SEEDS = (1, 2)  # of the order and of the views

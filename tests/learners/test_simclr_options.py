@@ -15,8 +15,7 @@ from tfal.recipe import Recipe
 from tfal.recipe.presets import SIMCLR_OF_INITIAL_POOLS
 from tfal.storage.checkpoint import EncoderFile
 from tfal.streams import Streams
-from tfal.training.lars import EpochCosine, WarmupCosine
-from tfal.training.optimizers import CoupledSGD
+from tfal.training.optimizers import CoupledSGD, EpochCosine, WarmupCosine
 from tfal.training.runtime import prepare_tensorflow
 
 N = 24

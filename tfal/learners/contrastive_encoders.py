@@ -40,8 +40,7 @@ from tfal.pool import Pool
 from tfal.reading.encoder_outputs import OUTPUTS, EncoderReader
 from tfal.recipe import Recipe
 from tfal.streams import Streams
-from tfal.training.lars import LARS, EpochCosine, WarmupCosine
-from tfal.training.optimizers import CoupledSGD
+from tfal.training.optimizers import LARS, CoupledSGD, EpochCosine, WarmupCosine
 from tfal.training.replicas import networks_on
 from tfal.training.runtime import distribution
 
