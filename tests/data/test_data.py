@@ -12,10 +12,10 @@ import pytest
 
 from tests.conftest import SHARED_DATA
 from tfal.data import DATASETS, Dataset, fingerprint, from_arrays, load, with_unknown
+from tfal.data.class_lists import CIFAR100_NAMES, cifar20_table
 from tfal.data.dataset import ENVIRONMENT
 from tfal.data.listing import from_tree
 from tfal.data.prints import comparable
-from tfal.data.super_classes import CIFAR100_NAMES, cifar20_table
 from tfal.data.way_out import check_way_out
 from tfal.errors import InputError
 

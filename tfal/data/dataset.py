@@ -19,10 +19,10 @@ import numpy as np
 
 from tfal.data import formats
 from tfal.data.checks import check_classes, checked_images, checked_labels
+from tfal.data.class_lists import CIFAR20, cifar20_table
 from tfal.data.found import Found, Known, one_line
 from tfal.data.layouts import layout_hint
 from tfal.data.listing import MAX_PIXELS, SIZE, Listing, Reading
-from tfal.data.super_classes import CIFAR20, cifar20_table
 from tfal.data.tfds import download
 from tfal.errors import InputError, resolve_name, unknown_name
 
