@@ -13,9 +13,10 @@ import numpy as np
 from tfal.data import Dataset, fingerprint
 from tfal.data.image_files import open_images
 from tfal.errors import training_of
+from tfal.evaluation.knn import knn_scores
 from tfal.evaluation.linear_heads import MILESTONES, Head, linear_heads
 from tfal.evaluation.linear_probe import linear_probes
-from tfal.evaluation.scores import Scores, class_coverage, knn_scores
+from tfal.evaluation.scores import Scores, class_coverage
 from tfal.evaluation.trainer import Training
 from tfal.evaluation.transfer import finetuner, scratch_trainer
 from tfal.learners import LEARNERS
