@@ -7,17 +7,17 @@ import subprocess
 import sys
 import types
 
-import keras
 import numpy as np
 import pytest
 
 from models import BUILDERS
 from tests.conftest import ROOT
 from tfal import convert_torch
-from tfal.convert_torch import ARCHITECTURES, layer_weights, main, read_network, to_keras
+from tfal.convert_torch import ARCHITECTURES, layer_weights, main, to_keras
 from tfal.data.images import Images
 from tfal.errors import InputError
 from tfal.learners.frozen_encoder import IMAGENET_MEAN, IMAGENET_STD, FrozenEncoder
+from tfal.storage.weights_file import read_network, write_network
 
 WITH_TORCH = all(importlib.util.find_spec(name) for name in ("torch", "torchvision"))
 needs_torch = pytest.mark.skipif(not WITH_TORCH, reason="PyTorch is missing: pip install -r requirements-torch.txt")
@@ -92,24 +92,10 @@ def test_tensors_of_another_shape_or_without_numbers(name, change):
 
 def test_stored_and_read_again(tmp_path):
     network, path = to_keras(tensors("resnet18"), "resnet18", BUILDERS["ResNet18-ImageNet"]), tmp_path / "a.weights.h5"
-    convert_torch.write_network(network, path)
+    write_network(network, path)
     again, images = read_network(path), np.random.default_rng(0).random((2, 40, 33, 3), np.float32)
     np.testing.assert_array_equal(again(images), network(images))
     assert [p.name for p in tmp_path.iterdir()] == ["a.weights.h5"]
-
-
-def test_weights_files_of_others_are_refused(tmp_path):
-    path = tmp_path / "other.weights.h5"
-    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save_weights(path)
-    with pytest.raises(InputError, match=r"was not written by python -m tfal\.convert_torch .* Convert it anew"):
-        read_network(path)
-
-
-def test_a_weights_file_runs_no_code_of_its_own(tmp_path):
-    x, path = keras.Input((3,)), tmp_path / "odd.weights.h5"
-    convert_torch.write_network(keras.Model(x, keras.layers.Lambda(lambda y: 2 * y)(x)), path)
-    with pytest.raises(InputError, match=r"it names keras\.layers\.Lambda, which no converted network has"):
-        read_network(path)
 
 
 def test_the_command_names_what_is_wrong(tmp_path, capsys, monkeypatch):

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from models import BUILDERS
-from tfal.convert_torch import write_network
 from tfal.data.images import Images
 from tfal.errors import InputError
 from tfal.learners import LEARNERS, frozen_encoder
@@ -16,6 +15,7 @@ from tfal.learners.contrastive_encoders import SimCLR
 from tfal.learners.frozen_encoder import FrozenEncoder, weights_digest
 from tfal.pool import Pool
 from tfal.recipe import Recipe
+from tfal.storage.weights_file import write_network
 from tfal.streams import Streams
 from tfal.training.runtime import prepare_tensorflow
 

@@ -22,7 +22,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfal.convert_torch import read_network
 from tfal.data.images import Images
 from tfal.errors import InputError, resolve_name
 from tfal.learners.base import Builder, OnEpoch
@@ -31,6 +30,7 @@ from tfal.learners.keras_files import unloadable
 from tfal.pool import Pool
 from tfal.reading.named_outputs import NamedOutputs
 from tfal.recipe import Recipe
+from tfal.storage.weights_file import read_network
 from tfal.streams import Streams
 from tfal.training.finite import check_finite_weights
 from tfal.training.replicas import is_dropout_seed, networks_on, reading_function
