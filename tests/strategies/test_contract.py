@@ -52,6 +52,23 @@ CONTRACT = {
 }
 
 
+_CLASSIFIER = {"features", "logits", "mc_logits", "view_logits"}
+_ENCODER = {"features", "projection", "projection_views", "projection_rotations"}
+# What can be read from each learner.
+GIVES = {
+    "classifier": _CLASSIFIER,
+    "loss_predictor": _CLASSIFIER | {"predicted_loss"},
+    "ensemble": {"logits", "member_logits"},
+    "vaal": {"labeled_logit"},
+    "csi": _ENCODER,
+    "ccal_semantic": _ENCODER,
+    "ccal_distinctive": _ENCODER,
+    "encoder": {"features"},
+    "simclr": {*_ENCODER, "simclr_loss"},
+    "vae": {"features", "vae_loss"},
+    "scan": {"logits"},
+    "self_label": {"logits"},
+}
 OPTIONS = SimpleNamespace()  # what a strategy cannot do without
 
 
@@ -67,12 +84,14 @@ def test_the_contract_list_is_complete():
 
 
 class PixelReader:
-    """A linear classifier on the pixels of digits, and what other learners have to give.
+    """A linear classifier on the pixels of digits, and what other learners have to give; see GIVES.
 
-    All sums are exact in float32, so every machine gets the same.
+    All sums are exact in float32, so every machine gets the same. other: a learner that takes each image for another
+    one.
     """
 
-    def __init__(self, images):
+    def __init__(self, images, other=None):
+        self.other = other
         rng = np.random.default_rng(0)
         self.kernel = np.round(rng.normal(size=(64, 10)) * 8).astype(np.float32) / 64
         self.bias = np.round(rng.normal(size=10) * 8).astype(np.float32) / 8
@@ -80,9 +99,10 @@ class PixelReader:
         self.passes = 0
 
     def chunks(self, learner, outputs, ids):
+        assert {*outputs} <= GIVES[learner], f"{learner} has no {outputs}"
         self.passes += 1
         for rows in np.array_split(ids, 3):
-            features = self.features[rows]
+            features = self.features[(rows + 7) % len(self.features) if learner == self.other else rows]
             projection = features @ np.sign(self.kernel[:, :6])
             thinned = np.stack([features * (np.arange(64) % 5 != turn) for turn in range(5)], axis=1)  # (B, 5, 64)
             passes = thinned @ self.kernel + self.bias
@@ -108,11 +128,11 @@ class PixelReader:
 
 @pytest.fixture
 def make_view(digits):
-    def make(n_labeled=30, n_candidates=80, n_known=10):
+    def make(n_labeled=30, n_candidates=80, n_known=10, other=None):
         pool = Pool.unlabeled_pool(len(digits.y_train))
         labeled = np.arange(0, 5 * n_labeled, 5)
         pool.label_samples(labeled, digits.y_train[labeled], 0, n_known)
-        reader, streams = PixelReader(digits.x_train), Streams(0, 1, 0)
+        reader, streams = PixelReader(digits.x_train, other), Streams(0, 1, 0)
         return PoolView(pool, pool.unlabeled[:n_candidates], reader, streams, oracle=digits.y_train)
 
     return make
@@ -120,6 +140,7 @@ def make_view(digits):
 
 def _query(name, view, n, seed=0):
     strategy = make_strategy(name, OPTIONS)
+    view._learners = strategy.learners  # as the loop makes it
     return check_picks(strategy.query(view, n, np.random.default_rng(seed)), view.candidates, n, name)
 
 
@@ -146,6 +167,31 @@ def test_reads_each_learner_once_and_changes_nothing(make_view, name):
     assert reader.passes == len(make_strategy(name, OPTIONS).learners)
     assert view._pool == pool
     assert all(map(np.array_equal, arrays, [reader.kernel, reader.bias, reader.features]))
+
+
+READ = [
+    (name, learner)
+    for name in CONTRACT
+    if name != "ranking"  # which needs a file, and reads none
+    for learner in make_strategy(name, OPTIONS).learners
+]
+
+
+@pytest.mark.parametrize(("name", "learner"), READ)
+def test_each_declared_learner_counts(make_view, name, learner):
+    """Where one learner takes each image for another one, other samples are picked."""
+    assert _query(name, make_view(), 12).ids.tolist() != _query(name, make_view(other=learner), 12).ids.tolist()
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_learners_that_are_not_declared_are_refused(make_view, name):
+    view, strategy = make_view(), make_strategy(name, OPTIONS)
+    view._learners = strategy.learners
+    for learner in {*GIVES, "nonsense"} - {*strategy.learners}:
+        with pytest.raises(InputError, match="a strategy reads what its `learners` name"):
+            view.read(learner, ["features"], view.candidates)
+        with pytest.raises(InputError, match="a strategy reads what its `learners` name"):
+            view.head(learner)
 
 
 @pytest.mark.parametrize("name", CONTRACT)
