@@ -56,8 +56,8 @@ def one_sided_nt_xent(projections: tf.Tensor, temperature: float) -> tf.Tensor:
 
     Example:
         >>> z = tf.constant([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [0.8, 0.6]])
-        >>> round(float(one_sided_nt_xent(z, 0.1)), 6), round(float(one_sided_nt_xent(z, 1.0)), 6)
-        (2.127224, 1.018925)
+        >>> round(float(one_sided_nt_xent(z, 0.1)), 4), round(float(one_sided_nt_xent(z, 1.0)), 4)
+        (2.1272, 1.0189)
     """
     z = tf.math.l2_normalize(tf.cast(projections, tf.float32), axis=1)
     m = tf.shape(z)[0] // 2
