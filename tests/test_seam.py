@@ -4,8 +4,9 @@ import sys
 from tests.conftest import ROOT
 
 MODULES = (
-    "kernels strategies pool pool.splits pool.task pool.view recipe recipe.presets data loop initial_pool "
-    "report.compare report.correlation coldstart.criteria coldstart.data_maps coldstart.pictures coldstart.study"
+    "kernels strategies pool pool.splits pool.task pool.view recipe recipe.presets recipe.protocols.mnist "
+    "networks data loop initial_pool report.compare report.correlation coldstart.criteria "
+    "coldstart.data_maps coldstart.pictures coldstart.study"
 )
 ARRAY_SIDE = ", ".join(["tfal", *(f"tfal.{name}" for name in MODULES.split())])
 

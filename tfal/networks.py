@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tfal.errors import InputError
 
 if TYPE_CHECKING:
-    from tfal.learners.classifier import Builder
+    from tfal.learners.base import Builder
 
 _NAME = "tfal.models"
 

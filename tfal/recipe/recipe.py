@@ -30,7 +30,7 @@ class Recipe(RunOptions, DataOptions, PoolOptions, TrainingOptions, OpenSetOptio
     """Strategies on one data set with one network; the defaults are the LDM-S paper's MNIST protocol.
 
     `Recipe(dataset="cifar10", strategy="badge", n_query=100)`: options by name, those of the groups above, of
-    strategies and of learners; `python run_mnist.py --help all` tells of each. On the command line `n_query` is
+    strategies and of learners; `tfal run mnist --help all` tells of each. On the command line `n_query` is
     `--nQuery`, and so on. Names may be written in small or capital letters, with or without hyphens and underscores;
     here they stand in their one spelling, see tfal.recipe.names. `strategy` may be a strategy object, too, or a list of
     objects and names.
