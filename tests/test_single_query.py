@@ -260,7 +260,7 @@ def test_a_strategy_of_ones_own(images, model):
         ({"strategy": "ldms", "n_sample": 0}, "n_sample must be at least 1. Received: 0"),
         ({"strategy": "ldms", "n_sample": "10"}, "n_sample must be of type int. Received: '10'"),
         ({"strategy": "similar", "submodular": "fl"}, "submodular must be one of logdetcmi, flcmi. Received: 'fl'"),
-        ({"strategy": "batchbald", "n_candidate": 0}, "n_candidate: expected an integer of at least 1, received 0"),
+        ({"strategy": "batchbald", "n_candidate": 0}, "n_candidate must be at least 1. Received: 0"),
         ({"strategy": "power_margin", "beta": "1"}, "beta must be of type float. Received: '1'"),
         ({"labeled": [60]}, r"distinct ids from 0 to 59. Received: \[60\]"),
         ({"labeled": [1, 1]}, r"distinct ids from 0 to 59. Received: \[1\] more than once"),

@@ -12,6 +12,7 @@ import numpy as np
 from tfal.data.images import check_int
 from tfal.errors import InputError, unknown_name
 from tfal.given import given_ids, given_labels
+from tfal.learners import LEARNERS
 from tfal.pool import Pool
 from tfal.pool.view import PoolView
 from tfal.reading.backend import choose_backend
@@ -23,8 +24,6 @@ from tfal.recipe.options import check_value
 from tfal.strategies import STRATEGIES, Strategy, check_picks, strategy_name
 from tfal.streams import Streams
 from tfal.training.finite import check_finite_weights
-
-ADOPTED = ("classifier", "loss_predictor")  # learners that a model of one's own can stand for
 
 
 def query(
@@ -106,7 +105,7 @@ def _strategy(strategy: str | Strategy, options: Mapping[str, Any]) -> Strategy:
         raise InputError(f"options go to the strategy itself when it is no name. Received: {sorted(options)}.")
     if made.oracle:
         raise InputError(f"strategy {strategy!r} looks at labels that nobody has bought: it is for studies only.")
-    other = [name for name in made.learners if name not in ADOPTED]
+    other = [name for name in made.learners if name not in LEARNERS or not LEARNERS[name].from_model]
     if other:
         raise InputError(
             f"strategy {strategy!r} needs {' and '.join(other)}, trained by tfal; run it through tfal.run."

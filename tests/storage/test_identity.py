@@ -39,6 +39,28 @@ def test_what_is_stored_is_the_same():
         assert Identity(recipe, "other").differences(_stored(recipe)) == ["data: 'print' there, 'other' here"]
 
 
+def test_recipe_json_holds_the_options_of_this_run_and_no_others():
+    there = _stored(Recipe(strategy="margin", n_sample=50))["recipe"]
+    assert not {"n_sample", "n_epoch_csi", "n_cluster", "delta"} & there.keys()
+    there = _stored(Recipe(strategy="mqnet", initial="scan"))["recipe"]
+    assert {"meta_wd", "n_epoch_csi", "n_epoch_loss", "n_cluster", "n_epoch_simclr"} <= there.keys()
+    assert not {"n_sample", "n_epoch_ccal", "n_epoch_self_label", "encoder"} & there.keys()
+
+
+def test_folders_of_the_version_that_wrote_all_options_go_on():
+    """It wrote those of other methods, too, and some of a strategy's own under the strategy."""
+    recipe = Recipe(strategy="mqnet", initial="probcover", n_epoch_csi=10, meta_wd=1e-3)
+    there = _stored(recipe)
+    moved = {name: there["recipe"].pop(name) for name in ("delta", "n_anchor", "n_clusters")}
+    there["recipe"] |= {"n_epoch_ccal": 700, "n_sample": 99, "n_view": 3, "rank_score": "vae_loss"}
+    there["strategies"] = {"probcover": moved, "mqnet": {}}
+    assert Identity(recipe, "print").differences(there) == []
+    assert Identity(recipe.replace(n_anchor=7), "print").differences(there) == ["nAnchor: 50000 there, 7 here"]
+    assert Identity(recipe.replace(meta_wd=0.0), "print").differences(there) == ["metaWd: 0.001 there, 0.0 here"]
+    moved["n_anchor"] = 9
+    assert Identity(recipe, "print").differences(there) == ["nAnchor: 9 there, 50000 here"]
+
+
 def test_only_what_the_recipe_uses_counts():
     there = _stored(Recipe(strategy="margin", n_sample=50, meta_epoch=3, n_step=2))
     assert Identity(Recipe(strategy="margin", n_step=9), "print").differences(there) == []

@@ -82,6 +82,8 @@ class LearnerSpec:
         options: a frozen dataclass of its own options, fields made by tfal.recipe.options.option; None: it has none.
         starts_from: (recipe) -> names of learners that it is trained from, whose options then count, too.
         doing: what a progress bar says of its training.
+        from_model: whether a trained Keras model can stand for it, as in tfal.query.
+        from_features: whether frozen features, or a linear head on them, can stand for it, as in a low-budget study.
 
     Raises:
         InputError: a name that is no Python identifier, or something else than is said above.
@@ -94,6 +96,8 @@ class LearnerSpec:
     options: type | None = None
     starts_from: Callable[[Any], tuple[str, ...]] = _nothing
     doing: str = ""
+    from_model: bool = False
+    from_features: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier() or keyword.iskeyword(self.name):

@@ -180,8 +180,10 @@ _pretrained = partial(LearnerSpec, trained_on="images", learning_rate_option="lr
 LEARNERS: dict[str, LearnerSpec] = {
     spec.name: spec
     for spec in (
-        _by_labels("classifier", f"{_HERE}.classifier:Classifier"),
-        _by_labels("loss_predictor", f"{_HERE}.loss_prediction:LossPredictor", options=LossPredictorOptions),
+        _by_labels("classifier", f"{_HERE}.classifier:Classifier", from_model=True, from_features=True),
+        _by_labels(
+            "loss_predictor", f"{_HERE}.loss_prediction:LossPredictor", options=LossPredictorOptions, from_model=True
+        ),
         _by_labels("ensemble", f"{_HERE}.ensemble:Ensemble", options=EnsembleOptions, doing="training the ensemble"),
         _by_labels(
             "vaal",
@@ -216,6 +218,7 @@ LEARNERS: dict[str, LearnerSpec] = {
             f"{_HERE}.frozen_encoder:FrozenEncoder",
             options=EncoderOptions,
             starts_from=_of_encoder,
+            from_features=True,
         ),
         _pretrained(
             "vae",

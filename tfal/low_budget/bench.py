@@ -107,7 +107,7 @@ class Bench:
         def trained() -> Trained:
             return Trained(self._head(labeled, streams), self._seen_by_head)
 
-        asked = trained if "classifier" in strategy.learners else None
+        asked = trained if strategy.needs_labels else None
         return FeatureReader(self.features, self.members, asked, self.backend)
 
     def _head(self, labeled: np.ndarray, streams: Streams) -> Head:

@@ -12,6 +12,7 @@ import numpy as np
 from tfal.data import Dataset, fingerprint
 from tfal.errors import InputError
 from tfal.files import check_writable
+from tfal.learners import LEARNERS
 from tfal.plugins import as_part
 from tfal.recipe import Recipe
 from tfal.storage.index_files import query_seconds, read_pool_ids
@@ -113,7 +114,7 @@ def _budgets(text: str) -> tuple[int, ...]:
 
 
 def _check_strategy(name: str, strategy: Strategy) -> None:
-    other = [learner for learner in strategy.learners if learner not in ("encoder", "classifier")]
+    other = [learner for learner in strategy.learners if not LEARNERS[learner].from_features]
     missing = [*other, *strategy.special]
     if missing:
         raise InputError(

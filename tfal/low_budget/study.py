@@ -128,7 +128,7 @@ def _query(job: Job, step: int, budget: int, chosen: np.ndarray, bench: Bench) -
     chosen = chosen[:0] if strategy.single_batch else chosen
     pool = bench.empty_pool()
     pool.label_samples(chosen, labels[chosen], 0)
-    if "classifier" in strategy.learners and not len(chosen):
+    if strategy.needs_labels and not len(chosen):
         strategy = make_strategy("random", None)
     streams = Streams(job.recipe.seed, job.rep, step)
     reader = bench.reader(strategy, chosen, streams)

@@ -199,5 +199,5 @@ def learners_of(recipe: Recipe, strategies: Sequence[Strategy]) -> list[LearnerS
 
 def _learners(recipe: Recipe, strategies: Sequence[Strategy]) -> set[str]:
     """The tags of these."""
-    head = recipe.splits and any("classifier" in strategy.learners for strategy in strategies)
+    head = recipe.splits and any(strategy.needs_labels for strategy in strategies)
     return {spec.name for spec in learners_of(recipe, strategies)} | ({"head"} if head else set())
