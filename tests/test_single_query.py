@@ -12,7 +12,7 @@ import tfal
 from tests.conftest import ROOT
 from tfal.errors import InputError
 from tfal.strategies import STRATEGIES, Picks, Strategy, make_strategy
-from tfal.strategies.uncertainty import Margin
+from tfal.strategies.top_scores import Margin
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from tfal.storage.array_files import ArrayFileError, read_array, read_arrays, re
 from tfal.storage.checkpoint import EncoderFile
 from tfal.storage.index_files import read_pool_ids
 from tfal.storage.runfolder import read_memory
-from tfal.strategies.initial import ranked_ids
+from tfal.strategies.ranking import ranked_ids
 
 
 def _npy(shape="(3,)", descr="'<f8'", values=b"\0" * 24):

@@ -17,19 +17,27 @@ from tfal.strategies.bait import Bait
 from tfal.strategies.base import Picks, Strategy, check_memory, check_picks
 from tfal.strategies.bayesian import BALD, DBAL, BatchBALD, Consistency, EnsembleEntropy, VariationRatio
 from tfal.strategies.ccal import CCAL
+from tfal.strategies.cluster_quotas import ClusterRanking, KMeansClusters, Scan, SelfLabel
 from tfal.strategies.clusters import KMeans, MultiKMeans, TypiClust
 from tfal.strategies.coreset import CoreSet
 from tfal.strategies.covering import MaxHerding, ProbCover, UHerding
-from tfal.strategies.initial import ClusterRanking, KMeansClusters, Ranking, Scan, SelfLabel, SimCLRLoss, VAELoss
 from tfal.strategies.ldms import LDMS
-from tfal.strategies.learning_loss import LearningLoss
 from tfal.strategies.mqnet import MQNet
 from tfal.strategies.power import PowerEntropy, PowerMargin
 from tfal.strategies.random import Random
+from tfal.strategies.ranking import Ranking
 from tfal.strategies.similar import Similar
-from tfal.strategies.uncertainty import Entropy, LeastConfidence, Margin, MaxLogit
+from tfal.strategies.top_scores import (
+    VAAL,
+    Entropy,
+    LearningLoss,
+    LeastConfidence,
+    Margin,
+    MaxLogit,
+    SimCLRLoss,
+    VAELoss,
+)
 from tfal.strategies.uniform import Uniform
-from tfal.strategies.vaal import VAAL
 
 __all__ = [
     "STRATEGIES",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -20,72 +20,64 @@ from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.top import tie_ranks
 from tfal.pool.view import PoolView
 from tfal.recipe.options import INITIAL_POOLS, option, shared
-from tfal.strategies.base import Picks, Strategy, best_picks, warn_if_alike
-
-
-class _Largest(Strategy):
-    """The n candidates of highest exp(`log_score(output)`)."""
-
-    log_score: ClassVar[Any]
-    output: ClassVar[str] = "mc_logits"
-
-    def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
-        score, output = type(self).log_score, self.output
-        scores = view.map(self.task, [output], lambda out: score(out[output]), view.candidates)
-        return best_picks(view, scores, n, rng, np.exp)
+from tfal.strategies.base import Picks, Strategy, warn_if_alike
+from tfal.strategies.top_scores import TopScore
 
 
 @dataclass(frozen=True)
-class DBAL(_Largest):
+class DBAL(TopScore):
     """Largest entropy of the mean class distribution of `n_pass` passes with dropout."""
 
     n_pass: int = option(25, "passes with dropout", least=2, protocol=True, source=INITIAL_POOLS)
 
-    log_score = staticmethod(kernels.log_mean_entropy)
+    output = "mc_logits"
+    score = staticmethod(kernels.log_mean_entropy)
+    meaning = staticmethod(np.exp)
     special = ("mc_logits",)
 
 
 @dataclass(frozen=True)
-class BALD(_Largest):
+class BALD(TopScore):
     """Largest mutual information of the class and which of `n_pass` passes with dropout it is."""
 
     n_pass: int = shared(DBAL, "n_pass")
 
-    log_score = staticmethod(kernels.log_bald)
+    output = "mc_logits"
+    score = staticmethod(kernels.log_bald)
+    meaning = staticmethod(np.exp)
     special = ("mc_logits",)
 
 
 @dataclass(frozen=True)
-class Consistency(_Largest):
+class Consistency(TopScore):
     """Largest variance of the class probabilities over `n_view` augmented views."""
 
     n_view: int = option(10, "augmented views of an image", least=2, protocol=True)
 
-    log_score = staticmethod(kernels.log_predictive_variance)
     output = "view_logits"
+    score = staticmethod(kernels.log_predictive_variance)
+    meaning = staticmethod(np.exp)
     special = ("view_logits",)
 
 
 @dataclass(frozen=True)
-class VariationRatio(Strategy):
+class VariationRatio(TopScore):
     """Smallest share of an ensemble that votes for its most frequent class; of the many ties, random ones."""
+
+    output = "member_logits"
+    score = staticmethod(kernels.variation_ratio)
 
     learners = ("ensemble",)
     task = "ensemble"
 
-    def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
-        ratios = view.map(
-            self.task, ["member_logits"], lambda out: kernels.variation_ratio(out["member_logits"]), view.candidates
-        )
-        return best_picks(view, ratios, n, rng)
-
 
 @dataclass(frozen=True)
-class EnsembleEntropy(_Largest):
+class EnsembleEntropy(TopScore):
     """Largest entropy of the mean class distribution of an ensemble."""
 
-    log_score = staticmethod(kernels.log_mean_entropy)
     output = "member_logits"
+    score = staticmethod(kernels.log_mean_entropy)
+    meaning = staticmethod(np.exp)
 
     learners = ("ensemble",)
     task = "ensemble"

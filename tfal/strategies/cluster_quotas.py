@@ -1,9 +1,9 @@
-"""Strategies that need no classifier, for initial pools as for later rounds: losses, clusters, rankings.
+"""As many candidates of each cluster: drawn at random, or the best ones by a score.
 
-Source: Chandra et al., On Initial Pools for Deep Active Learning, 2021; balanced rankings and rankings of files as in
-Chen et al., Making Your First Choice: To Address Cold Start Problem in Vision Active Learning, 2022. Differences from
-public code: exactly n picks, where clusters run short too; random numbers come from the round's stream; no NaN ranks
-first; the losses are those of tfal's learners, where a SimCLR loss has negatives.
+Source: Chandra et al., On Initial Pools for Deep Active Learning, 2021; balanced rankings as in Chen et al., Making
+Your First Choice, 2022. Differences from public code: exactly n picks, where clusters run short too; random numbers
+come from the round's stream; no NaN ranks first; the losses are those of tfal's learners, where a SimCLR loss has
+negatives.
 """
 
 from __future__ import annotations
@@ -11,50 +11,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from tfal import kernels
-from tfal.errors import InputError, resolve_name
+from tfal.errors import resolve_name
 from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.uncertainty import checked_logits
 from tfal.learners.specs import ScanOptions
 from tfal.pool.view import PoolView
 from tfal.recipe.options import option, shared
-from tfal.storage.array_files import read_ids
-from tfal.strategies.base import Picks, Strategy, best_picks, warn_if_alike
+from tfal.strategies.base import Picks, Strategy, warn_if_alike
 from tfal.strategies.clusters import KMeans, frozen_features
+from tfal.strategies.ranking import Ranking, places, ranked_ids
+from tfal.strategies.top_scores import LOSS_OF, losses
 
-LOSS_OF = {"simclr_loss": "simclr", "vae_loss": "vae"}  # score -> the learner that gives it
 CLUSTERS_OF = {"kmeans": "encoder", "scan": "scan", "self_label": "self_label"}  # clusters -> their learner
 _published = partial(option, protocol=True)
-
-
-class _LargestLoss(Strategy):
-    """The n candidates of highest loss."""
-
-    output: ClassVar[str]
-
-    def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
-        return best_picks(view, losses(view, self.output), n, rng)
-
-
-@dataclass(frozen=True)
-class SimCLRLoss(_LargestLoss):
-    """Largest contrastive loss: images that are hard to tell from others by their views."""
-
-    output = "simclr_loss"
-    learners = ("simclr",)
-
-
-@dataclass(frozen=True)
-class VAELoss(_LargestLoss):
-    """Largest loss of a variational autoencoder: images that are hard to reconstruct."""
-
-    output = "vae_loss"
-    learners = ("vae",)
 
 
 class _Quotas(Strategy):
@@ -110,7 +84,7 @@ class ClusterRanking(KMeansClusters):
         "simclr_loss", "score, or ranking: the order in the file of --ranking", choices=(*LOSS_OF, "ranking")
     )
     rank_clusters: str = _published("kmeans", "clusters", choices=(*CLUSTERS_OF,))
-    ranking: str | None = _published(None, "an .npy file of ids, best first", file=True)
+    ranking: str | None = shared(Ranking, "ranking")
 
     def __post_init__(self) -> None:
         if resolve_name("score", self.rank_score, [*LOSS_OF, "ranking"]) == "ranking":
@@ -145,68 +119,6 @@ class ClusterRanking(KMeansClusters):
         warn_if_alike(scores, n)
         rows = kernels.cluster_ranking(scores, clusters, n, rng=rng)
         return Picks(view.candidates[rows], scores[rows])
-
-
-@dataclass(frozen=True)
-class Ranking(Strategy):
-    """The candidates that come first in a file.
-
-    ranking: path of an .npy file of distinct ids of the training set, best first. It need not name all of them, but
-        enough candidates for every round; with --nPool below the whole pool some of its ids are no candidates.
-
-    Raises InputError for a file that is missing or holds something else, as soon as the strategy is made.
-    """
-
-    ranking: str | None = shared(ClusterRanking, "ranking")
-
-    learners = ()
-
-    def __post_init__(self) -> None:
-        ranked_ids(self.ranking)
-
-    def check_pool(self, candidates: np.ndarray, n: int, size: int) -> None:
-        self._first(candidates, n, size)
-
-    def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
-        return Picks(self._first(view.candidates, n, view.size))
-
-    def _first(self, candidates: np.ndarray, n: int, size: int) -> np.ndarray:
-        ids = ranked_ids(self.ranking, size)
-        found = ids[np.isin(ids, candidates)]
-        if len(found) < n:
-            raise InputError(
-                f"{self.ranking} must name at least {n} of the {len(candidates)} candidates. "
-                f"Received: {len(found)} of them. Rank more samples, or ask for fewer labels."
-            )
-        return found[:n]
-
-
-def ranked_ids(path: str | None, size: int | None = None) -> np.ndarray:
-    """The distinct ids in a file, below `size` where that is given. Raises InputError for anything else."""
-    if path is None:
-        raise InputError(
-            "this strategy needs an .npy file of ids, best first. Give it: --ranking FILE, or ranking=FILE."
-        )
-    ids = read_ids(Path(path), "Save ids with numpy.save, best first, and give the file with --ranking.")
-    if size is not None and len(ids) and ids.max() >= size:
-        raise InputError(
-            f"{path} must hold ids from 0 to {size - 1}. Received: {ids.max()}. "
-            "Rank the training set that is used here."
-        )
-    return ids
-
-
-def places(view: PoolView, path: str | None) -> np.ndarray:
-    """A score for every candidate, higher for an earlier place in a file; lowest for those that it does not name."""
-    ids = ranked_ids(path, view.size)
-    scores = np.full(view.size, -float(len(ids)))
-    scores[ids] = -np.arange(len(ids))
-    return scores[view.candidates]
-
-
-def losses(view: PoolView, name: str) -> np.ndarray:
-    """The loss called `name` of every candidate, on the host."""
-    return to_numpy(view.read(LOSS_OF[name], [name], view.candidates)[name])
 
 
 def predicted_clusters(view: PoolView, learner: str) -> np.ndarray:

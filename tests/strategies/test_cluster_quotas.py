@@ -1,4 +1,4 @@
-"""What the strategies for initial pools do with made outputs, and with a ranking in a file."""
+"""Quotas of clusters, the losses that rank within them, and a ranking in a file, on made outputs."""
 
 from types import SimpleNamespace
 
