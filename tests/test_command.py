@@ -50,8 +50,18 @@ def test_a_wrong_flag_is_one_line(capsys):
     assert capsys.readouterr().err == "p: error: unrecognized arguments: --odd. See --help.\n"
 
 
+@pytest.fixture
+def of_a_terminal():
+    """Signals as a command in a terminal finds them; of the tests as a background job SIGINT is ignored."""
+    handlers = signal.default_int_handler, signal.SIG_DFL
+    before = [signal.signal(*pair) for pair in zip((signal.SIGINT, signal.SIGTERM), handlers, strict=True)]
+    yield
+    signal.signal(signal.SIGINT, before[0])
+    signal.signal(signal.SIGTERM, before[1])
+
+
 @pytest.mark.parametrize(("number", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
-def test_signals_end_the_work_in_order(number, word, capsys):
+def test_signals_end_the_work_in_order(number, word, capsys, of_a_terminal):
     handlers, cleaned = signal.getsignal(number), []
 
     def work():
@@ -67,7 +77,7 @@ def test_signals_end_the_work_in_order(number, word, capsys):
     assert signal.getsignal(number) is handlers
 
 
-def test_an_interruption_that_became_another_error_is_one_still(capsys):
+def test_an_interruption_that_became_another_error_is_one_still(capsys, of_a_terminal):
     def work():
         try:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -117,7 +127,11 @@ def test_characters_that_a_terminal_has_not():
         _spelled_out(UnicodeDecodeError("ascii", b"\xff", 0, 1, "odd"))
 
 
-START = "import sys, os, signal, time; from tfal.command import run_command, quiet_start\n"
+START = """
+import sys, os, signal, time
+from tfal.command import run_command, quiet_start
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal, though the tests be a background job
+"""
 
 
 def _shell(code, redirect, **environment):
