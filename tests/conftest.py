@@ -5,6 +5,8 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several processes share a GPU
 
+import contextlib
+import ctypes
 import dataclasses
 import functools
 import gc
@@ -20,6 +22,8 @@ from tfal.storage.environment import usable_cores
 
 gc.set_threshold(50_000, 20, 20)  # graphs are millions of objects, and looking through them takes an eighth of all time
 
+_STATM = Path("/proc/self/statm")
+_GROWTH_MB, _LEFT = 100, [0.0]  # what was left behind the last collection
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
@@ -31,6 +35,30 @@ def pytest_cmdline_main(config):
     all_of_them = config.args_source is config.ArgsSource.TESTPATHS and not (given.keyword or given.markexpr)
     if all_of_them and not is_worker and getattr(given, "numprocesses", 0) is None and not given.usepdb:
         given.numprocesses, given.dist = min(2, usable_cores()), "worksteal"
+
+
+def pytest_collection_finish():
+    """What all modules have imported is looked through once, and never again."""
+    gc.collect()
+    gc.freeze()
+
+
+def _resident_mb() -> float:
+    """Memory of this process; 0 where the system does not say."""
+    if not _STATM.exists():
+        return 0.0
+    return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+@pytest.fixture(autouse=True)
+def _freed():
+    """Networks and compiled functions are cycles of objects: they are looked for when a process has grown by them."""
+    yield
+    if _resident_mb() > _LEFT[0] + _GROWTH_MB:
+        gc.collect()
+        with contextlib.suppress(AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)  # of glibc; else what is free stays with the process
+        _LEFT[0] = _resident_mb()
 
 
 @pytest.fixture(autouse=True)

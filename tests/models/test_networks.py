@@ -46,6 +46,12 @@ def small(name):
     return network, images, outputs
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _forgotten():
+    yield
+    small.cache_clear()
+
+
 def weights(name, seed):
     keras.utils.set_random_seed(seed)
     return BUILDERS[name](NETWORKS[name][3], 3).get_weights()
