@@ -17,16 +17,17 @@ REASONS = (errno.ENOSPC, errno.EROFS, errno.EIO, errno.EDQUOT, errno.EACCES)
 
 # The innermost frame in one of these files says what was going on.
 _PHASES = (
-    (r"tfal/(files|pool|runfolder)\.py|low_budget/index_files\.py", "commit"),
-    (r"low_budget/feature_store\.py", "feature pass"),
-    (r"learners/(encoder|pretrained|contrastive|vae|scan|encoder_cache)\.py", "pretraining"),
+    (r"tfal/files\.py|pool/pool\.py|storage/(runfolder|folder|index_files)\.py", "commit"),
+    (r"storage/feature_store\.py", "feature pass"),
+    (r"learners/(pretrained|contrastive\w*|vae|scan)\.py|storage/checkpoint\.py", "pretraining"),
     (
-        r"learners/(classifier|ensemble|loss_prediction|vaal\w*)\.py|low_budget/(linear_\w+|trainer|transfer)\.py",
+        r"learners/(classifier|ensemble|loss_prediction|vaal\w*)\.py|evaluation/(linear_\w+|trainer|transfer)\.py|"
+        r"training/\w+\.py",
         "training",
     ),
     (r"tfal/(strategies|kernels)/", "query"),
-    (r"learners/(reader|outputs|encoder_reader|remembered)\.py|tfal/evaluate\.py", "reading and testing"),
-    (r"tfal/(report|compare)\.py|coldstart/(draw|pictures)\.py", "report"),
+    (r"reading/\w+\.py|evaluation/(scores|knn)\.py", "reading and testing"),
+    (r"report/\w+\.py|coldstart/(draw|pictures)\.py", "report"),
 )
 
 
