@@ -55,7 +55,14 @@ def contrastive_views(
 def rotations(images: tf.Tensor, n_rotations: int = N_ROTATIONS) -> tf.Tensor:
     """(n_rotations * B, H, W, C): all images, then all of them turned by 90 degrees counter-clockwise, and so on."""
     check_rotatable(images.shape[1:], n_rotations)
-    return tf.concat([tf.image.rot90(images, turns) for turns in range(n_rotations)], axis=0)
+    return tf.concat([_turned(images, turns) for turns in range(n_rotations)], axis=0)
+
+
+def _turned(images: tf.Tensor, turns: int) -> tf.Tensor:
+    """tf.image.rot90 for a number of turns that is known, 0..3: there the graph holds all four of them each time."""
+    if turns % 2:
+        images = tf.transpose(images, [0, 2, 1, 3])
+    return tf.reverse(images, [[], [1], [1, 2], [2]][turns]) if turns else images
 
 
 def check_rotatable(shape: tuple[int, ...], n_rotations: int = N_ROTATIONS) -> None:
