@@ -43,10 +43,17 @@ def test_validation_is_the_same_for_all(cold, digits):
     assert len(balanced.labeled) == 20
 
 
+@pytest.fixture(scope="module")
+def encoders(tmp_path_factory):
+    """Where the encoder of all strategies that need one lies, once one of them has trained it."""
+    return tmp_path_factory.mktemp("results") / "encoders"
+
+
 @pytest.mark.parametrize("name", ["uniform", "kmeans", "typiclust", "probcover", "maxherding", "kmeans_clusters"])
-def test_strategies_without_a_classifier(cold, digits, name):
+def test_strategies_without_a_classifier(cold, digits, name, encoders):
     recipe = dataclasses.replace(
         cold,
+        results_dir=str(encoders.parent),
         network="SCNN",
         initial=name,
         strategy="random",
@@ -58,6 +65,7 @@ def test_strategies_without_a_classifier(cold, digits, name):
     (row,) = [r.row for r in run(recipe, SCNN, data=digits)]
     assert row["labels"] == 20
     assert 0 < row["coverage"] <= 1
+    assert len([*encoders.glob("*.npz")]) <= 1
     if name == "uniform":
         assert row["coverage"] == 1
 

@@ -1,6 +1,7 @@
 """A run that is killed, at any moment, and started again ends as one that was never stopped."""
 
 import csv
+import json
 import signal
 from pathlib import Path
 
@@ -11,57 +12,72 @@ LDMS = (
 ).split()
 
 MQNET = (
-    "--preset openset --strategy mqnet --nRep 1 --nStep 2 --nEpoch 2 --nStepEpoch 3 --nEpochLoss 1 --nInit 24 "
-    "--nQuery 12 --nEpochCsi 3 --nBatchEncoder 128 --metaEpoch 3"
+    "--preset openset --network MLP --strategy mqnet --nRep 1 --nStep 2 --nEpoch 2 --nStepEpoch 3 --nEpochLoss 1 "
+    "--nInit 24 --nQuery 12 --nEpochCsi 3 --nBatchEncoder 128 --metaEpoch 3"
 ).split()
 
-# Runs run_digits.py and kills itself at the COUNT-th event called EVENT.
+# Runs run_digits.py to the end in one folder; then in another, where it is killed at the moments given as EVENT:COUNT,
+# the COUNT-th event of each, one after the other. At all of them but the last, an exception no one knows stands for the
+# signal: the folder is put back to what it was at that moment, so that whatever the run did on its way out is undone.
 CHILD = """
-import os, signal, sys
-event, count, flags = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
-left = count
+import json, os, shutil, signal, sys
+whole, killed, moments, *flags = sys.argv[1:]
+moments = json.loads(moments)
+event, left = None, 0
 
-def die():
+class Killed(BaseException):
+    pass
+
+def die(what):
     global left
+    if what != event:
+        return
     left -= 1
     if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
+        if not moments:
+            os.kill(os.getpid(), signal.SIGKILL)
+        shutil.copytree(killed, killed + ".then")
+        raise Killed
 
 replace = os.replace
 
-def before(source, target):
-    if str(target).endswith(event.removeprefix("before ")):
-        die()
+def watched(source, target):
+    name = os.path.basename(target)
+    die("before " + name)
     replace(source, target)
+    die("after " + name)
 
-def after(source, target):
-    replace(source, target)
-    if str(target).endswith(event.removeprefix("after ")):
-        die()
+os.replace = watched
 
-if event.startswith("before"):
-    os.replace = before
-elif event.startswith("after"):
-    os.replace = after
-elif event == "epoch":
-    from tfal.learners import classifier
-    end = classifier._Report.on_epoch_end
-    classifier._Report.on_epoch_end = lambda self, epoch, logs=None: (end(self, epoch, logs), die())
-elif event == "pretraining":
-    from tfal.learners import pretrained
-    save = pretrained.EncoderFile.save
-    pretrained.EncoderFile.save = lambda self, snapshot: (save(self, snapshot), die())
-elif event == "observe":
-    from tfal.strategies import mqnet
-    train = mqnet.train
-    mqnet.train = lambda *args, **options: (train(*args, **options), die())[0]
-elif event == "query":
-    from tfal import kernels
-    seeding = kernels.ldm_seeding
-    kernels.ldm_seeding = lambda *args, **options: (die(), seeding(*args, **options))[1]
+from tfal import kernels
+from tfal.learners import classifier, pretrained
+from tfal.strategies import mqnet
+end = classifier._Report.on_epoch_end
+classifier._Report.on_epoch_end = lambda self, epoch, logs=None: (end(self, epoch, logs), die("epoch"))
+save = pretrained.EncoderFile.save
+pretrained.EncoderFile.save = lambda self, snapshot: (save(self, snapshot), die("pretraining"))
+train = mqnet.train
+mqnet.train = lambda *args, **options: (train(*args, **options), die("observe"))[0]
+seeding = kernels.ldm_seeding
+kernels.ldm_seeding = lambda *args, **options: (die("query"), seeding(*args, **options))[1]
 
 import run_digits
-sys.exit(run_digits.main(run_digits.__doc__, run_digits.PRESETS, run_digits.BUILDERS, run_digits.SOURCE, flags))
+
+def run(results):
+    given = [*flags, "--resultsDir", results]
+    return run_digits.main(run_digits.__doc__, run_digits.PRESETS, run_digits.BUILDERS, run_digits.SOURCE, given)
+
+if run(whole):
+    sys.exit("the whole run failed")
+while moments:
+    event, left = moments.pop(0)
+    try:
+        run(killed)
+    except Killed:
+        shutil.rmtree(killed)
+        os.rename(killed + ".then", killed)
+    else:
+        sys.exit(f"{event} was not reached")
 """
 
 # In this order in one folder, each time a little further: in training, while choosing, in every gap of a commit.
@@ -104,17 +120,12 @@ def _repeatable(path: Path):
 
 @pytest.mark.parametrize(("flags", "moments"), [(LDMS, LDMS_MOMENTS), (MQNET, MQNET_MOMENTS)], ids=["ldms", "mqnet"])
 def test_killed_at_many_moments_and_started_again(tmp_path, nursery, flags, moments):
-    def run(event, count, results):
-        return nursery.run(tmp_path, "-c", CHILD, event, str(count), *flags, "--resultsDir", str(results))
-
-    whole = run("never", 1, tmp_path / "whole")
-    assert whole.code == 0, whole.err
-    for event, count in moments:
-        killed = run(event, count, tmp_path / "killed")
-        assert killed.code == -signal.SIGKILL, f"{event}: {killed.err}"
-    end = run("never", 1, tmp_path / "killed")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    done = nursery.run(tmp_path, "-c", CHILD, str(whole), str(killed), json.dumps(moments), *flags)
+    assert done.code == -signal.SIGKILL, done.err
+    end = nursery.run(tmp_path, "run_digits.py", *flags, "--resultsDir", str(killed))
     assert end.code == 0, end.err
-    assert _files(tmp_path / "killed") == _files(tmp_path / "whole")
-    assert not list((tmp_path / "killed").rglob("*.part"))  # what killed writes left
-    again = run("never", 1, tmp_path / "killed")
+    assert _files(killed) == _files(whole)
+    assert not list(killed.rglob("*.part"))  # what killed writes left
+    again = nursery.run(tmp_path, "run_digits.py", *flags, "--resultsDir", str(killed))
     assert "repetition 1: finished already, nothing to train." in again.out

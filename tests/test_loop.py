@@ -25,7 +25,7 @@ def _files(recipe):
 
 
 def test_rounds_files_and_rows_agree(small, digits):
-    recipe = dataclasses.replace(small, strategy="ldms", n_rep=2)
+    recipe = dataclasses.replace(small, strategy="ldms", n_rep=2, n_epoch=1)
     rounds = list(run(recipe, MLP, data=digits))
     assert [(r.rep, r.row["round"], r.row["labels"]) for r in rounds] == [
         (1, 0, 20), (1, 1, 35), (1, 2, 50), (2, 0, 20), (2, 1, 35), (2, 2, 50),
@@ -126,7 +126,7 @@ def test_without_validation_the_last_epoch_counts(small, digits):
 
 
 def test_the_same_recipe_gives_the_same_files(small, digits, tmp_path):
-    recipes = [dataclasses.replace(small, results_dir=str(tmp_path / name), strategy="ldms") for name in "ab"]
+    recipes = [dataclasses.replace(small, results_dir=str(tmp_path / name), strategy="ldms", n_step=1) for name in "ab"]
     for recipe in recipes:
         list(run(recipe, MLP, data=digits))
     assert _files(recipes[0]) == _files(recipes[1])
@@ -136,7 +136,9 @@ def test_the_same_recipe_gives_the_same_files(small, digits, tmp_path):
 
 
 def test_repetitions_and_strategies_run_alone_or_together_give_the_same(small, digits, tmp_path):
-    together = dataclasses.replace(small, strategy="random,ldms", n_rep=2, results_dir=str(tmp_path / "together"))
+    together = dataclasses.replace(
+        small, strategy="random,ldms", n_rep=2, n_step=1, n_epoch=2, results_dir=str(tmp_path / "together")
+    )
     list(run(together, MLP, data=digits))
     alone = dataclasses.replace(together, results_dir=str(tmp_path / "alone"))
     for strategy, n_rep in itertools.product(("ldms", "random"), (1, 2)):
@@ -145,10 +147,10 @@ def test_repetitions_and_strategies_run_alone_or_together_give_the_same(small, d
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(small, digits, tmp_path):
-    whole = dataclasses.replace(small, strategy="ldms", n_step=3, results_dir=str(tmp_path / "whole"))
+    whole = dataclasses.replace(small, strategy="ldms", n_epoch=2, results_dir=str(tmp_path / "whole"))
     list(run(whole, MLP, data=digits))
     parts = dataclasses.replace(whole, results_dir=str(tmp_path / "parts"))
-    for _ in range(4):
+    for _ in range(3):
         stopped = run(parts, MLP, data=digits)
         next(stopped)
         stopped.close()
@@ -206,7 +208,7 @@ def test_nothing_is_traced_after_the_first_round(small, digits):
         networks.append(keras.Model(model.inputs, {"features": features, "logits": logits}))
         return networks[-1]
 
-    recipe = dataclasses.replace(small, strategy="ldms,margin", n_rep=2, n_step=3)
+    recipe = dataclasses.replace(small, strategy="ldms,margin", n_rep=2, n_epoch=1)
     counts = []
     for _ in run(recipe, build, data=digits):
         built = len(networks)  # each building runs through the layer, too, at the same cost

@@ -46,7 +46,7 @@ def _files(recipe):
     ids=lambda options: "-".join(map(str, options.values())),
 )
 def test_more_rounds_of_a_finished_run(small, digits, tmp_path, options):
-    whole = dataclasses.replace(small, **options, n_epoch=2, n_step=3, results_dir=str(tmp_path / "whole"))
+    whole = dataclasses.replace(small, **options, n_epoch=1, n_step=3, results_dir=str(tmp_path / "whole"))
     list(run(whole, MLP, data=digits))
     parts = dataclasses.replace(whole, results_dir=str(tmp_path / "parts"))
     for n_step, trained in ((0, [0]), (1, [0, 1]), (1, []), (3, [1, 2, 3]), (2, [])):

@@ -33,6 +33,12 @@ PICKS = ["ldm_seeding", "badge", "badge_package", "k_center", "k_center_package"
 PICKS += ["flcmi", "logdetcmi", "ccal"]
 
 
+@pytest.fixture
+def unwatched(monkeypatch):
+    """Nothing is repeated for the sake of its memory, which is not looked at."""
+    monkeypatch.setattr("benchmarks.selection_measure.WATCHED", 0)
+
+
 def tiny(name):
     return BUILDERS[name](np, **TINY[name])
 
@@ -78,7 +84,7 @@ def test_the_published_badge_and_seeding_follow_the_law_of_ours():
     assert np.abs(shares[0] - shares[1]).max() < 0.06
 
 
-def test_the_comparison_table():
+def test_the_comparison_table(unwatched):
     build = functools.partial(selection_rows.k_center, **TINY["k_center"])
     rows = selection.compare(np, [build])
     table = selection.comparison_table(rows)
@@ -89,7 +95,7 @@ def test_the_comparison_table():
     assert "picks equal" in table
 
 
-def test_a_missing_package_is_listed(monkeypatch):
+def test_a_missing_package_is_listed(monkeypatch, unwatched):
     monkeypatch.setattr(selection_rows.importlib.util, "find_spec", lambda name: None)
     rows = selection.compare(np, [functools.partial(selection_rows.k_center, **TINY["k_center"])])
     assert [row["answers"] for row in rows] == ["picks equal", "not installed"]
@@ -98,7 +104,7 @@ def test_a_missing_package_is_listed(monkeypatch):
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("kernel", selection_growth.CASES)
-def test_growth_case(kernel, dtype, tmp_path):
+def test_growth_case(kernel, dtype, tmp_path, unwatched):
     write_head(tmp_path, 300, 8, dtype)
     row = selection_growth.grow(kernel, tmp_path, 10)
     assert row["n"] == 300

@@ -41,7 +41,7 @@ _LOOP = "--nRep 1 --nEpoch 3 --nValid 50 --nPool 200 --nQuery 15"
 _OPEN = "--preset openset --nRep 1 --nStep 2 --nEpoch 2 --nStepEpoch 3 --nInit 24 --nQuery 12"
 
 SCENARIOS = (
-    _scenario("loop", f"--strategy ldms,badge --nSample 100 --nStep 2 {_LOOP}"),
+    _scenario("loop", f"--network MLP --strategy ldms,badge --nSample 100 --nStep 2 {_LOOP}"),
     _scenario("warm start", f"--strategy margin --nStep 4 --warmStart on {_LOOP}"),
     _scenario("ensemble", f"--network MLP --strategy ensemble_entropy --nMember 2 --nStep 2 {_LOOP}"),
     _scenario("vaal", f"--strategy vaal --nEpochVaal 1 --nStep 1 {_LOOP}"),

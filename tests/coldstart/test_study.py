@@ -15,6 +15,7 @@ from tfal.coldstart.data_maps import TEMPERATURES
 from tfal.coldstart.dynamics import ContrastiveDynamics, positive_probabilities
 from tfal.coldstart.run import run
 from tfal.coldstart.study import RANDOM, Plan, Study, Work
+from tfal.data import loading
 from tfal.data.dataset import from_arrays
 from tfal.data.images import Images
 from tfal.errors import InputError
@@ -186,7 +187,8 @@ def test_unreadable_images_are_in_no_pool(study, data):
 
 
 def test_an_oracle_learns_the_test_split(study, data, monkeypatch):
-    monkeypatch.setattr(vaal_networks, "CHANNELS", (4, 8, 8, 16))
+    for constant, value in {"CHANNELS": (4, 8, 8, 16), "N_HIDDEN": 2, "WIDTH": 16}.items():
+        monkeypatch.setattr(vaal_networks, constant, value)
     recipe = dataclasses.replace(
         study.recipe, network="SCNN", n_epoch=3, n_step_epoch=10, n_pass=3, n_view=2, n_epoch_vaal=1
     )
@@ -278,7 +280,8 @@ def test_area_under_the_curve():
     assert np.isnan(one_vs_rest_auc(p, np.where(y == 3, 0, y)))
 
 
-def test_the_command_draws_and_reports(study, tmp_path, capsys):
+def test_the_command_draws_and_reports(data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(loading, "load", lambda name, *rest, **more: dataclasses.replace(data, name=name))
     argv = "--dataset digits --network mlp --budgets 12 --nRandom 3 --nRun 1 --criteria coreset,gt_hard --oracle"
     argv += f" --nEpoch 1 --nStepEpoch 1 --nEpochSimclr 1 --nBatchEncoder 512 --resultsDir {tmp_path}"
     assert main(BUILDERS, argv.split()) == 0

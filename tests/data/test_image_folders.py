@@ -129,8 +129,11 @@ def damaged(root, kind):
 
 @pytest.mark.parametrize("kind", ["arrays", "sizes", "lists", "tiny"])
 def test_damaged_files_are_left_out_of_every_kind_of_tree(tmp_path, kind, capsys):
-    """The first file, one in the middle and the last of each part in turn, and two of them at once."""
-    for places in ((0,), (1,), (-1,), (0, -1)):
+    """The first file, one in the middle and the last of each part in turn, and two of them at once.
+
+    Not all in turn where another kind is read by the same code: "sizes" is a list as "lists" is.
+    """
+    for places in ((1,), (0, -1)) if kind == "sizes" else ((0,), (1,), (-1,), (0, -1)):
         root = tmp_path / "_".join(map(str, places))
         train, test = damaged(root, kind)
         left_out = [train[place] for place in places] + [test[places[0]]]

@@ -33,7 +33,7 @@ def _prepare():
 @pytest.fixture
 def recipe(small, change):
     options = {"n_epoch_csi": 3, "n_epoch_ccal": 3, "n_batch_encoder": 20, "n_warmup": 1, "lr_encoder": 0.02}
-    return change(small, network="SCNN", **options)
+    return change(small, **options)
 
 
 @pytest.fixture
@@ -77,7 +77,9 @@ def neighbors_of_the_same_class(encoder, images, labels, k=5):
 @pytest.mark.parametrize(("learner", "epochs", "rate"), [(CSI, 10, 0.3), (CCALSemantic, 12, 0.03)])
 def test_training_lowers_the_loss_and_sorts_the_neighbors(learner, epochs, rate, digits, recipe, change):
     n = 500
-    recipe = change(recipe, n_epoch_csi=epochs, n_epoch_ccal=epochs, n_warmup=3, lr_encoder=rate, n_batch_encoder=32)
+    recipe = change(
+        recipe, network="SCNN", n_epoch_csi=epochs, n_epoch_ccal=epochs, n_warmup=3, lr_encoder=rate, n_batch_encoder=32
+    )
     x, labels = digits.x_train[:n].astype(np.float32) / 255, digits.y_train[:n]
     start, first = trained(Images(digits.x_train[:n]), change(recipe, lr_encoder=1e-9), learner)
     end, last = trained(Images(digits.x_train[:n]), recipe, learner)
@@ -90,6 +92,7 @@ def test_training_lowers_the_loss_and_sorts_the_neighbors(learner, epochs, rate,
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_stopped_and_continued_ends_as_one_that_was_not(learner, images, recipe, change, tmp_path):
     """SCNN has dropout, so its random state is part of what is kept."""
+    recipe = change(recipe, network="SCNN")
     _, whole = trained(images, recipe, learner)
     stopped = change(recipe, results_dir=str(tmp_path / "stopped"))
 
@@ -113,10 +116,10 @@ from models import BUILDERS
 from tfal.data import load
 from tfal.data.images import Images
 from tfal.learners import contrastive_encoders
-from tfal.training.runtime import prepare_tensorflow
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams
+from tfal.training.runtime import prepare_tensorflow
 prepare_tensorflow()
 options, n = json.loads(sys.argv[1]), int(sys.argv[2])
 replace = os.replace
@@ -134,6 +137,7 @@ learner.fit(Pool.unlabeled_pool(n), Streams(0, 1, 0))
 
 
 def test_killed_while_writing_and_continued_ends_as_one_that_was_not(images, recipe, change, tmp_path, nursery):
+    recipe = change(recipe, network="SCNN")
     trained(images, recipe)
     killed = change(recipe, results_dir=str(tmp_path / "killed"))
     options = {name: getattr(killed, name) for name in ("n_epoch_csi", "n_batch_encoder", "n_warmup", "lr_encoder")}
@@ -251,7 +255,7 @@ def test_files_that_cannot_be_used(images, recipe, change):
         EncoderFile(path.parent, "csi", other).load()
 
     path.write_bytes(content)
-    wider = CSI(lambda shape, n: BUILDERS["MLP"](shape, n), images, 10, recipe)
+    wider = CSI(lambda shape, n: BUILDERS["SCNN"](shape, n), images, 10, recipe)
     with pytest.raises(InputError, match="another network"):
         wider.fit(Pool.unlabeled_pool(N), Streams(0))
 

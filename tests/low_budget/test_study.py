@@ -14,14 +14,13 @@ from tfal.low_budget import plan, run
 from tfal.low_budget import study as study_module
 from tfal.storage.tables import read_rounds
 
-SCNN = BUILDERS["SCNN"]
+MLP = BUILDERS["MLP"]
 
 
 @pytest.fixture
 def study(small):
     return dataclasses.replace(
         small,
-        network="SCNN",
         strategy="random,kmeans",
         splits="10,30",
         evaluate="linear,knn",
@@ -34,7 +33,7 @@ def study(small):
 
 
 def _folder(recipe, strategy, rep=1):
-    return Path(recipe.results_dir) / "digits-lowbudget_SCNN" / strategy / f"rep{rep:03d}"
+    return Path(recipe.results_dir) / "digits-lowbudget_MLP" / strategy / f"rep{rep:03d}"
 
 
 def _ids(recipe, strategy, budget, rep=1):
@@ -46,7 +45,7 @@ def test_every_strategy_is_judged_and_reported(study, digits, capsys):
         "random,uniform,kmeans,multi_kmeans,coreset,entropy,margin,power_margin,typiclust,probcover,maxherding,uherding"
     )
     recipe = dataclasses.replace(study, strategy=names)
-    done = list(run(recipe, SCNN, data=digits))
+    done = list(run(recipe, MLP, data=digits))
     assert len(done) == 2 * len(names.split(","))
     for name in names.split(","):
         rows = read_rounds(_folder(recipe, name) / "rounds.csv")
@@ -63,7 +62,7 @@ def test_every_strategy_is_judged_and_reported(study, digits, capsys):
         assert about["coverage"] == rows[1]["coverage"]
         assert about["recipe"]["seed"] == 0
     assert read_rounds(_folder(recipe, "uniform") / "rounds.csv")[0]["coverage"] == 1
-    report.report(Path(recipe.results_dir) / "digits-lowbudget_SCNN")
+    report.report(Path(recipe.results_dir) / "digits-lowbudget_MLP")
     shown = capsys.readouterr().out
     assert "Nearest neighbors of frozen features, top-1 [%]" in shown
     assert "uniform, oracle (1 rep.)" in shown
@@ -72,7 +71,7 @@ def test_every_strategy_is_judged_and_reported(study, digits, capsys):
 
 def test_budgets_nest_where_the_method_does(study, digits):
     recipe = dataclasses.replace(study, strategy="random,kmeans,multi_kmeans,margin")
-    list(run(recipe, SCNN, data=digits))
+    list(run(recipe, MLP, data=digits))
     for name in ("random", "multi_kmeans", "margin"):
         assert np.array_equal(_ids(recipe, name, 30)[:10], _ids(recipe, name, 10))
     assert not set(_ids(recipe, "kmeans", 10)) <= set(_ids(recipe, "kmeans", 30))
@@ -81,13 +80,13 @@ def test_budgets_nest_where_the_method_does(study, digits):
 
 def test_stopped_and_run_again_it_ends_as_if_it_had_not_been_stopped(study, digits, tmp_path):
     whole = dataclasses.replace(study, strategy="multi_kmeans", n_rep=2, results_dir=str(tmp_path / "whole"))
-    list(run(whole, SCNN, data=digits))
+    list(run(whole, MLP, data=digits))
     parts = dataclasses.replace(whole, results_dir=str(tmp_path / "parts"))
     for _ in range(4):
-        stopped = run(parts, SCNN, data=digits)
+        stopped = run(parts, MLP, data=digits)
         next(stopped)
         stopped.close()
-    assert list(run(parts, SCNN, data=digits)) == []
+    assert list(run(parts, MLP, data=digits)) == []
     for rep in (1, 2):
         for budget in (10, 30):
             assert np.array_equal(_ids(whole, "multi_kmeans", budget, rep), _ids(parts, "multi_kmeans", budget, rep))
@@ -98,7 +97,7 @@ def test_stopped_and_run_again_it_ends_as_if_it_had_not_been_stopped(study, digi
 
 def test_the_trainings_judge_too(study, digits):
     recipe = dataclasses.replace(study, strategy="random", evaluate="finetune,scratch", splits="20", n_epoch_linear=2)
-    (done,) = run(recipe, SCNN, data=digits)
+    (done,) = run(recipe, MLP, data=digits)
     assert done.row["test_accuracy"] == done.row["finetune_top1"]
     assert 0 <= done.row["scratch_top1"] <= done.row["scratch_top5"] <= 1
     assert "linear_top1" not in done.row
@@ -108,7 +107,7 @@ def test_it_starts_from_a_file_of_ids(study, digits, tmp_path):
     start = np.array([5, 900, 17])
     np.save(tmp_path / "start.npy", start)
     recipe = dataclasses.replace(study, strategy="multi_kmeans,kmeans", resume_indices=str(tmp_path / "start.npy"))
-    list(run(recipe, SCNN, data=digits))
+    list(run(recipe, MLP, data=digits))
     assert np.array_equal(_ids(recipe, "multi_kmeans", 10)[:3], start)
     assert len(_ids(recipe, "kmeans", 10)) == 10
 
@@ -116,7 +115,7 @@ def test_it_starts_from_a_file_of_ids(study, digits, tmp_path):
 def test_images_that_cannot_be_read_are_never_chosen(study, digits):
     corrupt = np.arange(0, len(digits.y_train), 3)
     data = dataclasses.replace(digits, corrupt=corrupt)
-    list(run(dataclasses.replace(study, strategy="kmeans"), SCNN, data=data))
+    list(run(dataclasses.replace(study, strategy="kmeans"), MLP, data=data))
     assert not set(_ids(study, "kmeans", 30)) & set(corrupt)
 
 
@@ -138,7 +137,7 @@ def test_images_that_cannot_be_read_are_never_chosen(study, digits):
 )
 def test_what_cannot_be_run_is_refused_before_anything_is_written(study, digits, options, message):
     with pytest.raises(InputError, match=message) as error:
-        list(run(dataclasses.replace(study, **options), SCNN, data=digits))
+        list(run(dataclasses.replace(study, **options), MLP, data=digits))
     assert "\n" not in str(error.value)
     assert not Path(study.results_dir).exists()
 
@@ -154,41 +153,41 @@ def test_a_start_file_of_something_else_is_refused(study, digits, tmp_path, ids,
 
 def test_a_damaged_index_file_is_named(study, digits):
     recipe = dataclasses.replace(study, strategy="random")
-    next(run(recipe, SCNN, data=digits))
+    next(run(recipe, MLP, data=digits))
     path = _folder(recipe, "random") / "random_digits_30.npy"
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(InputError, match=r"random_digits_30\.npy is damaged or no \.npy file"):
-        list(run(recipe, SCNN, data=digits))
+        list(run(recipe, MLP, data=digits))
 
 
 def test_index_files_are_looked_at_before_anything_is_trained(study, digits, monkeypatch):
     recipe = dataclasses.replace(study, strategy="random")
-    list(run(recipe, SCNN, data=digits))
+    list(run(recipe, MLP, data=digits))
     path = _folder(recipe, "random") / "random_digits_30.npy"
     about, ids = path.with_suffix(".json"), np.load(path)
     (path.parent / "rounds.csv").unlink()
     monkeypatch.setattr("tfal.low_budget.bench.Bench", None)  # nothing may be trained
     np.save(path, np.roll(ids, 1))
     with pytest.raises(InputError, match=r"random_digits_30\.npy does not begin with the \d+ ids chosen before"):
-        list(run(recipe, SCNN, data=digits))
+        list(run(recipe, MLP, data=digits))
     np.save(path, ids)
     for text in ("hello", '{"seconds_query": "long"}'):
         about.write_text(text)
         with pytest.raises(InputError, match=r"random_digits_30\.json is damaged"):
-            list(run(recipe, SCNN, data=digits))
+            list(run(recipe, MLP, data=digits))
     about.unlink()
     with pytest.raises(InputError, match=r"random_digits_30\.json: No such file"):
-        list(run(recipe, SCNN, data=digits))
+        list(run(recipe, MLP, data=digits))
 
 
 def test_what_a_strategy_keeps_reaches_the_next_budget(study, digits):
     recipe = dataclasses.replace(study, strategy="probcover", evaluate="linear")
-    list(run(recipe, SCNN, data=digits))
+    list(run(recipe, MLP, data=digits))
     first, second = (np.load(_folder(recipe, "probcover") / f"memory/round00{n}.npz")["delta"] for n in (1, 2))
     assert first == second > 0
 
 
 def test_nothing_is_done_twice(study, digits, monkeypatch):
-    list(run(study, SCNN, data=digits))
+    list(run(study, MLP, data=digits))
     monkeypatch.setattr(study_module, "_judged", None)
-    assert list(run(study, SCNN, data=digits)) == []
+    assert list(run(study, MLP, data=digits)) == []

@@ -1,9 +1,5 @@
 """All devices of a machine; see two_devices.py for what needs more than one."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,13 +10,18 @@ from tests.conftest import ROOT
 from tfal.cli import _devices
 from tfal.training.runtime import distribution
 
+TWO_DEVICES = """
+import os, sys
+import pytest
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+sys.exit(pytest.main(["-q", *sys.argv[1:]]))
+"""
 
-def test_on_two_devices():
+
+def test_on_two_devices(nursery, tmp_path):
     """The CPU can be made two devices only before TensorFlow starts, so another process runs these tests."""
-    command = [sys.executable, "-m", "pytest", "-q", str(ROOT / "tests" / "training" / "two_devices.py")]
-    without_gpus = os.environ | {"CUDA_VISIBLE_DEVICES": "-1"}
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=without_gpus)
-    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+    done = nursery.run(tmp_path, "-c", TWO_DEVICES, str(ROOT / "tests" / "training" / "two_devices.py"))
+    assert done.code == 0, done.out[-8000:] + done.err[-2000:]
 
 
 @pytest.mark.skipif(len(tf.config.list_physical_devices("GPU")) > 1, reason="there are several GPUs")
