@@ -167,7 +167,8 @@ def _skactiveml(name: str, features: np.ndarray, q: int, **options: Any) -> np.n
     import skactiveml.pool
 
     strategy = getattr(skactiveml.pool, name)(random_state=0, **options)
-    return strategy.query(features, np.full(len(features), np.nan), batch_size=q)
+    found: np.ndarray = strategy.query(features, np.full(len(features), np.nan), batch_size=q)
+    return found
 
 
 def _rng() -> np.random.Generator:

@@ -211,7 +211,8 @@ def grow_in_new_process(kernel: str, folder: Path, q: int) -> dict[str, Any]:
     """The same, so that no memory of another case is counted."""
     command = [sys.executable, "-m", "benchmarks.selection_growth", kernel, str(folder), "--q", str(q)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def _rng() -> np.random.Generator:

@@ -55,7 +55,8 @@ def _relu_block(start: int, n: int, d: int) -> np.ndarray:
     mixing = shared.standard_normal((rank, d), dtype=np.float32) / np.float32(np.sqrt(rank))
     centers = shared.standard_normal((100, rank), dtype=np.float32)
     hidden = centers[rng.integers(100, size=n)] + rng.standard_normal((n, rank), dtype=np.float32)
-    return np.maximum(hidden @ mixing + np.float32(0.3) * rng.standard_normal((n, d), dtype=np.float32), 0)
+    found: np.ndarray = np.maximum(hidden @ mixing + np.float32(0.3) * rng.standard_normal((n, d), dtype=np.float32), 0)
+    return found
 
 
 def _random_layer(d: int, classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -98,7 +98,8 @@ def _distinctive(views: Any, samples: Any, xp: Any) -> Any:
 
 
 def _min_max(values: np.ndarray) -> np.ndarray:
-    return (values - values.min(axis=0)) / (values.max(axis=0) - values.min(axis=0))
+    found: np.ndarray = (values - values.min(axis=0)) / (values.max(axis=0) - values.min(axis=0))
+    return found
 
 
 def _in_turn(scores: np.ndarray, n: int) -> np.ndarray:

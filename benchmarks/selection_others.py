@@ -115,7 +115,8 @@ def skactiveml_k_center(features: np.ndarray, n: int) -> np.ndarray:
 
     y = np.full(len(features), np.nan)
     y[0] = 0
-    return k_greedy_center(features, y, batch_size=n, random_state=0)[0]
+    found: np.ndarray = k_greedy_center(features, y, batch_size=n, random_state=0)[0]
+    return found
 
 
 def skactiveml_badge(features: np.ndarray, logits: np.ndarray, n: int) -> np.ndarray:
@@ -126,7 +127,7 @@ def skactiveml_badge(features: np.ndarray, logits: np.ndarray, n: int) -> np.nda
     p = np.exp(logits - logits.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
 
-    class Given(SkactivemlClassifier):
+    class Given(SkactivemlClassifier):  # type: ignore[misc]
         def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Given:  # noqa: N803
             return self
 
@@ -151,21 +152,26 @@ def sklearn_kmeans(features: np.ndarray, centers: np.ndarray, n_iter: int) -> np
     """scikit-learn from given centers; labels."""
     from sklearn.cluster import KMeans
 
-    return KMeans(len(centers), init=centers, n_init=1, max_iter=n_iter, tol=0, algorithm="lloyd").fit(features).labels_
+    found: np.ndarray = (
+        KMeans(len(centers), init=centers, n_init=1, max_iter=n_iter, tol=0, algorithm="lloyd").fit(features).labels_
+    )
+    return found
 
 
 def sklearn_kmeans_plusplus(features: np.ndarray, k: int) -> np.ndarray:
     """scikit-learn with one candidate a center, as the paper has it; rows."""
     from sklearn.cluster import kmeans_plusplus
 
-    return kmeans_plusplus(features, k, random_state=0, n_local_trials=1)[1]
+    found: np.ndarray = kmeans_plusplus(features, k, random_state=0, n_local_trials=1)[1]
+    return found
 
 
 def sklearn_neighbors(queries: np.ndarray, points: np.ndarray, k: int) -> np.ndarray:
     """scikit-learn, brute force; rows."""
     from sklearn.neighbors import NearestNeighbors
 
-    return NearestNeighbors(n_neighbors=k, algorithm="brute").fit(points).kneighbors(queries)[1]
+    found: np.ndarray = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(points).kneighbors(queries)[1]
+    return found
 
 
 def faiss_kmeans(features: np.ndarray, centers: np.ndarray, n_iter: int) -> np.ndarray:
@@ -174,7 +180,8 @@ def faiss_kmeans(features: np.ndarray, centers: np.ndarray, n_iter: int) -> np.n
 
     found = faiss.Kmeans(features.shape[1], len(centers), niter=n_iter, max_points_per_centroid=len(features))
     found.train(features, init_centroids=centers)
-    return found.index.search(features, 1)[1][:, 0]
+    result: np.ndarray = found.index.search(features, 1)[1][:, 0]
+    return result
 
 
 def faiss_neighbors(queries: np.ndarray, points: np.ndarray, k: int) -> np.ndarray:
@@ -183,4 +190,5 @@ def faiss_neighbors(queries: np.ndarray, points: np.ndarray, k: int) -> np.ndarr
 
     index = faiss.IndexFlatL2(points.shape[1])
     index.add(points)
-    return index.search(queries, k)[1]
+    found: np.ndarray = index.search(queries, k)[1]
+    return found

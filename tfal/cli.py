@@ -17,8 +17,9 @@ from tfal.recipe import Recipe
 from tfal.recipe.usage import refuse_unused, usage
 
 if TYPE_CHECKING:
+    from tfal.jobs import Job
     from tfal.learners.base import Builder
-    from tfal.loop import Job, Round
+    from tfal.loop import Round
 
 
 def main(
@@ -75,10 +76,11 @@ def _run_and_report(recipe: Recipe, typed: Sequence[str], build: Builder) -> int
 
 def _run_loop(recipe: Recipe, build: Builder, data: Any) -> Path:
     """Runs the loop as far as it is not done; returns the folder of the experiment."""
+    from tfal import jobs as planned
     from tfal import loop
 
-    jobs = loop.plan(recipe, data)
-    for line in loop.already_done(jobs):
+    jobs = planned.plan(recipe, data)
+    for line in planned.already_done(jobs):
         print(line)
     if any(job.rounds_left for job in jobs):
         start_tensorflow(recipe)

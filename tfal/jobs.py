@@ -12,7 +12,8 @@ from tfal.initial_pool import initial_strategy, with_clusters
 from tfal.pool import Pool
 from tfal.pool.task import Task, make_task
 from tfal.recipe import Recipe
-from tfal.storage.runfolder import Row, RunFolder
+from tfal.storage.runfolder import RunFolder
+from tfal.storage.tables import Row
 from tfal.strategies import Strategy, make_strategy
 
 

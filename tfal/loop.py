@@ -202,7 +202,8 @@ def _train(job: Job, step: int, pool: Pool, streams: Streams, bench: _Bench) -> 
 def _fit(name: str, where: str, pool: Pool, streams: Streams, bench: _Bench) -> dict[str, float]:
     learner = bench.learners[name]
     with training_of(where, _mend(name)):
-        return learner.fit(pool, streams, bench.on_epoch)
+        found: dict[str, float] = learner.fit(pool, streams, bench.on_epoch)
+        return found
 
 
 def _where(job: Job, step: int) -> str:

@@ -103,7 +103,8 @@ def cosine_sum(rows: Any, others: Any) -> np.ndarray:
     """
     rows = check.float_array(np, "rows", rows, ("m", "d"), dtype=np.float64)
     others = check.float_array(np, "others", others, ("n", rows.shape[1]), dtype=np.float64)
-    return len(others) - _unit(rows) @ _unit(others).sum(axis=0)
+    found: np.ndarray = len(others) - _unit(rows) @ _unit(others).sum(axis=0)
+    return found
 
 
 def pool_vectors(read: SelfSupervised | Oracle) -> np.ndarray:

@@ -83,7 +83,9 @@ class _Gallery:
     def _counts(self, works: Sequence[Work]) -> np.ndarray:
         """Images of each class, (C,), the mean over pools."""
         labels, n_classes = self._plan.data.y_train, self._plan.data.n_classes
-        return np.mean([np.bincount(labels[self._plan.pool(work)], minlength=n_classes) for work in works], axis=0)
+        counts = [np.bincount(labels[self._plan.pool(work)], minlength=n_classes) for work in works]
+        found: np.ndarray = np.mean(counts, axis=0)
+        return found
 
     def _data_maps(self) -> None:
         plan = self._plan

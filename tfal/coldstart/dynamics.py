@@ -91,7 +91,8 @@ class ContrastiveDynamics(Encoder):
     @property
     def n_epoch(self) -> int:
         """Epochs of the whole training."""
-        return self._recipe.n_epoch_simclr
+        found: int = self._recipe.n_epoch_simclr
+        return found
 
     def map(self, temperature: float) -> DataMap:
         """Of one of TEMPERATURES."""
@@ -147,7 +148,7 @@ def _pass(network: keras.Model, images: Images, ids: np.ndarray, seed: int) -> C
     order = np.random.default_rng(seed).permutation(n)
     batches = [order[start : start + size] for start in (*range(0, n - size + 1, size), n - size)]
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def compare(batch: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         projections = network(contrastive_views(batch, 1, seed, step), training=False)["projection"]
         probabilities = [positive_probabilities(projections, t) for t in (*TEMPERATURES, TEMPERATURE)]

@@ -98,7 +98,8 @@ def read_logits(classifier: Classifier, images: Images, ids: np.ndarray, batch_s
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """float64 probabilities (n, C) of logits."""
-    return np.exp(log_softmax(np, logits.astype(np.float64)))
+    found: np.ndarray = np.exp(log_softmax(np, logits.astype(np.float64)))
+    return found
 
 
 def as_arrays(found: Oracle) -> dict[str, np.ndarray]:

@@ -178,7 +178,8 @@ class Images:
     def _channel_mean(self, ids: np.ndarray, of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         channels = self.shape[-1]
         parts = [of(chunk.reshape(-1, channels).astype(np.float64)).sum(axis=0) for chunk in self._chunks(ids)]
-        return np.sum(parts, axis=0) / (len(ids) * math.prod(self.shape[:-1]))
+        found: np.ndarray = np.sum(parts, axis=0) / (len(ids) * math.prod(self.shape[:-1]))
+        return found
 
     def _checked_ids(self, ids: np.ndarray) -> np.ndarray:
         ids = np.asarray(ids)

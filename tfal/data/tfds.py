@@ -61,7 +61,8 @@ def read_prepared(name: str, folder: Path, size: int = SIZE) -> Found | None:
 
 def _json_name(path: Path) -> str | None:
     try:
-        return json.loads(path.read_text(encoding="utf-8")).get("name")
+        found: str | None = json.loads(path.read_text(encoding="utf-8")).get("name")
+        return found
     except (OSError, ValueError, AttributeError):
         return None
 

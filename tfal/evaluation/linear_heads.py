@@ -165,7 +165,8 @@ def _train(jobs: Sequence[_Job], seen: _Table, n_classes: int, width: int, rates
     found = state[0].numpy()
     if not np.isfinite(found).all():
         raise TrainingError("the weights of a linear head became NaN or infinite")
-    return found
+    result: np.ndarray = found
+    return result
 
 
 def _table(jobs: Sequence[_Job], features: Any, unit: bool = True) -> _Table:
@@ -200,7 +201,7 @@ def _batches(
 _WEIGHTS = tf.TensorSpec([None, None, None], tf.float32)
 
 
-@tf.function(
+@tf.function(  # type: ignore[untyped-decorator]
     input_signature=[
         tf.TensorSpec([None, None], tf.float32),
         tf.TensorSpec([None], tf.int32),

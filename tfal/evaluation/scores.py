@@ -76,7 +76,8 @@ def step_rates(base: float, epochs: int, percents: Sequence[int]) -> np.ndarray:
     100 e >= percent * epochs. With 100 epochs these are the milestones of the study.
     """
     passed = (100 * np.arange(epochs)[:, None] >= np.asarray(percents) * epochs).sum(axis=1)
-    return base * 0.1**passed
+    found: np.ndarray = base * 0.1**passed
+    return found
 
 
 def checked_ids(name: str, ids: np.ndarray, n: int) -> np.ndarray:

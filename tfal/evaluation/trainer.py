@@ -38,7 +38,7 @@ class Training(NamedTuple):
     milestones: tuple[int, ...] | None = None
 
 
-class GroupedAdam(keras.optimizers.Adam):
+class GroupedAdam(keras.optimizers.Adam):  # type: ignore[misc]
     """Adam with learning rates of their own for some variables, as parameter groups have them in PyTorch.
 
     A step of Adam is proportional to the learning rate, so it is the rate that is scaled. Scaled gradients would change

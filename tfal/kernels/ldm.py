@@ -127,7 +127,8 @@ def _used_columns(features: Any, each: Each) -> np.ndarray:
     used = each(
         lambda tile: to_numpy((float32_rows(features, tile) != 0).any(axis=0)), tiles(array_module(features), m, 4 * d)
     )
-    return np.logical_or.reduce(used)
+    found: np.ndarray = np.logical_or.reduce(used)
+    return found
 
 
 def _search_sigma(pool: LabeledRows, mc: LabeledRows, counts: Any, noise: Noise, patience: int, each: Each) -> None:

@@ -106,7 +106,8 @@ def _log_gamma(ldm: np.ndarray, n: int) -> np.ndarray:
     level = ldm[n] if ldm[n] > 0 else ldm[ldm > 0][0]
     log_gamma = -np.maximum(ldm - level, 0) / level
     log_gamma[n:] += np.log(n) - np.logaddexp.reduce(log_gamma[n:])
-    return np.minimum(log_gamma, 0)
+    found: np.ndarray = np.minimum(log_gamma, 0)
+    return found
 
 
 class _Directions:

@@ -162,7 +162,8 @@ class _Balls:
         found, tile = self._anchor_rows == row, self._rows.tile(xp.asarray([row]))
         for points, _ in self._cells.blocks(tile, self._reach):
             found[points] |= to_numpy(distances(tile, self._cells.tile(points))[0] <= self._limit)
-        return found
+        result: np.ndarray = found
+        return result
 
 
 def purity_radius(

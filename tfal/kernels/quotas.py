@@ -142,7 +142,8 @@ def _places(present: np.ndarray, order: Any) -> np.ndarray:
     if len(lacking):
         raise InputError(f"order: expected every cluster, received none of {lacking[:5].tolist()}. Add them.")
     by_cluster = order.argsort()
-    return by_cluster[np.searchsorted(order[by_cluster], present)]
+    found: np.ndarray = by_cluster[np.searchsorted(order[by_cluster], present)]
+    return found
 
 
 def _checked_clusters(clusters: Any, m: int | None = None) -> np.ndarray:

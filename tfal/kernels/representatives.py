@@ -76,7 +76,8 @@ def _representatives(
     least = np.full(len(centers), np.inf)
     np.minimum.at(least, labels[eligible], away[eligible])
     nearest = order[(eligible & (away <= (1 + _TIES) * least[labels]))[order]]
-    return nearest[np.unique(labels[nearest], return_index=True)[1]]
+    found: np.ndarray = nearest[np.unique(labels[nearest], return_index=True)[1]]
+    return found
 
 
 def farthest_first(features: Any, n: int, taken: Any, *, rng: np.random.Generator | None = None) -> np.ndarray:
@@ -107,7 +108,8 @@ def farthest_first(features: Any, n: int, taken: Any, *, rng: np.random.Generato
     left = unlabeled(len(features), taken, n, "taken")
     rows, others = np.flatnonzero(left), np.flatnonzero(~left)
     centers = features[xp.asarray(others)] if len(others) else None
-    return rows[k_center_greedy(features[xp.asarray(rows)], n, centers=centers, rng=rng)]
+    found: np.ndarray = rows[k_center_greedy(features[xp.asarray(rows)], n, centers=centers, rng=rng)]
+    return found
 
 
 def unlabeled(m: int, labeled: Any, n: int, name: str = "labeled") -> np.ndarray:

@@ -34,7 +34,8 @@ def top_n(scores: Any, n: int, *, rng: np.random.Generator | None = None) -> np.
     if rng is None:
         return _top_n(scores, n)
     order = tie_order(len(scores), rng)
-    return order[_top_n(scores[array_module(scores).asarray(order)], n)]
+    found: np.ndarray = order[_top_n(scores[array_module(scores).asarray(order)], n)]
+    return found
 
 
 def tie_order(m: int, rng: np.random.Generator | None) -> np.ndarray:
@@ -126,4 +127,5 @@ def _checked(scores: Any, n: Any) -> int:
             f"scores: expected numbers, received {nans} NaN of {len(scores)}. "
             "Look for a diverged network or a division by zero."
         )
-    return n
+    found: int = n
+    return found

@@ -115,9 +115,11 @@ def _by_typicality(features: Any, rows: np.ndarray, ranks: np.ndarray, n_neighbo
     """The rows of a cluster that are left, the most typical first. Rows must ascend."""
     left = ranks[rows] >= 0
     if len(rows) < 2 or not left.any():
-        return rows[left].tolist()
+        alone: list[int] = rows[left].tolist()
+        return alone
     points = features[array_module(features).asarray(rows)]
     k = min(n_neighbors, len(rows) - 1)
     near = nearest_neighbors(points, points, k, exclude_self=True, backend=backend).distances
     away = to_numpy(near).mean(axis=1, dtype=np.float64)  # 1 / typicality, which may be infinite
-    return rows[left][np.lexsort((ranks[rows[left]], away[left]))].tolist()
+    found: list[int] = rows[left][np.lexsort((ranks[rows[left]], away[left]))].tolist()
+    return found

@@ -56,7 +56,7 @@ class Classifier:
         self._images = images
         self._recipe, self._n_classes = recipe, n_classes
         self._statistics = images.channel_statistics() if recipe.normalize == "channels" else None
-        self._build = lambda: self._extended(build(images.shape, n_classes))
+        self._build: Callable[[], keras.Model] = lambda: self._extended(build(images.shape, n_classes))
         self._strategy = distribution(recipe.devices)
         with networks_on(self._strategy):
             optimizer = make_optimizer(recipe)
@@ -196,7 +196,7 @@ class Classifier:
             self._start = None
 
 
-class _Validation(keras.callbacks.Callback):
+class _Validation(keras.callbacks.Callback):  # type: ignore[misc]
     """Puts the accuracy on the validation set among the logs of an epoch, for the callbacks behind it.
 
     In place of Keras' own validation, whose pipeline starts threads anew in each epoch and copies the images again.
@@ -215,7 +215,7 @@ class _Validation(keras.callbacks.Callback):
             logs["val_accuracy"] = accuracy
 
 
-class _Report(keras.callbacks.Callback):
+class _Report(keras.callbacks.Callback):  # type: ignore[misc]
     """Reports progress."""
 
     def __init__(self, name: str, epochs: int, on_epoch: OnEpoch | None) -> None:

@@ -10,7 +10,7 @@ trained once for each set of images, not once for each trial.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -92,14 +92,17 @@ class Encoder(Pretrained):
     def __init__(self, build: Builder, images: Images, n_classes: int, recipe: Recipe) -> None:
         super().__init__(images, recipe)
         _check_images(images, self.method.n_rotations)
-        self._build = lambda: encoder(build(images.shape, n_classes), self.method.n_rotations)
+        self._build: Callable[[], keras.Model] = lambda: encoder(
+            build(images.shape, n_classes), self.method.n_rotations
+        )
         self._strategy, self._augment = distribution(recipe.devices), recipe.augment
         self._reader: EncoderReader
 
     @property
     def n_epoch(self) -> int:
         """Epochs of the whole training."""
-        return self._recipe.n_epoch_ccal
+        found: int = self._recipe.n_epoch_ccal
+        return found
 
     def read(self, batch: tf.Tensor, outputs: Sequence[str]) -> dict[str, tf.Tensor]:
         """Named outputs of a batch of images in [0, 1]; see EncoderReader."""
@@ -134,7 +137,8 @@ class Encoder(Pretrained):
         return trainer
 
     def _n_steps(self, n: int) -> int:
-        return math.ceil(n / self._recipe.n_batch_encoder)
+        found: int = math.ceil(n / self._recipe.n_batch_encoder)
+        return found
 
     def _batches(self, ids: np.ndarray, seeds: Sequence[int], first_epoch: int) -> tf.data.Dataset:
         return self.views(ids, seeds, first_epoch)
@@ -183,7 +187,8 @@ class CSI(Encoder):
     @property
     def n_epoch(self) -> int:
         """Epochs of the whole training."""
-        return self._recipe.n_epoch_csi
+        found: int = self._recipe.n_epoch_csi
+        return found
 
 
 class SimCLR(Encoder):
@@ -209,7 +214,8 @@ class SimCLR(Encoder):
     @property
     def n_epoch(self) -> int:
         """Epochs of the whole training."""
-        return self._recipe.n_epoch_simclr
+        found: int = self._recipe.n_epoch_simclr
+        return found
 
     def read(self, batch: tf.Tensor, outputs: Sequence[str]) -> dict[str, tf.Tensor]:
         """Named outputs of a batch of images in [0, 1]; see EncoderReader and SimCLRLoss."""

@@ -108,10 +108,11 @@ class _JointModel(WholeBatchModel):
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Of the logits alone, under the same names as a classifier's."""
-        return super().compute_metrics(x, y, y_pred["logits"], sample_weight)
+        found: dict[str, Any] = super().compute_metrics(x, y, y_pred["logits"], sample_weight)
+        return found
 
 
-class _Switch(layers.Layer):
+class _Switch(layers.Layer):  # type: ignore[misc]
     """Hands its input on; the gradient comes back only while `on` is 1. A variable, so that nothing is retraced."""
 
     def __init__(self, **named: Any) -> None:
@@ -122,7 +123,7 @@ class _Switch(layers.Layer):
         return ops.where(ops.convert_to_tensor(self.on) > 0.5, inputs, ops.stop_gradient(inputs))
 
 
-class _Cut(keras.callbacks.Callback):
+class _Cut(keras.callbacks.Callback):  # type: ignore[misc]
     """Turns the switch off after the epoch of index `last`."""
 
     def __init__(self, switch: keras.Layer, last: int) -> None:

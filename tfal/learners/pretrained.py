@@ -102,13 +102,14 @@ class Pretrained:
         key = tuple(outputs)
         if key not in self._functions:
 
-            @tf.function(input_signature=[tf.TensorSpec([None, *self._images.shape], tf.float32)])
+            @tf.function(input_signature=[tf.TensorSpec([None, *self._images.shape], tf.float32)])  # type: ignore[untyped-decorator]
             def read(images: tf.Tensor) -> dict[str, tf.Tensor]:
                 found = self._read(network, images)
                 return {name: tf.cast(found[name], tf.float32) for name in key}
 
             self._functions[key] = read
-        return self._functions[key](tf.cast(batch, tf.float32))
+        result: dict[str, tf.Tensor] = self._functions[key](tf.cast(batch, tf.float32))
+        return result
 
     def _check_outputs(self, outputs: Sequence[str]) -> None:
         unknown = [name for name in outputs if name not in self.outputs]

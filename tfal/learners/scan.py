@@ -13,7 +13,7 @@ for Deep Active Learning, 2021, use it. Differences from their public code:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -42,7 +42,7 @@ DECAY = 1e-4
 _LEAST = 1e-8  # probability inside the logarithm of an entropy
 
 
-class _ScanModel(keras.Model):
+class _ScanModel(keras.Model):  # type: ignore[misc]
     """fit(batches of views whose second half are neighbors of the first)."""
 
     def compute_loss(
@@ -52,7 +52,7 @@ class _ScanModel(keras.Model):
         return scan_loss(*tf.split(y_pred["logits"], 2))
 
 
-class _SelfLabelModel(keras.Model):
+class _SelfLabelModel(keras.Model):  # type: ignore[misc]
     """fit(batches of strong views, and of the same images as they are)."""
 
     def compute_loss(
@@ -72,7 +72,7 @@ class _Clustering(Pretrained):
 
     def __init__(self, build: Builder, images: Images, n_classes: int, recipe: Recipe) -> None:
         super().__init__(images, recipe)
-        self._build = lambda: encoder(build(images.shape, n_classes), 1)
+        self._build: Callable[[], keras.Model] = lambda: encoder(build(images.shape, n_classes), 1)
         self._n_clusters = recipe.n_cluster or n_classes
 
     def _new_network(self) -> keras.Model:
@@ -88,7 +88,8 @@ class _Clustering(Pretrained):
         return trainer
 
     def _batch(self, n: int) -> int:
-        return min(self._recipe.n_batch_scan, n)
+        found: int = min(self._recipe.n_batch_scan, n)
+        return found
 
     def _n_steps(self, n: int) -> int:
         return n // self._batch(n)
@@ -112,7 +113,8 @@ class _Clustering(Pretrained):
         return self._start.prepared(images)
 
     def _read(self, network: keras.Model, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return network(self.prepared(images), training=False)
+        found: dict[str, tf.Tensor] = network(self.prepared(images), training=False)
+        return found
 
 
 class Scan(_Clustering):
@@ -142,7 +144,8 @@ class Scan(_Clustering):
     @property
     def n_epoch(self) -> int:
         """Epochs of the whole training, without SimCLR's."""
-        return self._recipe.n_epoch_scan
+        found: int = self._recipe.n_epoch_scan
+        return found
 
     def _prepare(
         self, network: keras.Model, fresh: bool, pool: Pool, streams: Streams, on_epoch: OnEpoch | None
@@ -159,7 +162,8 @@ class Scan(_Clustering):
         batches = self._images.batches(ids, read_batch_size(self._images.shape))
         features = np.concatenate([self._start.read(batch, ["features"])["features"].numpy() for batch in batches])
         k = min(self._recipe.n_neighbor_scan, len(ids) - 1)
-        return ids[nearest_neighbors(features, features, k, metric="cosine", exclude_self=True).rows]
+        found: np.ndarray = ids[nearest_neighbors(features, features, k, metric="cosine", exclude_self=True).rows]
+        return found
 
     def _batches(self, ids: np.ndarray, seeds: Sequence[int], first_epoch: int) -> tf.data.Dataset:
         """Batches of strong views: images, then a neighbor of each. The ids of all epochs are drawn at once."""
@@ -200,7 +204,8 @@ class SelfLabel(_Clustering):
     @property
     def n_epoch(self) -> int:
         """Epochs of the whole training, without those before it."""
-        return self._recipe.n_epoch_self_label
+        found: int = self._recipe.n_epoch_self_label
+        return found
 
     def _prepare(
         self, network: keras.Model, fresh: bool, pool: Pool, streams: Streams, on_epoch: OnEpoch | None

@@ -134,7 +134,8 @@ class Vaal:
         return self._images.training(ids, ids, self._recipe.n_batch_vaal, passes, seed)
 
     def _n_steps(self, pool: Pool) -> int:
-        return max(1, (len(pool.labeled) + len(pool.unlabeled)) // self._recipe.n_batch_vaal)
+        found: int = max(1, (len(pool.labeled) + len(pool.unlabeled)) // self._recipe.n_batch_vaal)
+        return found
 
     def _epoch(self, batches: Iterator[Any], epoch: int, n_steps: int) -> dict[str, float]:
         total, losses = self._recipe.n_epoch_vaal * n_steps, tf.zeros(2)

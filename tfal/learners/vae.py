@@ -60,7 +60,8 @@ class VAE(Pretrained):
     @property
     def n_epoch(self) -> int:
         """Epochs of the whole training."""
-        return self._recipe.n_epoch_vae
+        found: int = self._recipe.n_epoch_vae
+        return found
 
     def _new_network(self) -> keras.Model:
         return autoencoder(self._images.shape, self._recipe.vae_latent)
@@ -72,7 +73,8 @@ class VAE(Pretrained):
         return trainer
 
     def _weight(self, n: int) -> float:
-        return min(self._recipe.n_batch_vae, n) / n
+        found: float = min(self._recipe.n_batch_vae, n) / n
+        return found
 
     def _batches(self, ids: np.ndarray, seeds: Sequence[int], first_epoch: int) -> tf.data.Dataset:
         recipe = self._recipe
@@ -88,7 +90,8 @@ class VAE(Pretrained):
         return parallel_map(batches, with_noise).prefetch(PREFETCH)
 
     def _n_steps(self, n: int) -> int:
-        return math.ceil(n / self._recipe.n_batch_vae)
+        found: int = math.ceil(n / self._recipe.n_batch_vae)
+        return found
 
     def _identity(self, ids: np.ndarray, seed: int) -> dict[str, Any]:
         names = ("n_batch_vae", "lr_vae", "vae_latent")
@@ -102,7 +105,7 @@ class VAE(Pretrained):
         return {"vae_loss": loss, "features": found["mu"]}
 
 
-class _Trainer(keras.Model):
+class _Trainer(keras.Model):  # type: ignore[misc]
     """An autoencoder with its loss; a subclass of a functional model, so fit and its callbacks work as they are."""
 
     def __init__(self, *arguments: Any, weight: float = 1.0, **named: Any) -> None:

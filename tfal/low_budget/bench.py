@@ -202,7 +202,8 @@ class Bench:
     def _trained(self, name: str, ids: np.ndarray, seed: int) -> Scores:
         trainer = self._trainers[name]
         trainer.fit(ids, self.labels[ids], seed)
-        return trainer.scores(self.test_images, np.arange(len(self.data.y_test)), self.data.y_test)
+        found: Scores = trainer.scores(self.test_images, np.arange(len(self.data.y_test)), self.data.y_test)
+        return found
 
 
 def _training_of(evaluation: str, job: Job, labels: str) -> contextlib.AbstractContextManager[None]:
@@ -239,9 +240,11 @@ class FeatureReader:
 
     def _output(self, name: str, rows: np.ndarray) -> np.ndarray:
         if name == "features":
-            return self.features[rows]
+            features: np.ndarray = self.features[rows]
+            return features
         (kernel, bias), seen = self._layer()
-        return seen[rows].astype(np.float32) @ kernel + bias
+        found: np.ndarray = seen[rows].astype(np.float32) @ kernel + bias
+        return found
 
     def head(self, learner: str) -> tuple[Any, Any]:
         """See tfal.pool.view.Reader."""

@@ -125,7 +125,8 @@ def renumbered(labels: np.ndarray, known: Sequence[int], n_classes: int) -> np.n
         )
     table = np.full(n_classes + 1, len(classes), dtype=np.int64)
     table[classes] = np.arange(len(classes))
-    return table[labels]
+    found: np.ndarray = table[labels]
+    return found
 
 
 def open_set(

@@ -81,7 +81,8 @@ class PoolView:
             raise InputError(
                 f"labels can be read of labeled samples only. Received: unlabeled ids {hidden[:5].tolist()}."
             )
-        return labels
+        found: np.ndarray = labels
+        return found
 
     def oracle_labels(self, ids: np.ndarray) -> np.ndarray:
         """The true classes of any samples, for strategies that say `oracle = True`; ValueError for all others.
@@ -93,7 +94,8 @@ class PoolView:
                 "true labels of unlabeled samples are for strategies with `oracle = True` only. Received: a view made "
                 "without `oracle`. Make it with the labels of the whole training set."
             )
-        return self._oracle[ids]
+        found: np.ndarray = self._oracle[ids]
+        return found
 
     def is_known(self, ids: np.ndarray) -> np.ndarray:
         """Whether the revealed label of each sample is that of a known class, bool."""

@@ -35,7 +35,8 @@ class NumpyBackend:
 
     def from_tensor(self, tensor: tf.Tensor) -> np.ndarray:
         """On a CPU this shares the tensor's memory."""
-        return tensor.numpy()
+        found: np.ndarray = tensor.numpy()
+        return found
 
     def from_host(self, array: np.ndarray) -> np.ndarray:
         """The array itself."""
@@ -83,7 +84,8 @@ class _Shared:
         return tf.experimental.dlpack.to_dlpack(self._tensor)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return self._tensor.__dlpack_device__()
+        found: tuple[int, int] = self._tensor.__dlpack_device__()
+        return found
 
 
 def choose_backend(name: str) -> Backend:

@@ -46,7 +46,8 @@ class EncoderReader:
         key = tuple(outputs)
         if key not in self._functions:
             self._functions[key] = self._compile(key)
-        return self._functions[key](tf.cast(batch, tf.float32))
+        found: dict[str, tf.Tensor] = self._functions[key](tf.cast(batch, tf.float32))
+        return found
 
     def _compile(self, outputs: tuple[str, ...]) -> Any:
         unknown = [name for name in outputs if name not in OUTPUTS]

@@ -31,7 +31,7 @@ _RESTING = threading.RLock()
 _NOT_STATEFUL = re.compile(r"Stateless\w*|StatefulPartitionedCall")
 
 
-class _Outermost(keras.Layer):
+class _Outermost(keras.Layer):  # type: ignore[misc]
     """Tells all layers that are called inside, at any depth, that they are not training."""
 
     def __init__(self, function: Callable[[], Any]) -> None:
@@ -59,13 +59,15 @@ def infer(
         return [found[target] for target in targets]
 
     with _noise_off([call.operation for call in calls]):
-        return _Outermost(made)(tf.zeros([]), training=False)
+        result: list[Any] = _Outermost(made)(tf.zeros([]), training=False)
+        return result
 
 
 def at_rest(operation: Any) -> Callable[..., Any]:
     """The operation in inference mode, whatever the model's builder asked for."""
     if not takes_training(operation):
-        return operation
+        found: Callable[..., Any] = operation
+        return found
     return lambda *arguments, **named: operation(*arguments, **{**named, "training": False})
 
 

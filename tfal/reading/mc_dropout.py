@@ -86,7 +86,7 @@ class MonteCarlo:
         symbolic = self._outputs.input
         images = tf.TensorSpec([None, *symbolic.shape[1:]], symbolic.dtype)
 
-        @tf.function(input_signature=[images, tf.TensorSpec([], tf.int64)])
+        @tf.function(input_signature=[images, tf.TensorSpec([], tf.int64)])  # type: ignore[untyped-decorator]
         def sample(batch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
             found = infer(self._before, {self._outputs.graph.inputs[0]: batch}, self._start)
             key = tf.stack([seed, tf.zeros_like(seed)])

@@ -121,7 +121,8 @@ class NamedOutputs:
         """
         key, batch = tuple(outputs), tf.cast(batch, self.input.dtype)
         if key in self._functions:
-            return self._functions[key](batch)
+            found: dict[str, tf.Tensor] = self._functions[key](batch)
+            return found
         function, repeats = self._compile(key)
         found = function(batch)
         if not repeats:

@@ -78,7 +78,8 @@ def complete(field: dataclasses.Field[Any], text: str) -> dataclasses.Field[Any]
     if "help" in field.metadata:
         made = dataclasses.field(default=field.default, metadata=field.metadata)
     made.name, made.type = field.name, type_text(field)
-    return made
+    found: dataclasses.Field[Any] = made
+    return found
 
 
 def flag(name: str) -> str:

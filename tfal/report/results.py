@@ -63,7 +63,8 @@ class Curve:
         labels, accuracy = self.labels[inside], self.accuracy[:, inside]
         if len(labels) == 1:
             return accuracy[:, 0]
-        return np.trapezoid(accuracy, labels, axis=1) / (labels[-1] - labels[0])
+        found: np.ndarray = np.trapezoid(accuracy, labels, axis=1) / (labels[-1] - labels[0])
+        return found
 
     def at(self, labels: float) -> np.ndarray:
         """(R,) accuracies at one of its numbers of labels."""

@@ -49,7 +49,8 @@ class Header(NamedTuple):
 
 def read_array(path: Path, mend: str = "") -> np.ndarray:
     """The array of an .npy file. Raises ArrayFileError, which ends in `mend`: what to do about it."""
-    return _guarded(path, ".npy", mend, _read_npy)
+    found: np.ndarray = _guarded(path, ".npy", mend, _read_npy)
+    return found
 
 
 def read_arrays(path: Path, mend: str = "", names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
@@ -57,7 +58,8 @@ def read_arrays(path: Path, mend: str = "", names: Sequence[str] | None = None) 
 
     Raises ArrayFileError, which ends in `mend`: what to do about it.
     """
-    return _guarded(path, ".npz", mend, lambda file: _read_npz(file, names))
+    found: dict[str, np.ndarray] = _guarded(path, ".npz", mend, lambda file: _read_npz(file, names))
+    return found
 
 
 def array_names(path: Path, mend: str = "") -> list[str]:
@@ -67,7 +69,8 @@ def array_names(path: Path, mend: str = "") -> list[str]:
         with zipfile.ZipFile(file) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist()]
 
-    return _guarded(path, ".npz", mend, names)
+    found: list[str] = _guarded(path, ".npz", mend, names)
+    return found
 
 
 def read_ids(path: Path, mend: str = "") -> np.ndarray:

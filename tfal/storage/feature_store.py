@@ -221,7 +221,8 @@ def _reserve(path: Path) -> None:
 def normalized(values: np.ndarray) -> np.ndarray:
     """Rows (n, d), finite, divided by their L2 norms; rows of zeros stay zeros. float64."""
     values = np.asarray(values, np.float64)
-    return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), _EPSILON)
+    found: np.ndarray = values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), _EPSILON)
+    return found
 
 
 def _checked_ids(ids: np.ndarray | int) -> np.ndarray:

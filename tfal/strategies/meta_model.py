@@ -48,10 +48,13 @@ class MetaModel:
 
     def scores(self, inputs: np.ndarray) -> np.ndarray:
         """(m,) of inputs (m, 2)."""
-        return self._hidden(inputs) @ np.maximum(self.w2, 0) + self.b2
+        found: np.ndarray = self._hidden(inputs) @ np.maximum(self.w2, 0) + self.b2
+        return found
 
     def _hidden(self, inputs: np.ndarray) -> np.ndarray:
-        return 0.5 + 0.5 * np.tanh(0.5 * (inputs @ np.maximum(self.w1, 0) + self.b1))  # the sigmoid, without overflow
+        before = inputs @ np.maximum(self.w1, 0) + self.b1
+        found: np.ndarray = 0.5 + 0.5 * np.tanh(0.5 * before)  # the sigmoid, without overflow
+        return found
 
     def gradients(self, inputs: np.ndarray, slopes: np.ndarray) -> MetaModel:
         """The derivatives of a loss by all parameters, from its derivatives (m,) by the scores of `inputs` (m, 2)."""

@@ -112,7 +112,8 @@ class MQNet(Strategy):
         if not len(ids):
             return np.zeros(0)
         logits = to_numpy(view.read(self.task, ["logits"], ids)["logits"]).astype(np.float64)
-        return -log_softmax(np, logits)[np.arange(len(ids)), view.labels(ids)]
+        found: np.ndarray = -log_softmax(np, logits)[np.arange(len(ids)), view.labels(ids)]
+        return found
 
 
 def _purity(view: PoolView) -> np.ndarray:

@@ -72,4 +72,5 @@ def places(view: PoolView, path: str | None) -> np.ndarray:
     ids = ranked_ids(path, view.size)
     scores = np.full(view.size, -float(len(ids)))
     scores[ids] = -np.arange(len(ids))
-    return scores[view.candidates]
+    found: np.ndarray = scores[view.candidates]
+    return found

@@ -41,7 +41,8 @@ class TopScore(Strategy):
 
 def _from_log_odds(log_odds: np.ndarray) -> np.ndarray:
     """s of log((1 - s) / s)."""
-    return np.exp(log_complement(-log_odds))
+    found: np.ndarray = np.exp(log_complement(-log_odds))
+    return found
 
 
 @dataclass(frozen=True)

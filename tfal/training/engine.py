@@ -91,7 +91,7 @@ class Engine:
         return dict(history)
 
 
-class _Epochs(keras.callbacks.Callback):
+class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
     """Sets the learning rate of each epoch, and stops at a loss that is no number.
 
     Keras' own scheduler also logs the rate, at the cost of warnings.

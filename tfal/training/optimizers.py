@@ -16,7 +16,7 @@ LOWEST = 0.1  # smallest rate of the warm-up, in the same units
 _MILESTONES, _FACTOR = (0.5, 0.75), 0.1
 
 
-class CoupledSGD(keras.optimizers.SGD):
+class CoupledSGD(keras.optimizers.SGD):  # type: ignore[misc]
     """SGD with momentum and an L2 penalty, counted as PyTorch counts them, which published recipes mean.
 
     g <- g + decay * w;  m <- momentum * m + g;  w <- w - rate * m, for every trainable variable, the scales and
@@ -97,7 +97,7 @@ def _norm(x: Any) -> Any:
     return ops.sqrt(ops.sum(ops.square(x)))
 
 
-class CoupledAdam(keras.optimizers.Adam):
+class CoupledAdam(keras.optimizers.Adam):  # type: ignore[misc]
     """Adam with an L2 penalty as PyTorch's Adam counts it: g <- g + decay * w, before the moments.
 
     Keras' own `weight_decay` is that of AdamW, which shrinks w beside the step. Epsilon is Keras' 1e-7, inside the
@@ -121,7 +121,7 @@ class CoupledAdam(keras.optimizers.Adam):
         return {**super().get_config(), "decay": self.decay}
 
 
-class RMSprop(keras.optimizers.RMSprop):
+class RMSprop(keras.optimizers.RMSprop):  # type: ignore[misc]
     """RMSprop with epsilon beside the root, as Keras 2 and PyTorch count it.
 
     v <- rho * v + (1 - rho) * g^2;  w <- w - rate * g / (sqrt(v) + epsilon), without momentum.
@@ -224,7 +224,7 @@ def learning_rate(recipe: Recipe, epoch: int) -> float:
     return recipe.learning_rate * _FACTOR**passed
 
 
-class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
+class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
     """From rate / 10 to 10 * rate in a line, then half a cosine down to `floor`; counted in steps.
 
     With e = step / steps_per_epoch - 1, the public code's count: rate * (9 * e / n_warmup + 1) while e <= n_warmup,
@@ -254,7 +254,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         return ops.where(e <= self._n_warmup, line, cosine) if self._n_warmup else cosine
 
 
-class EpochCosine(keras.optimizers.schedules.LearningRateSchedule):
+class EpochCosine(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
     """Half a cosine from `rate` to `floor`, which the epoch after the last one would have; the same in a whole epoch.
 
     floor + (rate - floor) * (1 + cos(pi * epoch / n_epochs)) / 2, as SCAN's public code has it.

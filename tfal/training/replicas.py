@@ -60,10 +60,13 @@ def reading_function(
     def read_parts(batch: tf.Tensor) -> Any:
         return _by_parts(strategy, read, batch)
 
-    return tf.function(read if strategy.num_replicas_in_sync == 1 else read_parts, input_signature=[signature])
+    found: Callable[[tf.Tensor], Any] = tf.function(
+        read if strategy.num_replicas_in_sync == 1 else read_parts, input_signature=[signature]
+    )
+    return found
 
 
-class WholeBatchModel(keras.Model):
+class WholeBatchModel(keras.Model):  # type: ignore[misc]
     """A functional model that `fit` trains on all devices of a strategy with the loss of the whole batch.
 
     Its layers and its optimizer are made inside `networks_on`, the model itself and `compile` outside.

@@ -118,4 +118,5 @@ def _race(picks: list[int], log_gamma: Any, order: Any, rng: np.random.Generator
     order = to_numpy(order)
     keys = to_numpy(log_gamma) + rng.gumbel(size=len(order))
     keys[np.isin(order, picks)] = -np.inf
-    return order[keys.argsort()[::-1]][: len(order) - len(picks)].tolist()
+    found: list[int] = order[keys.argsort()[::-1]][: len(order) - len(picks)].tolist()
+    return found
