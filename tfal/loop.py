@@ -100,7 +100,7 @@ class _Bench:
     def __init__(self, jobs: list[Job], build: Builder, data: Dataset, on_epoch: OnEpoch | None) -> None:
         from tfal.data.image_files import open_images
         from tfal.reading.backend import choose_backend
-        from tfal.reading.output_cache import Remembered
+        from tfal.reading.output_cache import OutputCache
         from tfal.reading.reader import LearnerReader
         from tfal.training.built import checked_builder
         from tfal.training.layers import Watched
@@ -123,8 +123,8 @@ class _Bench:
             job.folder.check_network(network)
             if job.strategy.special:
                 self.learners[job.strategy.task].check_outputs(job.strategy.special)
-        remembered = Remembered(len(self.images))
-        self.reader = LearnerReader(self.images, self.learners, self.read_batch, backend, remembered)
+        cache = OutputCache(len(self.images))
+        self.reader = LearnerReader(self.images, self.learners, self.read_batch, backend, cache)
 
 
 def _learners(job: Job) -> list[str]:

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tfal.reading.backend import NumpyBackend
-from tfal.reading.output_cache import Remembered
+from tfal.reading.output_cache import OutputCache
 from tfal.reading.reader import LearnerReader
 
 
@@ -30,7 +30,7 @@ class Frozen:
 @pytest.fixture
 def setup():
     source, learners = Source(), {"csi": Frozen(np.arange(0, 20, 2))}
-    return source, learners, LearnerReader(source, learners, 4, NumpyBackend(), Remembered(20))
+    return source, learners, LearnerReader(source, learners, 4, NumpyBackend(), OutputCache(20))
 
 
 def _read(reader, ids, outputs=("a",)):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 
-class Remembered:
+class OutputCache:
     """Outputs of frozen learners on the host, by learner, output and id.
 
     size: number of samples that there are. A table is as long, but memory is taken only for the rows that are read.

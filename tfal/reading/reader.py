@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfal.errors import InputError
 from tfal.kernels.parts.xp import to_numpy
 from tfal.reading.backend import Backend
-from tfal.reading.output_cache import Remembered
+from tfal.reading.output_cache import OutputCache
 from tfal.training.finite import check_outputs
 
 
@@ -26,7 +26,7 @@ class LearnerReader:
     """The network side of a PoolView: named outputs of samples, batch by batch.
 
     source: the images; learners: by name, each with read(batch, outputs) and head(); batch_size: images a batch;
-    backend: where the kernels compute; remembered: what frozen learners gave in earlier rounds.
+    backend: where the kernels compute; cache: what frozen learners gave in earlier rounds.
 
     Outputs that are no numbers are refused with the ids of their samples.
 
@@ -39,13 +39,13 @@ class LearnerReader:
         learners: Mapping[str, Any],
         batch_size: int,
         backend: Backend,
-        remembered: Remembered | None = None,
+        cache: OutputCache | None = None,
     ) -> None:
         self._source = source
         self._learners = learners
         self._batch_size = batch_size
         self._backend = backend
-        self._remembered = remembered
+        self._cache = cache
 
     def chunks(self, learner: str, outputs: Sequence[str], ids: np.ndarray) -> Iterator[dict[str, Any]]:
         """See tfal.pool.view.Reader. A chunk holds until the next one is asked for."""
@@ -55,16 +55,16 @@ class LearnerReader:
                 f"{', '.join(self._learners) or 'none'}. Add it there."
             )
         frozen_for = getattr(self._learners[learner], "frozen_for", None)
-        if self._remembered is None or frozen_for is None:
+        if self._cache is None or frozen_for is None:
             yield from self._read(learner, outputs, ids)
             return
-        self._remembered.start(learner, frozen_for)
-        wanted, size = self._remembered.to_read(learner, outputs, ids, self._batch_size), self._batch_size
+        self._cache.start(learner, frozen_for)
+        wanted, size = self._cache.to_read(learner, outputs, ids, self._batch_size), self._batch_size
         for start, found in enumerate(self._read(learner, outputs, wanted)):
             part = wanted[start * size : (start + 1) * size]
-            self._remembered.keep(learner, part, {name: to_numpy(value) for name, value in found.items()})
+            self._cache.keep(learner, part, {name: to_numpy(value) for name, value in found.items()})
         for start in range(0, len(ids), size):
-            rows = self._remembered.rows(learner, outputs, ids[start : start + size])
+            rows = self._cache.rows(learner, outputs, ids[start : start + size])
             yield {name: self._backend.from_host(values) for name, values in rows.items()}
 
     def _read(self, learner: str, outputs: Sequence[str], ids: np.ndarray) -> Iterator[dict[str, Any]]:
