@@ -121,8 +121,8 @@ class _Bench:
         self.notes = Notes()
         for job in jobs:
             job.folder.check_network(network)
-            if job.strategy.special:
-                self.learners[job.strategy.task].check_outputs(job.strategy.special)
+            if job.strategy.required_outputs:
+                self.learners[job.strategy.task].check_outputs(job.strategy.required_outputs)
         cache = OutputCache(len(self.images))
         self.reader = LearnerReader(self.images, self.learners, self.read_batch, backend, cache)
 

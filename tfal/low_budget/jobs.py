@@ -115,7 +115,7 @@ def _budgets(text: str) -> tuple[int, ...]:
 
 def _check_strategy(name: str, strategy: Strategy) -> None:
     other = [learner for learner in strategy.learners if not LEARNERS[learner].from_features]
-    missing = [*other, *strategy.special]
+    missing = [*other, *strategy.required_outputs]
     if missing:
         raise InputError(
             f"strategy {name!r} reads {' and '.join(missing)}, which frozen features have not. Run it without --splits."

@@ -38,7 +38,7 @@ class Strategy:
 
     learners: names of the learners that it reads; trained for it by the loop.
     task: the learner whose test accuracy is the result.
-    special: outputs of `task` that not every network can give; asked before anything is trained.
+    required_outputs: outputs of `task` that not every network can give; asked before anything is trained.
     uses_labels: whether it asks for the classes of labeled samples.
     single_batch: whether each budget of a low-budget study is chosen anew, so that budgets do not nest.
     oracle: whether it looks at labels that nobody has bought: a bound, not a method.
@@ -49,7 +49,7 @@ class Strategy:
 
     learners: tuple[str, ...] = ("classifier",)
     task: str = "classifier"
-    special: ClassVar[tuple[str, ...]] = ()
+    required_outputs: ClassVar[tuple[str, ...]] = ()
     uses_labels: ClassVar[bool] = False
     single_batch: ClassVar[bool] = False
     oracle: ClassVar[bool] = False

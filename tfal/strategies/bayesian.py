@@ -33,7 +33,7 @@ class DBAL(TopScore):
     output = "mc_logits"
     score = staticmethod(kernels.log_mean_entropy)
     meaning = staticmethod(np.exp)
-    special = ("mc_logits",)
+    required_outputs = ("mc_logits",)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class BALD(TopScore):
     output = "mc_logits"
     score = staticmethod(kernels.log_bald)
     meaning = staticmethod(np.exp)
-    special = ("mc_logits",)
+    required_outputs = ("mc_logits",)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Consistency(TopScore):
     output = "view_logits"
     score = staticmethod(kernels.log_predictive_variance)
     meaning = staticmethod(np.exp)
-    special = ("view_logits",)
+    required_outputs = ("view_logits",)
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class BatchBALD(Strategy):
     )
     n_pass: int = shared(DBAL, "n_pass")
 
-    special = ("mc_logits",)
+    required_outputs = ("mc_logits",)
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         n_best = max(n, whole_number("n_candidate", self.n_candidate))
