@@ -254,7 +254,7 @@ def test_a_strategy_of_ones_own(images, model):
         ({"strategy": make_strategy("margin", None), "n_sample": 3}, r"strategy itself .* Received: \['n_sample'\]"),
         ({"oracle": True}, "unknown argument 'oracle'"),
         ({"learners": ()}, "unknown argument 'learners'"),
-        ({"single_batch": True}, "unknown argument 'single_batch'"),
+        ({"nested_budgets": True}, "unknown argument 'nested_budgets'"),
         ({"label": [0]}, "unknown argument 'label'. Did you mean 'labels'"),
         ({"batchsize": 8}, "unknown argument 'batchsize'. Did you mean 'batch_size'"),
         ({"strategy": "ldms", "n_sample": 0}, "n_sample must be at least 1. Received: 0"),

@@ -137,7 +137,7 @@ def _run(recipe: Recipe, build: Builder, data: Any, jobs: Sequence[Job]) -> None
     from tfal import loop
 
     epochs = sum(job.rounds_left for job in jobs) * recipe.n_epoch
-    classifiers = {job.strategy.task for job in jobs}
+    classifiers = {job.strategy.task_learner for job in jobs}
     with _Progress(epochs, f"{recipe.title}, {recipe.network}", classifiers) as progress:
         for done in loop.run_jobs(jobs, build, data, progress.epoch):
             progress.round(done)

@@ -122,14 +122,14 @@ class _Bench:
         for job in jobs:
             job.folder.check_network(network)
             if job.strategy.required_outputs:
-                self.learners[job.strategy.task].check_outputs(job.strategy.required_outputs)
+                self.learners[job.strategy.task_learner].check_outputs(job.strategy.required_outputs)
         cache = OutputCache(len(self.images))
         self.reader = LearnerReader(self.images, self.learners, self.read_batch, backend, cache)
 
 
 def _learners(job: Job) -> list[str]:
     """The learners to be trained in each round, each once."""
-    return list(dict.fromkeys((job.strategy.task, *job.strategy.learners)))
+    return list(dict.fromkeys((job.strategy.task_learner, *job.strategy.learners)))
 
 
 def _repetition(job: Job, bench: _Bench) -> Iterator[Round]:
@@ -141,7 +141,7 @@ def _repetition(job: Job, bench: _Bench) -> Iterator[Round]:
             row, answer = _round(job, step, pool, bench)
             rows.append(row)
             if job.recipe.warm_start == "on":
-                job.folder.write_weights(step, bench.learners[job.strategy.task].weights())
+                job.folder.write_weights(step, bench.learners[job.strategy.task_learner].weights())
             job.folder.commit(pool, rows, job.strategy.original_path, answer.memory)
             job.folder.drop_weights(step - 1 if answer.picks is not None else step - 2)
             known = 0 if answer.picks is None else int(np.sum(pool.state[answer.picks.ids] == LABELED))
@@ -189,13 +189,13 @@ def _open_set_row(job: Job, step: int, pool: Pool) -> Row:
 
 
 def _train(job: Job, step: int, pool: Pool, streams: Streams, bench: _Bench) -> dict[str, float]:
-    """Trains what this round needs, of which the last needs no query; returns the log of the task's learner."""
-    task, log = job.strategy.task, dict[str, float]()
-    for name in _learners(job) if step < job.recipe.n_step else [task]:
-        if step and name == task and job.recipe.warm_start == "on":
+    """Trains what this round needs, of which the last needs no query; returns the log of its task_learner."""
+    judged, log = job.strategy.task_learner, dict[str, float]()
+    for name in _learners(job) if step < job.recipe.n_step else [judged]:
+        if step and name == judged and job.recipe.warm_start == "on":
             bench.learners[name].start_from(job.folder.weights(step - 1))
         found = _fit(name, _where(job, step), pool, streams, bench)
-        log = found if name == task else log
+        log = found if name == judged else log
     return log
 
 
@@ -218,8 +218,8 @@ def _test(job: Job, step: int, bench: _Bench) -> Row:
     """The share of test samples that are classified right; of a long-tailed pool, that of each class too."""
     from tfal.evaluation.scores import class_recalls, predicted_classes
 
-    task, learner = job.task, bench.learners[job.strategy.task]
-    with training_of(_where(job, step), _mend(job.strategy.task)):
+    task, learner = job.task, bench.learners[job.strategy.task_learner]
+    with training_of(_where(job, step), _mend(job.strategy.task_learner)):
         predicted = predicted_classes(learner, bench.test_images.batches(task.test_ids, bench.read_batch))
     found = {"test_accuracy": float(np.mean(predicted == task.test_labels))}
     return found | (class_recalls(predicted, task.test_labels, task.n_classes) if job.recipe.long_tail else {})

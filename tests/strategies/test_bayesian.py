@@ -68,7 +68,7 @@ def test_takes_the_largest_by_the_formula(name, output, learner, formula):
 @pytest.mark.parametrize(("name", "_output", "learner", "_formula"), SCORES)
 def test_the_learner_is_the_task(name, _output, learner, _formula):
     strategy = make_strategy(name, None)
-    assert (strategy.task, strategy.learners) == (learner, (learner,))
+    assert (strategy.task_learner, strategy.learners) == (learner, (learner,))
 
 
 def test_bald_and_entropy_differ_where_all_passes_are_unsure():
@@ -106,7 +106,7 @@ def test_vaal_takes_what_looks_least_labeled():
     assert picks.ids.tolist() == [3, 1, 4, 2]
     np.testing.assert_allclose(picks.scores, 1 / (1 + np.exp(-logits[picks.ids].astype(np.float64))), rtol=1e-12)
     strategy = make_strategy("vaal", None)
-    assert (strategy.task, strategy.learners) == ("classifier", ("vaal",))
+    assert (strategy.task_learner, strategy.learners) == ("classifier", ("vaal",))
 
 
 def test_bait_buys_the_direction_that_nothing_is_known_of():

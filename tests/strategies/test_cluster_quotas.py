@@ -46,7 +46,7 @@ def one_hot(clusters):
 def test_none_needs_a_classifier(name):
     strategy = make_strategy(name, Recipe())
     assert "classifier" not in strategy.learners
-    assert strategy.task == "classifier"
+    assert strategy.task_learner == "classifier"
     assert not strategy.needs_labels
 
 

@@ -59,8 +59,8 @@ def test_later_rounds_ask_the_meta_model(three):
 
 def test_confidence_mode_reads_the_classifier(three):
     strategy = MQNet(mqnet_mode="conf")
-    assert (strategy.task, strategy.learners) == ("classifier", ("classifier", "csi"))
-    assert (MQNet().task, MQNet().learners) == ("loss_predictor", ("loss_predictor", "csi"))
+    assert (strategy.task_learner, strategy.learners) == ("classifier", ("classifier", "csi"))
+    assert (MQNet().task_learner, MQNet().learners) == ("loss_predictor", ("loss_predictor", "csi"))
     picks = strategy.query(_view(*three), 3, _rng())
     order = np.argsort(picks.ids)
     np.testing.assert_allclose(picks.notes["raw"][order, 0], [0.1, 0.4, 0.3], atol=1e-6)

@@ -46,7 +46,7 @@ class Learner(Protocol):
 
     May have, too:
         head() -> kernel (d, C) and bias (C,): of its last Dense layer, for strategies that compute with it. A learner
-            that a strategy is judged by (`Strategy.task`) must read "logits".
+            that a strategy is judged by (`Strategy.task_learner`) must read "logits".
         weights() -> list of arrays, and start_from(weights): for `--warmStart on`.
         check_outputs(names): InputError for outputs that this network cannot give; asked before anything is trained.
         frozen_for: the ids (ascending) that it was trained for, where its outputs stay what they are until this is

@@ -173,7 +173,7 @@ def _check_learners(name: str, strategy: Strategy) -> None:
             f"strategy {name!r}: learners must be a tuple of names, such as ('classifier',). "
             f"Received: {strategy.learners!r}."
         )
-    for learner in (*strategy.learners, strategy.task):
+    for learner in (*strategy.learners, strategy.task_learner):
         if learner not in LEARNERS:
             known = unknown_name("learner", learner, LEARNERS)
             raise InputError(f"strategy {name!r}: {known} One of your own: tfal.learners.register_learner.")

@@ -37,8 +37,8 @@ class Strategy:
     rounds goes through `observe` and `view.memory`.
 
     learners: names of the learners that it reads; trained for it by the loop.
-    task: the learner whose test accuracy is the result.
-    required_outputs: outputs of `task` that not every network can give; asked before anything is trained.
+    task_learner: the learner whose test accuracy is the result.
+    required_outputs: outputs of `task_learner` that not every network can give; asked before anything is trained.
     uses_labels: whether it asks for the classes of labeled samples.
     single_batch: whether each budget of a low-budget study is chosen anew, so that budgets do not nest.
     oracle: whether it looks at labels that nobody has bought: a bound, not a method.
@@ -48,7 +48,7 @@ class Strategy:
     """
 
     learners: tuple[str, ...] = ("classifier",)
-    task: str = "classifier"
+    task_learner: str = "classifier"
     required_outputs: ClassVar[tuple[str, ...]] = ()
     uses_labels: ClassVar[bool] = False
     single_batch: ClassVar[bool] = False

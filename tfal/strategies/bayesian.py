@@ -68,7 +68,7 @@ class VariationRatio(TopScore):
     score = staticmethod(kernels.variation_ratio)
 
     learners = ("ensemble",)
-    task = "ensemble"
+    task_learner = "ensemble"
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class EnsembleEntropy(TopScore):
     meaning = staticmethod(np.exp)
 
     learners = ("ensemble",)
-    task = "ensemble"
+    task_learner = "ensemble"
 
 
 @dataclass(frozen=True)

@@ -58,14 +58,14 @@ class MQNet(Strategy):
     memory_shapes = MappingProxyType({**SHAPES, "raw": (None, 2), "mean": (2,), "std": (2,), "known": (None,)})
 
     @property
-    def task(self) -> str:  # type: ignore[override]
+    def task_learner(self) -> str:  # type: ignore[override]
         """The classifier that makes the informativeness."""
         return "loss_predictor" if self.mqnet_mode == "ll" else "classifier"
 
     @property
     def learners(self) -> tuple[str, ...]:  # type: ignore[override]
         """That classifier, and the encoder."""
-        return self.task, "csi"
+        return self.task_learner, "csi"
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         informativeness, confidence = self._informativeness(view)
@@ -99,7 +99,7 @@ class MQNet(Strategy):
         """Of the candidates, float64; and 1 - the largest probability, empty where nothing needs it."""
         outputs = ["predicted_loss"] * (self.mqnet_mode == "ll")
         outputs += ["logits"] * (self.mqnet_mode == "conf" or self.meta_stats == "code")
-        out = view.read(self.task, outputs, view.candidates)
+        out = view.read(self.task_learner, outputs, view.candidates)
         confidence = np.zeros(0)
         if "logits" in out:
             confidence = np.exp(to_numpy(log_complement(kernels.confidence_log_odds(out["logits"]))))
@@ -111,7 +111,7 @@ class MQNet(Strategy):
         """Cross-entropy of samples of known classes."""
         if not len(ids):
             return np.zeros(0)
-        logits = to_numpy(view.read(self.task, ["logits"], ids)["logits"]).astype(np.float64)
+        logits = to_numpy(view.read(self.task_learner, ["logits"], ids)["logits"]).astype(np.float64)
         found: np.ndarray = -log_softmax(np, logits)[np.arange(len(ids)), view.labels(ids)]
         return found
 

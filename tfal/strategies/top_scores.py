@@ -87,7 +87,7 @@ class LearningLoss(TopScore):
 
     output = "predicted_loss"
     learners = ("loss_predictor",)
-    task = "loss_predictor"
+    task_learner = "loss_predictor"
 
 
 @dataclass(frozen=True)
