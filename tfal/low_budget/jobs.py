@@ -55,7 +55,7 @@ class Job:
             return None
         ids = read_pool_ids(path, members, budget)
         query_seconds(path)
-        if not self.strategy.single_batch and not np.array_equal(ids[: len(chosen)], chosen):
+        if self.strategy.nested_budgets and not np.array_equal(ids[: len(chosen)], chosen):
             raise InputError(f"{path} does not begin with the {len(chosen)} ids chosen before. Remove its folder.")
         return ids
 

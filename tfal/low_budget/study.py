@@ -125,7 +125,7 @@ def _query(job: Job, step: int, budget: int, chosen: np.ndarray, bench: Bench) -
     What the strategy keeps for the next budget is written first: the file of the ids is what counts.
     """
     strategy, labels = job.strategy, bench.labels
-    chosen = chosen[:0] if strategy.single_batch else chosen
+    chosen = chosen if strategy.nested_budgets else chosen[:0]
     pool = bench.empty_pool()
     pool.label_samples(chosen, labels[chosen], 0)
     if strategy.needs_labels and not len(chosen):

@@ -36,7 +36,7 @@ class KMeans(Strategy):
     n_iter: int = option(20, "k-means iterations", least=1, protocol=True, source=LOW_BUDGET)
 
     learners = ("encoder",)
-    single_batch = True
+    nested_budgets = False
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         features = frozen_features(view, view.candidates)
@@ -50,7 +50,7 @@ class MultiKMeans(KMeans):
     Clusters without a candidate are dropped. As published, but for the rest of the pool, which is not clustered here.
     """
 
-    single_batch = False
+    nested_budgets = True
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         features, labeled = with_labeled(view)
