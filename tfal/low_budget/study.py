@@ -37,7 +37,7 @@ LOGGER = logging.getLogger("tfal")
 
 
 @dataclass(frozen=True)
-class Judged:
+class BudgetResult:
     """One labeled set and what it is worth. row: what rounds.csv says of it."""
 
     strategy: str
@@ -51,7 +51,7 @@ def run(
     *,
     data: Dataset | None = None,
     on_epoch: OnEpoch | None = None,
-) -> Iterator[Judged]:
+) -> Iterator[BudgetResult]:
     """Chooses and judges the labeled sets of every strategy, repetition and budget, from where the files end.
 
     Args:
@@ -77,7 +77,7 @@ def run(
 
 def run_jobs(
     jobs: Sequence[Job], recipe: Recipe, build: Builder, data: Dataset, on_epoch: OnEpoch | None = None
-) -> Iterator[Judged]:
+) -> Iterator[BudgetResult]:
     """Those that `plan` found unfinished; see `run`."""
     if jobs:
         from tfal.data.image_files import named_errors
@@ -91,14 +91,14 @@ def run_jobs(
                     yield from _judged(job, bench)
 
 
-def _judged(job: Job, bench: Bench) -> Iterator[Judged]:
+def _judged(job: Job, bench: Bench) -> Iterator[BudgetResult]:
     rows = job.folder.rows()
     bench.notes.say(job.folder.start())
     selections = selected(job, bench)
     for row in bench.rows(job, selections, len(rows)):
         rows.append(row)
         job.folder.write_rows(rows)
-        yield Judged(job.recipe.strategy, job.rep, row)
+        yield BudgetResult(job.recipe.strategy, job.rep, row)
 
 
 def selected(job: Job, bench: Bench) -> dict[int, np.ndarray]:
