@@ -21,7 +21,7 @@ from models import BUILDERS
 from tfal.data.images import Images
 from tfal.errors import resolve_name
 from tfal.learners.scan import Scan
-from tfal.learners.vaal import Vaal
+from tfal.learners.vaal import VAALearner
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams
@@ -64,7 +64,7 @@ def measure(learner: str, network: str, size: int, batch: int, n_steps: int, rep
 
 def _vaal(images: Images, recipe: Recipe) -> Training:
     """A quarter of the images is labeled."""
-    learner = Vaal(BUILDERS[recipe.network], images, 10, recipe)
+    learner = VAALearner(BUILDERS[recipe.network], images, 10, recipe)
     pool = Pool.unlabeled_pool(len(images))
     pool.label_samples(np.arange(len(images) // 4), np.zeros(len(images) // 4, np.int32), 0)
     return lambda batches: learner.step(*next(batches)), learner.batches(pool, Streams(0))

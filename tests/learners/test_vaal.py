@@ -14,7 +14,7 @@ from tfal.data.images import Images
 from tfal.data.listing import from_tree
 from tfal.errors import InputError, TrainingError
 from tfal.learners import LEARNERS, vaal_networks
-from tfal.learners.vaal import Vaal, autoencoder_loss, cross_entropy, decayed
+from tfal.learners.vaal import VAALearner, autoencoder_loss, cross_entropy, decayed
 from tfal.pool import Pool
 from tfal.streams import Streams
 from tfal.training.runtime import prepare_tensorflow
@@ -27,7 +27,7 @@ def make(small, change):
     def make(images, **options):
         prepare_tensorflow()
         images = images if isinstance(images, Images) else Images(images)
-        return Vaal(BUILDERS["MLP"], images, 10, change(small, **options))
+        return VAALearner(BUILDERS["MLP"], images, 10, change(small, **options))
 
     return make
 
@@ -243,4 +243,4 @@ def test_reading_needs_a_training_and_the_name(make, narrow, digits):
 
 
 def test_is_registered():
-    assert LEARNERS["vaal"].load() is Vaal
+    assert LEARNERS["vaal"].load() is VAALearner

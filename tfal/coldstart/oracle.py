@@ -22,7 +22,7 @@ from tfal.data.images import Images
 from tfal.kernels.uncertainty import log_softmax
 from tfal.learners.base import Builder, OnEpoch
 from tfal.learners.classifier import Classifier
-from tfal.learners.vaal import Vaal
+from tfal.learners.vaal import VAALearner
 from tfal.pool import Pool
 from tfal.recipe import Recipe
 from tfal.streams import Streams
@@ -80,7 +80,7 @@ def vaal_scores(build: Builder, data: Dataset, recipe: Recipe, on_epoch: OnEpoch
     pool.exclude(data.corrupt)
     pool.label_samples(np.arange(n, n + m), data.y_test, 0)
     images = open_images(joined_images(data), data.corrupt)
-    vaal = Vaal(build, images, data.n_classes, recipe)
+    vaal = VAALearner(build, images, data.n_classes, recipe)
     vaal.fit(pool, Streams(recipe.seed), on_epoch)
     batches = images.batches(data.readable, size)
     taken_for_labeled = [vaal.read(batch, ["labeled_probability"])["labeled_probability"] for batch in batches]

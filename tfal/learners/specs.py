@@ -187,7 +187,7 @@ LEARNERS: dict[str, LearnerSpec] = {
         _by_labels("ensemble", f"{_HERE}.ensemble:Ensemble", options=EnsembleOptions, doing="training the ensemble"),
         _by_labels(
             "vaal",
-            f"{_HERE}.vaal:Vaal",
+            f"{_HERE}.vaal:VAALearner",
             learning_rate_option="lr_vaal",
             options=VAALOptions,
             doing="training VAAL's autoencoder and discriminator",

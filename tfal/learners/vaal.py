@@ -27,7 +27,7 @@ OUTPUTS = {"labeled_logit": tf.identity, "labeled_probability": tf.sigmoid}  # o
 _FACTOR, _N_CUTS = 0.9, 25  # of the learning rate
 
 
-class Vaal:
+class VAALearner:
     """A variational autoencoder (VAE) and a discriminator of its mu, trained against each other; see vaal_networks.
 
     Each step takes a batch of labeled and one of unlabeled images, both of pools that are shuffled in every pass. The
