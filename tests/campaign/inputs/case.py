@@ -144,7 +144,7 @@ def _help_of(script: str) -> frozenset[str]:
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
-        ended = Child(command(script, ["--help"]), Path(folder)).end(_PATIENCE)
+        ended = Child(command(script, ["--help", "all"]), Path(folder)).end(_PATIENCE)
     return frozenset(re.findall(r"--[A-Za-z]\w*", ended.out + ended.err))
 
 
