@@ -162,7 +162,7 @@ def test_a_finished_run_trains_nothing_and_mends_its_text_files(small, digits, m
     files = _files(small)
     accuracies = Path(small.results_dir) / "digits_MLP" / "margin" / "test_accs_001.txt"
     accuracies.write_text("0.1\n")  # as if it had been stopped between the row and this file
-    monkeypatch.setattr(loop, "_Bench", None)
+    monkeypatch.setattr(loop, "_Session", None)
     assert list(run(small, MLP, data=digits)) == []
     assert _files(small) == files
 

@@ -89,12 +89,12 @@ def run_jobs(jobs: Sequence[Job], build: Builder, data: Dataset, on_epoch: OnEpo
         from tfal.training.runtime import settings_restored
 
         with settings_restored(), named_errors():
-            bench = _Bench(unfinished, build, data, on_epoch)
+            session = _Session(unfinished, build, data, on_epoch)
             for job in unfinished:
-                yield from _repetition(job, bench)
+                yield from _repetition(job, session)
 
 
-class _Bench:
+class _Session:
     """What all repetitions share: images and learners, so that every network is compiled once."""
 
     def __init__(self, jobs: list[Job], build: Builder, data: Dataset, on_epoch: OnEpoch | None) -> None:
@@ -132,16 +132,16 @@ def _learners(job: Job) -> list[str]:
     return list(dict.fromkeys((job.strategy.task_learner, *job.strategy.learners)))
 
 
-def _repetition(job: Job, bench: _Bench) -> Iterator[Round]:
+def _repetition(job: Job, session: _Session) -> Iterator[Round]:
     with job.folder.locked():
         # read again: another process may have gone on before this one had the lock
         rows, pool = job.committed()
-        bench.notes.say(job.folder.start())
+        session.notes.say(job.folder.start())
         for step in range(len(rows), job.recipe.n_step + 1):
-            row, answer = _round(job, step, pool, bench)
+            row, answer = _round(job, step, pool, session)
             rows.append(row)
             if job.recipe.warm_start == "on":
-                job.folder.write_weights(step, bench.learners[job.strategy.task_learner].weights())
+                job.folder.write_weights(step, session.learners[job.strategy.task_learner].weights())
             job.folder.commit(pool, rows, job.strategy.original_path, answer.memory)
             job.folder.drop_weights(step - 1 if answer.picks is not None else step - 2)
             known = 0 if answer.picks is None else int(np.sum(pool.state[answer.picks.ids] == LABELED))
@@ -156,23 +156,23 @@ class _Answer(NamedTuple):
     seconds_reading: float = 0.0
 
 
-def _round(job: Job, step: int, pool: Pool, bench: _Bench) -> tuple[Row, _Answer]:
+def _round(job: Job, step: int, pool: Pool, session: _Session) -> tuple[Row, _Answer]:
     """Trains, tests and queries; the picks are labeled in `pool` as round step + 1."""
     streams, clock = Streams(job.recipe.seed, job.rep, step), _Clock()
-    if bench.initial and step == 0:
-        for name in bench.initial.learners:
-            _fit(name, f"the first labels by {job.recipe.initial}", pool, streams, bench)
-        label_initial(job.recipe, job.rep, bench.initial, job.task, pool, bench.reader)
+    if session.initial and step == 0:
+        for name in session.initial.learners:
+            _fit(name, f"the first labels by {job.recipe.initial}", pool, streams, session)
+        label_initial(job.recipe, job.rep, session.initial, job.task, pool, session.reader)
     row: Row = {"round": step, "labels": pool.n_bought}
-    found = _train(job, step, pool, streams, bench)
+    found = _train(job, step, pool, streams, session)
     seconds = {"seconds_train": clock.lap()}
-    if bench.initial or job.recipe.long_tail:
+    if session.initial or job.recipe.long_tail:
         row["coverage"] = len(np.unique(pool.label[pool.labeled])) / job.task.n_classes
-    row |= _test(job, step, bench) | (_open_set_row(job, step, pool) if job.recipe.is_open else {}) | found
+    row |= _test(job, step, session) | (_open_set_row(job, step, pool) if job.recipe.is_open else {}) | found
     seconds["seconds_test"] = clock.lap()
     answer = _Answer()
     if step < job.recipe.n_step and len(pool.unlabeled):
-        answer = _query(job, step, pool, streams, bench)
+        answer = _query(job, step, pool, streams, session)
     seconds |= {"seconds_read": answer.seconds_reading, "seconds_query": clock.lap() - answer.seconds_reading}
     return row | seconds | {"peak_memory_mb": _peak_memory_mb()}, answer
 
@@ -188,21 +188,21 @@ def _open_set_row(job: Job, step: int, pool: Pool) -> Row:
     }
 
 
-def _train(job: Job, step: int, pool: Pool, streams: Streams, bench: _Bench) -> dict[str, float]:
+def _train(job: Job, step: int, pool: Pool, streams: Streams, session: _Session) -> dict[str, float]:
     """Trains what this round needs, of which the last needs no query; returns the log of its task_learner."""
     judged, log = job.strategy.task_learner, dict[str, float]()
     for name in _learners(job) if step < job.recipe.n_step else [judged]:
         if step and name == judged and job.recipe.warm_start == "on":
-            bench.learners[name].start_from(job.folder.weights(step - 1))
-        found = _fit(name, _where(job, step), pool, streams, bench)
+            session.learners[name].start_from(job.folder.weights(step - 1))
+        found = _fit(name, _where(job, step), pool, streams, session)
         log = found if name == judged else log
     return log
 
 
-def _fit(name: str, where: str, pool: Pool, streams: Streams, bench: _Bench) -> dict[str, float]:
-    learner = bench.learners[name]
+def _fit(name: str, where: str, pool: Pool, streams: Streams, session: _Session) -> dict[str, float]:
+    learner = session.learners[name]
     with training_of(where, _mend(name)):
-        found: dict[str, float] = learner.fit(pool, streams, bench.on_epoch)
+        found: dict[str, float] = learner.fit(pool, streams, session.on_epoch)
         return found
 
 
@@ -214,24 +214,24 @@ def _mend(name: str) -> str:
     return f"Lower {flag(LEARNERS[name].learning_rate_option)}, or look at the images and labels."
 
 
-def _test(job: Job, step: int, bench: _Bench) -> Row:
+def _test(job: Job, step: int, session: _Session) -> Row:
     """The share of test samples that are classified right; of a long-tailed pool, that of each class too."""
     from tfal.evaluation.scores import class_recalls, predicted_classes
 
-    task, learner = job.task, bench.learners[job.strategy.task_learner]
+    task, learner = job.task, session.learners[job.strategy.task_learner]
     with training_of(_where(job, step), _mend(job.strategy.task_learner)):
-        predicted = predicted_classes(learner, bench.test_images.batches(task.test_ids, bench.read_batch))
+        predicted = predicted_classes(learner, session.test_images.batches(task.test_ids, session.read_batch))
     found = {"test_accuracy": float(np.mean(predicted == task.test_labels))}
     return found | (class_recalls(predicted, task.test_labels, task.n_classes) if job.recipe.long_tail else {})
 
 
-def _query(job: Job, step: int, pool: Pool, streams: Streams, bench: _Bench) -> _Answer:
+def _query(job: Job, step: int, pool: Pool, streams: Streams, session: _Session) -> _Answer:
     """Asks the strategy, labels its picks, and lets it observe them."""
     unlabeled, task = pool.unlabeled, job.task
     n_pool = min(job.recipe.n_pool, len(unlabeled))
     candidates = np.sort(streams("candidates").choice(unlabeled, n_pool, replace=False))
     oracle = task.labels if job.strategy.oracle else None
-    view = PoolView(pool, candidates, bench.reader, streams, job.folder.memory(step), oracle, job.strategy.learners)
+    view = PoolView(pool, candidates, session.reader, streams, job.folder.memory(step), oracle, job.strategy.learners)
     n = min(job.recipe.n_query, n_pool)
     picks = check_picks(job.strategy.query(view, n, streams("query")), candidates, n, job.recipe.strategy)
     pool.label_samples(picks.ids, task.labels[picks.ids], step + 1, task.n_classes)

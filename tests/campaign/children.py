@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent.parent
 _IMPORTED = (
     *("keras", "sklearn.cluster", "sklearn.datasets", "tensorflow", "matplotlib.pyplot", "tfal.single_query"),
     *("tfal.coldstart.cli", "tfal.coldstart.run", "tfal.report.compare", "tfal.reading.reader", "tfal.loop"),
-    *("tfal.low_budget.bench", "tfal.report"),
+    *("tfal.low_budget.session", "tfal.report"),
 )
 _POLL = 0.004  # seconds between two looks at a child
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"), "1")

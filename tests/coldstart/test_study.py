@@ -9,11 +9,11 @@ import tensorflow as tf
 from sklearn.metrics import roc_auc_score
 
 from models import BUILDERS
-from tfal.coldstart.bench import Bench, one_vs_rest_auc
 from tfal.coldstart.cli import main, parse
 from tfal.coldstart.data_maps import TEMPERATURES
 from tfal.coldstart.dynamics import ContrastiveDynamics, positive_probabilities
 from tfal.coldstart.run import run
+from tfal.coldstart.session import Session, one_vs_rest_auc
 from tfal.coldstart.study import RANDOM, Plan, Study, Work
 from tfal.data import loading
 from tfal.data.dataset import from_arrays
@@ -42,7 +42,7 @@ def study(small, change):
 def _run(study, data, stop=None):
     plan = Plan(study, data)
     with plan.locked():
-        running = run(plan, Bench(plan, BUILDERS[study.recipe.network], None))
+        running = run(plan, Session(plan, BUILDERS[study.recipe.network], None))
         for number, _ in enumerate(running, start=1):
             if number == stop:
                 running.close()
@@ -171,7 +171,7 @@ def test_files_of_something_else_are_refused_before_anything_is_trained(name, st
             with path.open("wb") as file:
                 np.save(file, content)
         with pytest.raises(InputError, match=path.name.replace(".", r"\.")) as error:
-            Bench(Plan(study, data), BUILDERS["MLP"], None)
+            Session(Plan(study, data), BUILDERS["MLP"], None)
         assert "\n" not in str(error.value)
 
 

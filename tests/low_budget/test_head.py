@@ -10,8 +10,8 @@ from models import BUILDERS
 from tfal.errors import InputError
 from tfal.evaluation import linear_heads as module
 from tfal.evaluation.linear_heads import Head, linear_heads
-from tfal.low_budget import bench, run
-from tfal.low_budget.bench import FeatureReader, Trained
+from tfal.low_budget import run, session
+from tfal.low_budget.session import FeatureReader, Trained
 from tfal.reading.backend import choose_backend
 from tfal.recipe import Recipe
 from tfal.recipe.presets import LOW_BUDGET
@@ -98,9 +98,9 @@ def test_the_options_reach_the_head_that_is_asked_and_those_that_judge(study, di
         seen.append(options)
         return probes(*arguments, **options)
 
-    probes = bench.linear_probes
-    monkeypatch.setattr(bench, "linear_heads", asked)
-    monkeypatch.setattr(bench, "linear_probes", judged)
+    probes = session.linear_probes
+    monkeypatch.setattr(session, "linear_heads", asked)
+    monkeypatch.setattr(session, "linear_probes", judged)
     recipe = dataclasses.replace(study, head_input="raw", lr_head=1e-3, lr_schedule="20,90")
     list(run(recipe, BUILDERS["MLP"], data=digits))
     head, judge = seen

@@ -166,7 +166,7 @@ def test_index_files_are_looked_at_before_anything_is_trained(study, digits, mon
     path = _folder(recipe, "random") / "random_digits_30.npy"
     about, ids = path.with_suffix(".json"), np.load(path)
     (path.parent / "rounds.csv").unlink()
-    monkeypatch.setattr("tfal.low_budget.bench.Bench", None)  # nothing may be trained
+    monkeypatch.setattr("tfal.low_budget.session.Session", None)  # nothing may be trained
     np.save(path, np.roll(ids, 1))
     with pytest.raises(InputError, match=r"random_digits_30\.npy does not begin with the \d+ ids chosen before"):
         list(run(recipe, MLP, data=digits))

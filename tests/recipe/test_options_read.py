@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from tfal import loop, low_budget
-from tfal.coldstart.bench import Bench
 from tfal.coldstart.cli import USED_BY
 from tfal.coldstart.run import run as run_study
+from tfal.coldstart.session import Session
 from tfal.coldstart.study import DEFAULT, OPTIONS, Plan, Study
 from tfal.data import from_arrays, load, loading
 from tfal.recipe import Recipe
@@ -178,7 +178,7 @@ def test_what_is_used_in_a_cold_start_is_read_there(tmp_path, read, digits):
     study = Study(recipe, criteria="easy,bald", oracle=True, **pools)
     plan = Plan(study, few)
     with plan.locked():
-        list(run_study(plan, Bench(plan, _network, None)))
+        list(run_study(plan, Session(plan, _network, None)))
     own = [name for name, criteria in USED_BY.items() if {"easy", "bald"} & {*criteria}]
     used = {*OPTIONS} & usage_of(kinds(recipe, few) | trained(recipe), own).names
     loads = {"dataset", "image_size"}  # what the command does before

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models import BUILDERS
-from tfal.coldstart.bench import Bench
+from tfal.coldstart.session import Session
 from tfal.coldstart.study import RANDOM, Plan, Study, Work
 from tfal.data.images import Images
 from tfal.errors import InputError, TrainingError
@@ -44,7 +44,7 @@ def test_a_pool_of_the_cold_start_names_itself(diverging, digits):
     recipe = dataclasses.replace(diverging, learning_rate=1e30)
     plan = Plan(Study(recipe, criteria="easy", budgets="12", n_random=1), digits)
     with pytest.raises(TrainingError, match=r"infinite, of training 1 of random, 12 images\. Lower --learningRate"):
-        Bench(plan, BUILDERS["MLP"], None).train(Work(12, RANDOM, 1))
+        Session(plan, BUILDERS["MLP"], None).train(Work(12, RANDOM, 1))
 
 
 def test_training_from_scratch(digits):

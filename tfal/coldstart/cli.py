@@ -120,9 +120,9 @@ def _run(study: Study, typed: Sequence[str], build: Builder) -> int:
     _refuse_unused(typed, study, data)
     plan = Plan(study, data)
     start_tensorflow(dataclasses.replace(study.recipe, backend="numpy"))
-    from tfal.coldstart.bench import Bench
     from tfal.coldstart.draw import draw
     from tfal.coldstart.run import run
+    from tfal.coldstart.session import Session
     from tfal.data.image_files import named_errors
     from tfal.training.built import checked_builder
     from tfal.training.layers import Watched
@@ -133,10 +133,10 @@ def _run(study: Study, typed: Sequence[str], build: Builder) -> int:
     plan.check_network(Watched(build).described(data.input_shape, data.n_classes))
     with plan.locked(), named_errors():
         with _Progress(len(plan.left())) as progress:
-            bench = Bench(plan, build, progress.epoch)
-            for row in run(plan, bench):
+            session = Session(plan, build, progress.epoch)
+            for row in run(plan, session):
                 progress.pool(row)
-        paths = draw(plan, bench)
+        paths = draw(plan, session)
     print(f"\nTest accuracy [%], mean ± standard deviation over pools and trainings: {plan.folder.name}")
     print(summary(plan.rows(), plan.budgets, plan.criteria))
     found = [row for row in plan.correlations() if row["criterion"] in plan.criteria]

@@ -9,22 +9,22 @@ from pathlib import Path
 import numpy as np
 
 from tfal.coldstart import pictures
-from tfal.coldstart.bench import Bench
 from tfal.coldstart.criteria import CRITERIA
 from tfal.coldstart.run import pool_score
+from tfal.coldstart.session import Session
 from tfal.coldstart.study import RANDOM, Plan, Row, Work
 from tfal.report.correlation import correlate
 from tfal.report.figures import styles
 
 
-def draw(plan: Plan, bench: Bench) -> list[Path]:
+def draw(plan: Plan, session: Session) -> list[Path]:
     """Draws them all anew; where they are. Hold plan.locked()."""
-    return _Gallery(plan, bench).draw()
+    return _Gallery(plan, session).draw()
 
 
 class _Gallery:
-    def __init__(self, plan: Plan, bench: Bench) -> None:
-        self._plan, self._bench, self._rows = plan, bench, plan.rows()
+    def __init__(self, plan: Plan, session: Session) -> None:
+        self._plan, self._session, self._rows = plan, session, plan.rows()
         self._paths: list[Path] = []
         self._head = f"{plan.data.name}, {plan.recipe.network}"
         self._names = plan.data.class_names or tuple(map(str, range(plan.data.n_classes)))
@@ -61,7 +61,7 @@ class _Gallery:
         return np.array([row["accuracy"] for row in self._of(name, budget)])
 
     def _scores(self, criterion: str, works: Sequence[Work]) -> np.ndarray:
-        return np.array([pool_score(self._plan, self._bench, criterion, work) for work in works])
+        return np.array([pool_score(self._plan, self._session, criterion, work) for work in works])
 
     def _scatter(self, name: str, budget: int) -> None:
         works = [Work(budget, RANDOM, row["run"]) for row in self._of(RANDOM, budget)]
@@ -90,11 +90,11 @@ class _Gallery:
     def _data_maps(self) -> None:
         plan = self._plan
         if self._label_free:
-            found = self._bench.self_supervised.map
+            found = self._session.self_supervised.map
             titles = (f"{self._head}: contrastive data map", f"p(other view) at temperature {plan.study.temperature:g}")
             self._data_map("contrastive", found.variability, found.confidence, titles)
         if any(CRITERIA[name].oracle for name in plan.criteria):
-            known = self._bench.oracle.map
+            known = self._session.oracle.map
             titles = (f"{self._head}: supervised data map, oracle", "p(true class)")
             self._data_map("supervised", known.variability, known.confidence, titles)
 
@@ -104,7 +104,7 @@ class _Gallery:
 
     @cached_property
     def _points(self) -> tuple[np.ndarray, str]:
-        return pictures.embedding(self._bench.self_supervised.features, self._plan.recipe.seed)
+        return pictures.embedding(self._session.self_supervised.features, self._plan.recipe.seed)
 
     def _embedding(self, name: str) -> None:
         budget = self._plan.budgets[0]

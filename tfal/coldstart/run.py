@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tfal.coldstart.bench import Bench
 from tfal.coldstart.criteria import CRITERIA, Oracle, SelfSupervised, pool_vectors
+from tfal.coldstart.session import Session
 from tfal.coldstart.study import RANDOM, Plan, Row, Work, make_row
 from tfal.files import write_atomically
 from tfal.report.correlation import correlate, pair_distance_sum, pool_sum
@@ -20,24 +20,24 @@ from tfal.streams import Streams
 MEASURES = ("accuracy", "auc")
 
 
-def run(plan: Plan, bench: Bench) -> Iterator[Row]:
+def run(plan: Plan, session: Session) -> Iterator[Row]:
     """Does all that is left, step by step; yields each new row of pools.csv when it is written. Hold plan.locked()."""
-    write_rankings(plan, bench)
+    write_rankings(plan, session)
     rows = plan.rows()
     for work in plan.left():
-        rows.append(make_row(work, bench.train(work)))
+        rows.append(make_row(work, session.train(work)))
         write_table(plan.table, rows)
         yield rows[-1]
-    path, found = plan.folder / "correlations.csv", correlations(plan, bench, rows)
+    path, found = plan.folder / "correlations.csv", correlations(plan, session, rows)
     asked = {_key(row) for row in found}
     write_table(path, [row for row in plan.correlations() if _key(row) not in asked] + found)
 
 
-def write_rankings(plan: Plan, bench: Bench) -> None:
+def write_rankings(plan: Plan, session: Session) -> None:
     """The rankings that are not there yet: ids best first, and the scores by id where single images have one."""
     for name in plan.criteria:
         if plan.ranking(name) is None:
-            found = CRITERIA[name].rank(_read(name, bench), Streams(plan.recipe.seed)("query"))
+            found = CRITERIA[name].rank(_read(name, session), Streams(plan.recipe.seed)("query"))
             if found.scores is not None:
                 scores = np.full(len(plan.data.y_train), np.nan)  # NaN: images that cannot be read
                 scores[plan.members] = found.scores
@@ -47,13 +47,13 @@ def write_rankings(plan: Plan, bench: Bench) -> None:
             write_ids(plan.ranking_file(name), ids, about)
 
 
-def correlations(plan: Plan, bench: Bench, rows: Sequence[Row]) -> list[Row]:
+def correlations(plan: Plan, session: Session, rows: Sequence[Row]) -> list[Row]:
     """Rows of correlations.csv: for each budget and criterion, over the random pools, score against what it led to."""
     found = []
     for budget in plan.budgets:
         trained = [row for row in rows if row["budget"] == budget and row["criterion"] == RANDOM]
         for name in plan.criteria:
-            scores = np.array([pool_score(plan, bench, name, _work(row)) for row in trained])
+            scores = np.array([pool_score(plan, session, name, _work(row)) for row in trained])
             for measure in MEASURES:
                 result = correlate(scores, np.array([row[measure] for row in trained]))
                 note = "no score of single images" if trained and np.isnan(scores).all() else result.note
@@ -63,17 +63,17 @@ def correlations(plan: Plan, bench: Bench, rows: Sequence[Row]) -> list[Row]:
     return found
 
 
-def pool_score(plan: Plan, bench: Bench, criterion: str, work: Work) -> float:
+def pool_score(plan: Plan, session: Session, criterion: str, work: Work) -> float:
     """The score of a pool: the sum over its images, or over their pairs; NaN where the criterion has none."""
     ids = plan.pool(work)
     if CRITERIA[criterion].pairs:
-        return pair_distance_sum(pool_vectors(_read(criterion, bench))[np.searchsorted(plan.members, ids)])
+        return pair_distance_sum(pool_vectors(_read(criterion, session))[np.searchsorted(plan.members, ids)])
     scores = plan.scores(criterion)
     return float("nan") if scores is None else pool_sum(scores, ids)
 
 
-def _read(criterion: str, bench: Bench) -> Oracle | SelfSupervised:
-    return bench.oracle if CRITERIA[criterion].oracle else bench.self_supervised
+def _read(criterion: str, session: Session) -> Oracle | SelfSupervised:
+    return session.oracle if CRITERIA[criterion].oracle else session.self_supervised
 
 
 def _key(row: Row) -> tuple[int, str, str]:

@@ -31,7 +31,7 @@ from tfal.streams import Streams
 
 if TYPE_CHECKING:
     from tfal.learners.base import Builder, OnEpoch
-    from tfal.low_budget.bench import Bench
+    from tfal.low_budget.session import Session
 
 LOGGER = logging.getLogger("tfal")
 
@@ -81,57 +81,57 @@ def run_jobs(
     """Those that `plan` found unfinished; see `run`."""
     if jobs:
         from tfal.data.image_files import named_errors
-        from tfal.low_budget.bench import Bench
+        from tfal.low_budget.session import Session
         from tfal.training.runtime import settings_restored
 
         with settings_restored(), named_errors():
-            bench = Bench(recipe, build, data, on_epoch, jobs)
+            session = Session(recipe, build, data, on_epoch, jobs)
             for job in jobs:
                 with job.folder.locked():
-                    yield from _judged(job, bench)
+                    yield from _judged(job, session)
 
 
-def _judged(job: Job, bench: Bench) -> Iterator[BudgetResult]:
+def _judged(job: Job, session: Session) -> Iterator[BudgetResult]:
     rows = job.folder.rows()
-    bench.notes.say(job.folder.start())
-    selections = selected(job, bench)
-    for row in bench.rows(job, selections, len(rows)):
+    session.notes.say(job.folder.start())
+    selections = selected(job, session)
+    for row in session.rows(job, selections, len(rows)):
         rows.append(row)
         job.folder.write_rows(rows)
         yield BudgetResult(job.recipe.strategy, job.rep, row)
 
 
-def selected(job: Job, bench: Bench) -> dict[int, np.ndarray]:
+def selected(job: Job, session: Session) -> dict[int, np.ndarray]:
     """The ids of every budget, from their files, or chosen now and written."""
     chosen, found = job.start, {}
     for step, budget in enumerate(job.budgets):
-        stored = job.stored(budget, chosen, bench.members)
+        stored = job.stored(budget, chosen, session.members)
         if stored is not None:
             chosen = stored
         else:
             began = time.perf_counter()
             where = f"the head that {job.recipe.strategy} asks for {budget} labels in repetition {job.rep}"
             with training_of(where, "Lower --lrHead, or look at the images and labels."):
-                chosen = _query(job, step, budget, chosen, bench)
-            about = _about(job, chosen, bench, time.perf_counter() - began)
+                chosen = _query(job, step, budget, chosen, session)
+            about = _about(job, chosen, session, time.perf_counter() - began)
             write_ids(job.index_file(budget), chosen, about)
         found[budget] = chosen
     return found
 
 
-def _query(job: Job, step: int, budget: int, chosen: np.ndarray, bench: Bench) -> np.ndarray:
+def _query(job: Job, step: int, budget: int, chosen: np.ndarray, session: Session) -> np.ndarray:
     """So many ids: those chosen before and the picks for this budget, or picks alone where budgets do not nest.
 
     What the strategy keeps for the next budget is written first: the file of the ids is what counts.
     """
-    strategy, labels = job.strategy, bench.labels
+    strategy, labels = job.strategy, session.labels
     chosen = chosen if strategy.nested_budgets else chosen[:0]
-    pool = bench.empty_pool()
+    pool = session.empty_pool()
     pool.label_samples(chosen, labels[chosen], 0)
     if strategy.needs_labels and not len(chosen):
         strategy = make_strategy("random", None)
     streams = Streams(job.recipe.seed, job.rep, step)
-    reader = bench.reader(strategy, chosen, streams)
+    reader = session.reader(strategy, chosen, streams)
     candidates, memory = pool.unlabeled, job.folder.memory(step)
     view = PoolView(pool, candidates, reader, streams, memory, labels if strategy.oracle else None, strategy.learners)
     n = budget - len(chosen)
@@ -143,12 +143,12 @@ def _query(job: Job, step: int, budget: int, chosen: np.ndarray, bench: Bench) -
     return np.concatenate([chosen, picks.ids])
 
 
-def _about(job: Job, ids: np.ndarray, bench: Bench, seconds: float) -> dict[str, Any]:
+def _about(job: Job, ids: np.ndarray, session: Session, seconds: float) -> dict[str, Any]:
     from tfal.evaluation.scores import class_coverage
 
     return {
         "n": len(ids),
-        "coverage": class_coverage(bench.labels[ids], bench.n_classes),
+        "coverage": class_coverage(session.labels[ids], session.n_classes),
         "strategy": job.recipe.strategy,
         "repetition": job.rep,
         "seconds_query": seconds,

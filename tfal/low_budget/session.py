@@ -39,7 +39,7 @@ from tfal.training.runtime import distribution, prepare_tensorflow, read_batch_s
 CHUNK = 8192  # rows that a strategy reads at once
 
 
-class Bench:
+class Session:
     """Images, encoder and features (unit rows, float16, memory maps), and whatever is compiled once.
 
     Raises InputError for an encoder that does not fit. Pretrains it, and reads the features, where their files end.

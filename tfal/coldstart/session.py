@@ -28,7 +28,7 @@ from tfal.training.runtime import prepare_tensorflow, read_batch_size
 _MEND = "Lower --learningRate, or look at the images and labels."
 
 
-class Bench:
+class Session:
     """Images, the self-supervised encoder, the oracle, and one compiled classifier for all pools."""
 
     def __init__(self, plan: Plan, build: Builder, on_epoch: OnEpoch | None) -> None:
