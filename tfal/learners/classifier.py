@@ -72,9 +72,7 @@ class Classifier:
             prepare=self._normalized,
         )
         self._start: Sequence[np.ndarray] | None = None
-        self._engine = Engine(
-            self._build, self._network, self._new_trainer(), optimizer, self._strategy, metrics=["accuracy"]
-        )
+        self._engine = Engine(self._build, self._network, self._new_trainer(), optimizer, self._strategy)
 
     def fit(self, pool: Pool, streams: Streams, on_epoch: OnEpoch | None = None) -> dict[str, float]:
         """Trains a fresh network on pool.labeled, and keeps the weights of the best epoch on pool.validation.

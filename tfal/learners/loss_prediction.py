@@ -106,11 +106,6 @@ class _JointModel(WholeBatchModel):
         ranking = ranking_loss(y_pred["predicted_loss"], losses, self._ties)
         return share_of_loss(ops.mean(losses) + ranking + sum(self.losses))
 
-    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
-        """Of the logits alone, under the same names as a classifier's."""
-        found: dict[str, Any] = super().compute_metrics(x, y, y_pred["logits"], sample_weight)
-        return found
-
 
 class _Switch(layers.Layer):  # type: ignore[misc]
     """Hands its input on; the gradient comes back only while `on` is 1. A variable, so that nothing is retraced."""

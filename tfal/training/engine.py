@@ -25,7 +25,6 @@ class Engine:
         model: over the layers of the network, of the outputs that are trained; compiled here.
         optimizer: a new one, made inside `networks_on(strategy)`.
         strategy: of the network's devices.
-        metrics: of Keras, by name.
     """
 
     def __init__(
@@ -35,11 +34,11 @@ class Engine:
         model: WholeBatchModel,
         optimizer: keras.optimizers.Optimizer,
         strategy: tf.distribute.Strategy,
-        metrics: Sequence[str] = (),
     ) -> None:
         self._build, self._network, self.model, self._strategy = build, network, model, strategy
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(optimizer=optimizer, loss=loss, metrics=list(metrics), jit_compile=False)
+        # No metrics: their variables come to be in the first step, which would be traced twice.
+        model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
         with networks_on(strategy):
             optimizer.build(model.trainable_variables)
         # In half precision the model wraps it in one that also scales the loss.
@@ -67,7 +66,7 @@ class Engine:
         rate: Rate,
         callbacks: Sequence[keras.callbacks.Callback] = (),
     ) -> dict[str, list[float]]:
-        """Trains from the values that are there; loss and metrics of each epoch.
+        """Trains from the values that are there; the loss of each epoch, and what the callbacks add.
 
         Args:
             batches: of all epochs, n_steps for each.
