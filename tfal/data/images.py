@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfal.data.augmentations import AUGMENTATIONS
-from tfal.data.pipeline import PREFETCH, parallel_map
+from tfal.data.pipeline import PREFETCH, as_written, parallel_map
 from tfal.errors import InputError, unknown_name
 
 _CHUNK = 2**22  # values that a pass over many images holds at once: 32 MB in float64
@@ -152,14 +152,14 @@ class Images:
                 rows = order[step * batch_size : (step + 1) * batch_size]
                 return rows, tf.gather(table, tf.gather(wanted, rows)) if n_draws else table
 
-            return tf.data.Dataset.range(n_batches).map(batch)
+            return tf.data.Dataset.range(n_batches).map(as_written(batch))
 
         def read(rows: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             images = augmentation.apply(tf.gather(self._array, tf.gather(wanted, rows)), draws)
             return self._scaled(images), tf.gather(targets, rows)
 
         # Only numbers go through the epochs one by one; the images of several batches are read at once.
-        batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(epoch_batches)
+        batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(as_written(epoch_batches))
         batches = parallel_map(batches, read)
         return batches.apply(tf.data.experimental.assert_cardinality(len(epochs) * n_batches)).prefetch(PREFETCH)
 

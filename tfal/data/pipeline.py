@@ -22,6 +22,12 @@ AUTOTUNING = False  # a constant, so that benchmarks.cores can measure both
 _BATCHES = 16  # that are made at once, at most: each of them takes memory
 
 
+def as_written(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, traced without autograph: its branches and loops over tensors are tf.cond and the like already."""
+    found: Callable[..., Any] = tf.autograph.experimental.do_not_convert(function)
+    return found
+
+
 def parallel_map(dataset: tf.data.Dataset, function: Callable[..., Any], single: bool = False) -> tf.data.Dataset:
     """function(element) for each element, in order, on all cores; what is built on it runs without autotuning, too.
 
@@ -31,4 +37,4 @@ def parallel_map(dataset: tf.data.Dataset, function: Callable[..., Any], single:
     options = tf.data.Options()
     options.autotune.enabled = AUTOTUNING
     calls = cores if single else min(cores, _BATCHES)
-    return dataset.map(function, num_parallel_calls=calls, deterministic=True).with_options(options)
+    return dataset.map(as_written(function), num_parallel_calls=calls, deterministic=True).with_options(options)
