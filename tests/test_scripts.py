@@ -98,7 +98,7 @@ def test_run_tabular(tmp_path, label, strategy, fork):
 def test_run_tabular_without_a_table(tmp_path):
     failed = _script("run_tabular.py", "--resultsDir", str(tmp_path))
     assert failed.code == 2
-    assert "read by run_tabular.py, whose flags csv and label name the file" in failed.err
+    assert "run_tabular.py, whose flags csv and label name the file" in failed.err
     failed = _script("run_tabular.py", "--csv", "gone.csv", "--label", "0", "--resultsDir", str(tmp_path))
     assert "gone.csv cannot be read as a csv file" in failed.err
     assert failed.err.count("\n") == 1

@@ -270,7 +270,7 @@ def _missing(name: str, why: str, hint: str = "") -> InputError:
     if known is None:
         return InputError(
             f"{unknown_name('dataset', name, DATASETS)} For a dataset of your own: {why}. {ways} "
-            "A table is read by tfal run tabular, or run_tabular.py, whose flags csv and label name file and column."
+            "A table: tfal run tabular, or run_tabular.py, whose flags csv and label name the file and the column."
         )
     return InputError(f"dataset {name!r} is not at hand: {why}. {hint and hint + ' '}{ways}")
 
