@@ -6,6 +6,7 @@ import importlib.util
 import subprocess
 import sys
 import types
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -96,6 +97,37 @@ def test_stored_and_read_again(tmp_path):
     again, images = read_network(path), np.random.default_rng(0).random((2, 40, 33, 3), np.float32)
     np.testing.assert_array_equal(again(images), network(images))
     assert [p.name for p in tmp_path.iterdir()] == ["a.weights.h5"]
+
+
+class _Tensor(NamedTuple):
+    """An array that answers like a tensor of PyTorch."""
+
+    array: np.ndarray
+
+    @property
+    def shape(self):
+        return self.array.shape
+
+    def detach(self):
+        return self
+
+    def float(self):
+        return self
+
+    def numpy(self):
+        return self.array
+
+
+def test_the_command_has_the_networks_that_come_along(tmp_path, capsys, monkeypatch):
+    given = {f"encoder.{name}": _Tensor(array) for name, array in tensors("resnet18").items()}
+    monkeypatch.setattr(convert_torch, "load_checkpoint", lambda path: given)
+    out = tmp_path / "new" / "out.weights.h5"
+    assert main(["in.pth", str(out)], "tfal convert-torch") == 0
+    assert "ResNet18-ImageNet; taken: what begins with 'encoder.'" in capsys.readouterr().out
+    network, expected = read_network(out), layer_weights(tensors("resnet18"), "resnet18")
+    for layer, arrays in expected.items():
+        for weight, array in zip(network.get_layer(layer).get_weights(), arrays.values(), strict=True):
+            np.testing.assert_array_equal(weight, array)
 
 
 def test_the_command_names_what_is_wrong(tmp_path, capsys, monkeypatch):
