@@ -218,6 +218,11 @@ def test_the_example_is_run_by_its_short_names(site, tmp_path, monkeypatch, caps
     command = [sys.executable, "-m", "tfal.report", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "density" in done.stdout
+    command = [sys.executable, "run_digits.py", *argv, "--resultsDir", str(tmp_path / "results")]
+    resumed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert resumed.returncode == 2
+    assert resumed.stderr.count("\n") == 1
+    assert "density was made by tfal_density.density.Density, version 0.3.0: install its package" in resumed.stderr
     assert "reconstruction" in done.stdout
 
 

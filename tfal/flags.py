@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import difflib
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tfal import plugins
 from tfal.command import Parser
 from tfal.errors import InputError, resolve_name
+from tfal.files import read_json
 from tfal.recipe import Recipe
 from tfal.recipe.components import Declared, declared, owners_of
+from tfal.recipe.groups import GROUPS
 from tfal.recipe.options import BALANCED, flag, type_text
 from tfal.recipe.usage import refuse_unused, usage
 from tfal.strategies import STRATEGIES, strategy_name
@@ -67,14 +71,33 @@ def parsed(
 
 
 def _load_plugins(words: Sequence[str]) -> None:
-    """Imports the strategies of others that are named, so that their options are flags."""
+    """Imports the strategies of others that are named, so that their options are flags.
+
+    Raises InputError for one that cannot be found; it tells what made results of that name, where there are some.
+    """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    for name in ("--strategy", "--initial"):
+    for name in ("--strategy", "--initial", "--resultsDir"):
         parser.add_argument(name, nargs="?", default="")
     named, _ = parser.parse_known_args(list(words))
-    for name in (*(named.strategy or "").split(","), named.initial or ""):
-        if name.strip() and name.strip() != BALANCED:
-            strategy_name(name.strip(), others=[BALANCED])
+    asked = [(name.strip(), ()) for name in (named.strategy or "").split(",")]
+    for name, others in [*asked, ((named.initial or "").strip(), (BALANCED,))]:
+        try:
+            if name:
+                strategy_name(name, others=others)
+        except InputError as error:
+            made_by = _made_by(Path(named.resultsDir or str(GROUPS["results_dir"].default)), name)
+            raise InputError(f"{error}{made_by}") from None
+
+
+def _made_by(results: Path, name: str) -> str:
+    """What made the results of a strategy that is not there, as a recipe.json has it; "" where none tells."""
+    for path in results.glob(f"*/{plugins.as_part(name)}/rep*/recipe.json"):
+        with contextlib.suppress(InputError):
+            about = read_json(path, "").get("strategies", {}).get(name, {})
+            if "class" in about:
+                version = f", version {about['version']}" if about.get("version") else ""
+                return f" {path.parent.parent} was made by {about['class']}{version}: install its package to go on."
+    return ""
 
 
 def _shown(recipe: Recipe, with_components: bool) -> dict[str, Declared]:
