@@ -14,6 +14,7 @@ from tfal.data.prints import comparable
 from tfal.errors import InputError
 from tfal.recipe.components import options
 from tfal.storage.identity import read_stored
+from tfal.storage.joined import Stored, StoredRuns, is_joined, read_joined
 from tfal.storage.tables import Row, read_rounds
 
 # What a table is made of where rounds.csv has it: title, and whether the picture has a panel of it.
@@ -74,24 +75,48 @@ class Curve:
 def read_runs(experiment: Path) -> dict[str, dict[int, Run]]:
     """The repetitions of all strategies with results below `experiment`: strategy -> number of the repetition -> run.
 
+    They lie in folders of their own, as a run leaves them, or joined in the two files of tfal.storage.joined.
+
     Raises InputError when there is none, when a folder there is called like a repetition and has no number of its own,
-    or when a file is damaged.
+    when results lie there in both forms, or when a file is damaged.
     """
     found: dict[str, dict[int, Run]] = {}
-    for path in sorted(experiment.glob("*/rep*/rounds.csv")):
-        strategy, rep = path.parent.parent.name, _number(path.parent)
-        runs = found.setdefault(strategy, {})
-        if rep in runs:
-            raise InputError(f"{path.parent.parent} holds repetition {rep} twice. Move one of its folders elsewhere.")
-        rows = read_rounds(path, f"Mend it, or move {path.parent} elsewhere.")
-        if rows:
-            runs[rep] = Run(rows, _recipe(path.parent))
-    found = {strategy: _with_recipes(runs) for strategy, runs in found.items() if runs}
+    for (strategy, rep), run in read_stored_runs(experiment).items():
+        found.setdefault(strategy, {})[rep] = Run(run.rows, None if run.recipe is None else run.recipe["recipe"])
+    return {strategy: _with_recipes(runs) for strategy, runs in found.items()}
+
+
+def read_stored_runs(experiment: Path) -> StoredRuns:
+    """What the files of all repetitions below `experiment` say, by strategy and number; InputError as `read_runs`."""
+    tables = sorted(experiment.glob("*/rep*/rounds.csv"))
+    if is_joined(experiment):
+        if tables:
+            raise InputError(
+                f"{experiment} holds joined results (rounds.csv) and folders of repetitions, such as "
+                f"{tables[0].parent}. Move one of them elsewhere."
+            )
+        found = read_joined(experiment)
+    else:
+        found = _read_folders(tables)
     if not found:
         raise InputError(
             f"no results in {str(experiment)!r}. Expected: a folder such as results/mnist_SCNN, "
             "with <strategy>/rep001/rounds.csv in it."
         )
+    return found
+
+
+def _read_folders(tables: Sequence[Path]) -> StoredRuns:
+    found: StoredRuns = {}
+    for path in tables:
+        folder = path.parent
+        key = folder.parent.name, _number(folder)
+        if key in found:
+            raise InputError(f"{folder.parent} holds repetition {key[1]} twice. Move one of its folders elsewhere.")
+        mend = f"Mend it, or move {folder} elsewhere."
+        rows, recipe = read_rounds(path, mend), folder / "recipe.json"
+        if rows:
+            found[key] = Stored(rows, read_stored(recipe, mend) if recipe.exists() else None)
     return found
 
 
@@ -103,14 +128,6 @@ def _number(folder: Path) -> int:
             "Rename it, or move it elsewhere when it is a copy."
         )
     return int(match[1])
-
-
-def _recipe(folder: Path) -> dict[str, Any] | None:
-    path = folder / "recipe.json"
-    if not path.exists():
-        return None
-    recipe: dict[str, Any] = read_stored(path, f"Mend it, or move {folder} elsewhere.")["recipe"]
-    return recipe
 
 
 def _with_recipes(runs: Mapping[int, Run]) -> dict[int, Run]:

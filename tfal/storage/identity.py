@@ -119,6 +119,12 @@ class Identity:
 def read_stored(path: Path, mend: str) -> dict[str, Any]:
     """A recipe.json. Raises InputError, which ends in `mend`, where it is damaged or says what no recipe can."""
     stored = read_json(path, mend)
+    check_stored(path, stored, mend)
+    return stored
+
+
+def check_stored(path: Path, stored: Mapping[str, Any], mend: str) -> None:
+    """Raises InputError, which ends in `mend`, where what was read from `path` says what no recipe.json can."""
     recipe = stored.get("recipe")
     if not isinstance(recipe, dict):
         raise InputError(f"{path} is damaged (it has no recipe). {mend}")
@@ -133,7 +139,6 @@ def read_stored(path: Path, mend: str) -> dict[str, Any]:
         odd = ["strategies"]
     if odd:
         raise InputError(f"{path} is damaged ({odd[0]}: {stored[odd[0]]!r}). {mend}")
-    return stored
 
 
 def digest(path: Path) -> str:

@@ -24,6 +24,7 @@ from tfal.storage.array_files import read_arrays
 from tfal.storage.environment import differences, environment
 from tfal.storage.folder import Folder, refusal
 from tfal.storage.identity import Identity, read_stored
+from tfal.storage.joined import is_joined
 from tfal.storage.tables import Row, read_rounds, write_table
 from tfal.strategies import STRATEGIES
 
@@ -50,6 +51,10 @@ class RunFolder:
 
         As long as there are none, the folder belongs to nobody: what a try before left behind is replaced by `start`.
         """
+        if is_joined(self.experiment):
+            raise InputError(
+                f"{self.experiment} holds joined results, which no run adds to. Give another --resultsDir."
+            )
         stored = self._stored()
         rows = read_rounds(self.path / "rounds.csv")
         if stored is None or not rows:

@@ -30,15 +30,23 @@ def read_rounds(path: Path, mend: str = _MEND) -> list[Row]:
     InputError, which ends in `mend`, for whatever else is no table of rounds 0, 1, 2, ...
     """
     rows = read_table(path, ("round", "labels", "test_accuracy"), mend=mend)
-    if [row["round"] for row in rows] != list(range(len(rows))):
-        raise InputError(f"{path} does not hold rounds 0, 1, 2, ... {mend}")
-    for row in rows:
-        row["round"], row["labels"] = int(row["round"]), _whole(path, row["labels"], mend)
-        if not 0 <= row["test_accuracy"] <= 1:
-            raise _damaged(path, f"round {row['round']} has the test accuracy {row['test_accuracy']}", mend)
-    if any(later["labels"] < row["labels"] for row, later in itertools.pairwise(rows)):
-        raise _damaged(path, "its numbers of labels go down", mend)
+    check_rounds(path, rows, mend)
     return rows
+
+
+def check_rounds(where: Path | str, rows: Sequence[Row], mend: str = _MEND) -> None:
+    """Raises InputError, which ends in `mend`, when the rows of one repetition are not its rounds 0, 1, 2, ...
+
+    where: what they were read from. Their numbers of rounds and labels become int.
+    """
+    if [row["round"] for row in rows] != list(range(len(rows))):
+        raise InputError(f"{where} does not hold rounds 0, 1, 2, ... {mend}")
+    for row in rows:
+        row["round"], row["labels"] = int(row["round"]), _whole(where, row["labels"], mend)
+        if not 0 <= row["test_accuracy"] <= 1:
+            raise _damaged(where, f"round {row['round']} has the test accuracy {row['test_accuracy']}", mend)
+    if any(later["labels"] < row["labels"] for row, later in itertools.pairwise(rows)):
+        raise _damaged(where, "its numbers of labels go down", mend)
 
 
 def read_table(
@@ -106,9 +114,9 @@ def _number(cell: str, where: str) -> int | float:
         raise ValueError(f"{where}: {cell[:40]!r} is no number") from None
 
 
-def _whole(path: Path, value: float, mend: str) -> int:
+def _whole(where: Path | str, value: float, mend: str) -> int:
     if not 0 <= value < 2**63 or value != int(value):
-        raise _damaged(path, f"{value} is no number of labels", mend)
+        raise _damaged(where, f"{value} is no number of labels", mend)
     return int(value)
 
 
@@ -117,5 +125,5 @@ def _written(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _damaged(path: Path, reason: str, mend: str) -> InputError:
-    return InputError(f"{path} is damaged ({reason}). {mend}")
+def _damaged(where: Path | str, reason: str, mend: str) -> InputError:
+    return InputError(f"{where} is damaged ({reason}). {mend}")
