@@ -1,6 +1,8 @@
 """Joining: reports and comparisons say the same of both forms, and nothing is joined, added to or mixed by mistake."""
 
+import contextlib
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,8 @@ from tfal.report import compare, report
 from tfal.report.join import join, main
 from tfal.report.results import read_runs
 from tfal.storage.runfolder import RunFolder
+
+REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 
 
 @pytest.fixture
@@ -75,3 +79,20 @@ def test_no_run_adds_to_joined_results(tmp_path):
     (folder.experiment / "rounds.csv").write_text("strategy,repetition,round,labels,test_accuracy\n")
     with pytest.raises(InputError, match="holds joined results, which no run adds to"):
         folder.rows()
+
+
+def experiments():
+    return sorted(path.parent for path in REFERENCE.rglob("rounds.csv"))
+
+
+@pytest.mark.parametrize("folder", experiments(), ids=lambda folder: folder.name)
+def test_the_reference_results_are_read(folder):
+    runs = read_runs(folder)
+    assert all(run.recipe for by_rep in runs.values() for run in by_rep.values())
+    assert {run.recipe["strategy"] for by_rep in runs.values() for run in by_rep.values()} == set(runs)
+    with contextlib.suppress(InputError):  # two have no random sampling to compare with
+        assert compare.table(folder, [])
+
+
+def test_there_are_reference_results():
+    assert len(experiments()) >= 23

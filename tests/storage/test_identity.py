@@ -19,6 +19,7 @@ from tfal.recipe.components import options
 from tfal.recipe.usage import usage
 from tfal.storage.folder import network_differences
 from tfal.storage.identity import Identity
+from tfal.storage.joined import read_joined
 from tfal.storage.runfolder import RunFolder
 from tfal.strategies import STRATEGIES
 from tfal.strategies.random import Random
@@ -107,11 +108,15 @@ def test_names_that_were_stored_as_typed_mean_the_same():
     assert Identity(Recipe(strategy="random"), "print").differences(stored) == []
 
 
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "results" / "reference").rglob("recipe.json")), ids=lambda path: "/".join(path.parts[-4:-1])
-)
-def test_reference_results_go_on_where_their_rules_are_those_of_today(path):
-    stored = json.loads(path.read_text())
+def _reference_runs():
+    for folder in sorted(path.parent for path in (ROOT / "results" / "reference").rglob("rounds.csv")):
+        for (strategy, rep), found in read_joined(folder).items():
+            if found.recipe is not None:
+                yield pytest.param(found.recipe, id=f"{folder.name}/{strategy}/{rep}")
+
+
+@pytest.mark.parametrize("stored", _reference_runs())
+def test_reference_results_go_on_where_their_rules_are_those_of_today(stored):
     options = {name: value for name, value in stored["recipe"].items() if name in FIELDS}
     found = Identity(Recipe(**options), stored["recipe"]["data"]).differences(stored)
     revised = stored["recipe"]["strategy"] in ("mqnet", "uherding") and "revisions" not in stored
