@@ -31,6 +31,8 @@ def _as_a_script(monkeypatch):
         ("report", "tfal report: error: give at least one folder of results"),
         ("correlation", "tfal correlation: error: give at least one folder of results"),
         ("compare", "tfal compare: error: the following arguments are required: reference"),
+        ("join results", "tfal join: error: the following arguments are required: target"),
+        ("join . joined", "tfal join: error: no results in "),
         ("coldstart --odd", "tfal coldstart: error: unrecognized arguments: --odd. See --help."),
         ("convert_torch in.pth out.h5", "tfal convert-torch: error: the new file must end in .weights.h5."),
     ],
@@ -61,7 +63,7 @@ def test_the_page_of_run_names_all_protocols(capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["run mnist", "report", "compare", "correlation", "coldstart", "convert-torch", "run tabular"]
+    "command", ["run mnist", "report", "compare", "correlation", "join", "coldstart", "convert-torch", "run tabular"]
 )
 def test_help_names_the_command_as_it_was_started(command, capsys, monkeypatch):
     assert main([*command.split(), "--help"]) == 0
@@ -77,7 +79,16 @@ def test_the_version(capsys):
 
 
 @pytest.mark.parametrize(
-    "name", ["run_mnist.py", "tfal", "tfal.report", "tfal.report.compare", "tfal.report.correlation", "tfal.coldstart"]
+    "name",
+    [
+        "run_mnist.py",
+        "tfal",
+        "tfal.report",
+        "tfal.report.compare",
+        "tfal.report.correlation",
+        "tfal.report.join",
+        "tfal.coldstart",
+    ],
 )
 def test_scripts_and_modules_go_by_their_own_names(name):
     started = [name] if name.endswith(".py") else ["-m", name]

@@ -44,6 +44,12 @@ def _correlation(arguments: Sequence[str], program: str) -> int:
     return main(arguments, program)
 
 
+def _join(arguments: Sequence[str], program: str) -> int:
+    from tfal.report.join import main
+
+    return main(arguments, program)
+
+
 def _coldstart(arguments: Sequence[str], program: str) -> int:
     from tfal.coldstart.cli import main
     from tfal.networks import builders
@@ -62,6 +68,7 @@ COMMANDS: dict[str, tuple[str, Command]] = {
     "report": ("tables and curves of results", _report),
     "compare": ("differences between results, with 95 % intervals", _compare),
     "correlation": ("whether the accuracy of first labels foretells that of later rounds", _correlation),
+    "join": ("results as two files to publish, which the others read like the folders", _join),
     "coldstart": ("the cold-start benchmark: which images to label before any label is known", _coldstart),
     "convert-torch": ("a PyTorch checkpoint of a ResNet as a file for --encoder", _convert_torch),
 }

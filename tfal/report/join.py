@@ -8,6 +8,7 @@ what follows from the rows (the text files of accuracies) is left out.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tfal.command import Parser, run_command
@@ -33,18 +34,18 @@ def join(experiment: Path, target: Path) -> str:
     return f"Joined: {len(runs)} repetitions of {strategies}. Files: {target}/   python -m tfal.report {target}"
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, program: str = "python -m tfal.report.join") -> int:
     """The command line: an experiment and where its joined results go."""
 
     def work() -> int:
-        parser = Parser(prog="python -m tfal.report.join", description=(__doc__ or "").splitlines()[0])
+        parser = Parser(description=(__doc__ or "").splitlines()[0])
         parser.add_argument("experiment", type=Path, help="folder such as results/mnist_SCNN")
         parser.add_argument("target", type=Path, help="folder for rounds.csv and recipe.json, without results so far")
         given = parser.parse_args(arguments)
         print(join(given.experiment, given.target))
         return 0
 
-    return run_command("join", work, "The same command begins again.")
+    return run_command(program, work, "The same command begins again.")
 
 
 if __name__ == "__main__":
