@@ -50,7 +50,7 @@ def made_rows(n: int, d: int) -> Iterator[np.ndarray]:
 
 
 def inputs(path: Path, n: int, d: int, budget: int) -> Inputs:
-    """The same in a file, as a memory map that cannot be written."""
+    """The rows of made_rows in a file, as a memory map that cannot be written, and what else the cases take."""
     written = np.lib.format.open_memmap(path, "w+", np.float16, (n, d))
     for block, rows in zip(slices(n, _BLOCK), made_rows(n, d), strict=True):
         written[block] = rows
@@ -131,7 +131,7 @@ def typiclust(xp: Any, n: int = 20_000, d: int = 128, q: int = 200) -> Compariso
 
 
 def probcover(xp: Any, n: int = 5000, d: int = 128, q: int = 200) -> Comparison:
-    """Of one radius; ties, which many are, are drawn at random there."""
+    """ProbCover with one radius; ties, which many are, are drawn at random in the other package."""
     features = np.concatenate([*made_rows(n, d)])
     delta = kernels.purity_radius(features, min(CLUSTERS, n // 5), rng=_rng())
     return Comparison(

@@ -29,7 +29,7 @@ SEEDS = (1, 2)  # of the order and of the views
 
 
 class Time(NamedTuple):
-    """Of one batch [s]: by the clock, and of all cores together, which other programs disturb less."""
+    """Time of one batch [s]: by the clock, and of all cores together, which other programs disturb less."""
 
     wall: float
     cores: float

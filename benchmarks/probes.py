@@ -37,7 +37,7 @@ class Task(NamedTuple):
 
 
 class Lap(NamedTuple):
-    """Of a call that probes all selections: seconds by the clock, and the mean test accuracy."""
+    """A call that probes all selections: seconds by the clock, and the mean test accuracy."""
 
     seconds: float
     accuracy: float

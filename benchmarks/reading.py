@@ -27,7 +27,7 @@ from tfal.training.runtime import prepare_tensorflow
 
 
 class Time(NamedTuple):
-    """Of one image [s]: by the clock, and of all cores together, which other programs disturb less."""
+    """Time of one image [s]: by the clock, and of all cores together, which other programs disturb less."""
 
     wall: float
     cores: float

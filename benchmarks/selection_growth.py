@@ -120,7 +120,7 @@ def _logdetcmi(given: Inputs, q: int) -> Case:
 
 
 def _factors(given: Inputs) -> tuple[Any, dict[str, Any], int]:
-    """Of the candidates, of the labeled and rejected ones by name, and how many numbers of them a candidate has."""
+    """Factors of candidates, those of labeled and rejected ones by name, and how many numbers a candidate has."""
     d, classes = given.features.shape[1], given.logits.shape[1]
     query, private = labeled_factors(LABELED, REJECTED, d, classes - 1)
     candidates = gradient_factors(given.features, given.logits)
@@ -208,7 +208,7 @@ def grow(kernel: str, folder: Path, q: int) -> dict[str, Any]:
 
 
 def grow_in_new_process(kernel: str, folder: Path, q: int) -> dict[str, Any]:
-    """The same, so that no memory of another case is counted."""
+    """`grow` in a process of its own, so that no memory of another case is counted."""
     command = [sys.executable, "-m", "benchmarks.selection_growth", kernel, str(folder), "--q", str(q)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -95,7 +95,7 @@ def coder_rows(n: int, rotations: int, d: int) -> np.ndarray:
 
 
 def write_head(folder: Path, n: int, d: int, dtype: str, classes: int = 10) -> None:
-    """The same as relu_head in files, block by block; also the logits."""
+    """Writes what relu_head makes to files, block by block; also the logits."""
     kernel, bias = _random_layer(d, classes)
     features = np.lib.format.open_memmap(folder / "features.npy", "w+", dtype, (n, d))
     logits = np.lib.format.open_memmap(folder / "logits.npy", "w+", np.float32, (n, classes))

@@ -23,7 +23,7 @@ def flcmi(
 def logdetcmi(
     xp: Any, n: int = 3000, m: int = 200, p: int = 200, d: int = 512, q: int = 100, classes: int = 10
 ) -> Comparison:
-    """The same inputs."""
+    """The factors of SIMILAR, with log-determinants."""
     given = (n, m, p, d, q, classes)
     return _mutual_information(xp, "logdetcmi", kernels.logdetcmi_greedy, others.submodlib_logdetcmi, given)
 

@@ -25,7 +25,7 @@ class Similarities(NamedTuple):
 def similarities(
     candidates: Sequence[np.ndarray], query: Sequence[np.ndarray], private: Sequence[np.ndarray]
 ) -> Similarities:
-    """Of candidates, query and private set, each a sequence of factors."""
+    """Similarities within and between candidates, query and private set, each of which is a sequence of factors."""
     c, q, p = (
         [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in factors]
         for factors in (candidates, query, private)

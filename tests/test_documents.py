@@ -1,5 +1,6 @@
 """What the documents name is there: files, folders, links, pictures, scripts and modules."""
 
+import ast
 import importlib.util
 import re
 from pathlib import Path
@@ -67,3 +68,14 @@ def test_commands_name_scripts_and_modules_that_exist(document):
     assert not [name for name in scripts if not (ROOT / name).exists()]
     modules = re.findall(r"python -m ((?:tfal|benchmarks)[\w.]*\w)", text)
     assert not [name for name in modules if importlib.util.find_spec(name) is None]
+
+
+def test_every_docstring_can_be_read_alone():
+    found = []
+    for path in sorted(path for folder in ("tfal", "models", "benchmarks") for path in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                text = ast.get_docstring(node) or ""
+                if text.startswith(("The same", "Of ", "As above", "Ditto")):
+                    found.append(f"{path.relative_to(ROOT)}: {text.splitlines()[0]}")
+    assert not found

@@ -91,7 +91,7 @@ def _run_loop(recipe: Recipe, build: Builder, data: Any) -> Path:
 
 
 def _run_low_budget(recipe: Recipe, build: Builder, data: Any) -> Path:
-    """The same for the low-budget study."""
+    """Judges the labeled sets of the low-budget study that are left; returns the folder of the experiment."""
     from tfal import low_budget
 
     jobs = low_budget.plan(recipe, data)

@@ -252,7 +252,7 @@ class _Clock:
 
 
 def _peak_memory_mb() -> float:
-    """Of this process since its start; NaN on Windows, which has no such count."""
+    """The largest memory of this process since its start [MB]; NaN on Windows, which has no such count."""
     try:
         import resource
     except ImportError:

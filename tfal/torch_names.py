@@ -52,7 +52,7 @@ class _Fit(NamedTuple):
 
     @property
     def share(self) -> float:
-        """Of the names that are there or should be, those that fit."""
+        """The share that fits of the names that are there or should be, in [0, 1]."""
         return len(self.names) / (len(self.names) + len(self.missing) + len(self.left))
 
 

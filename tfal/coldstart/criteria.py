@@ -150,7 +150,7 @@ def _by_scores(
 
 
 def _in_turns_by(score: Callable[[SelfSupervised], np.ndarray]) -> Callable[..., Ranking]:
-    """The same, the K-means clusters of the features taking turns."""
+    """A ranking by one number for each image, the K-means clusters of the features taking turns."""
 
     def rank(read: SelfSupervised, rng: np.random.Generator) -> Ranking:
         k = min(read.n_clusters, len(read.features))

@@ -105,7 +105,7 @@ class SupervisedDynamics:
         self._was_correct = correct
 
     def map(self) -> SupervisedMap:
-        """Of the epochs so far."""
+        """The map of the epochs so far, of the probability of the label and of forgetting."""
         forgetfulness = np.where(self._correct > 0, self._forgotten, NEVER_CORRECT)
         return SupervisedMap(*data_map(self._moments), self._correct.copy(), forgetfulness)
 

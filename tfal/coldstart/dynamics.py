@@ -95,7 +95,7 @@ class ContrastiveDynamics(Encoder):
         return found
 
     def map(self, temperature: float) -> DataMap:
-        """Of one of TEMPERATURES."""
+        """The data map at a temperature, which must be one of TEMPERATURES."""
         return data_map(self._moments[TEMPERATURES.index(temperature)])
 
     def features(self, batch: tf.Tensor) -> tf.Tensor:

@@ -32,7 +32,7 @@ class Table(NamedTuple):
 
     @property
     def names(self) -> list[str]:
-        """Of the features; their places in the file where it has no header."""
+        """The names of the features; their places in the file where it has no header."""
         return _without(self.header or [str(at) for at in range(self.features.shape[1] + 1)], self.place)
 
     def rows(self, chosen: np.ndarray) -> Table:

@@ -81,7 +81,7 @@ class Images:
         return _Batches(self._array, self._checked_ids(ids), batch_size, self._scaled, keep)
 
     def stream(self, ids: np.ndarray, batch_size: int) -> tf.data.Dataset:
-        """The same batches as a pipeline, for what is done to them before a training step."""
+        """The images of `batches` as a tf.data pipeline, for what is done to them before a training step."""
         check_int("batch_size", batch_size, 1)
         wanted = on_host(self._checked_ids(ids))
         starts = tf.data.Dataset.range(0, len(wanted), batch_size)

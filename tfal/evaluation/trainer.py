@@ -103,7 +103,7 @@ class Trainer:
         return float(history["loss"][-1])
 
     def scores(self, images: Images, ids: np.ndarray, labels: np.ndarray) -> Scores:
-        """Of the network as it was last trained, on test images `ids` (T,) with `labels` (T,) in 0..C-1."""
+        """What the network as it was last trained scores on the test images `ids` (T,); `labels` (T,) in 0..C-1."""
         labels = checked_labels("test_labels", labels, len(ids), self._network.output.shape[-1])
         ranks, size = [], read_batch_size(images.shape, self._strategy.num_replicas_in_sync)
         for start, batch in enumerate(images.batches(ids, size)):

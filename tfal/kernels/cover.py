@@ -203,5 +203,5 @@ def _above(values: Any, level: Any) -> Any:
 
 
 def _largest(bound: np.ndarray, rows: np.ndarray, size: int, ranks: np.ndarray) -> np.ndarray:
-    """Of `rows`, the `size` of the largest bounds, of equal ones the lowest ranks."""
+    """The `size` of `rows` that have the largest bounds, of equal ones those of the lowest ranks."""
     return rows if len(rows) <= size else rows[np.lexsort((ranks[rows], -bound[rows]))[:size]]

@@ -268,5 +268,5 @@ def _not_negative(factor: Any, each: Each) -> bool:
 
 
 def _largest(values: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:
-    """Of `rows`, those of the largest values."""
+    """Those of `rows` that have the `size` largest values, in no order; all of them when they are no more."""
     return rows if len(rows) <= size else rows[np.argpartition(values[rows], -size)[-size:]]

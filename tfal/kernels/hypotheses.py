@@ -136,7 +136,7 @@ def _together(others: int) -> int:
 
 
 def _flips(tile: Tile, columns: Any, hypotheses: Any) -> Any:
-    """The same for the hypotheses of one product; `columns` are the inputs, transposed."""
+    """`flips` for the hypotheses of one product, bool (B, rows); `columns` are the inputs of the tile, transposed."""
     xp = array_module(hypotheses)
     size, others, width = hypotheses.shape
     height = len(tile.label)

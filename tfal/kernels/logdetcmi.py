@@ -152,7 +152,7 @@ class _Variances:
         self.each(work, self.items.tiles(len(self.items), 6 * len(others)))
 
     def gains(self) -> Any:
-        """Of every candidate, float64 (m,)."""
+        """What picking each candidate would add, float64 (m,)."""
         return self.items.xp.log(_floored(self.private.variance) / _floored(self.both.variance))
 
     def condition_on(self, pick: int) -> None:

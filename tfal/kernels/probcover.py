@@ -220,7 +220,7 @@ def purity_radius(
 
 
 def _to_other_cluster(features: Any, found: KMeans, rows: np.ndarray | None, place: int) -> float:
-    """Of the squared distances of all rows, or some, to the nearest row of another cluster, that at `place` if sorted.
+    """The squared distances of all rows, or some, to the nearest row of another cluster, sorted: the one at `place`.
 
     Infinite where there is no other cluster. A distance beyond those to the nearest of some of the rows is at no such
     place, and need not be known.

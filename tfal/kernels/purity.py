@@ -57,7 +57,7 @@ def some_labeled(xp: Any, labeled: Any) -> None:
 
 
 def largest_cosines(candidates: Any, labeled: Any) -> Any:
-    """The same of rows that are checked."""
+    """`purity` of rows that are checked: the largest cosine of each candidate to a labeled row, float32 (n,)."""
     xp = array_module(candidates)
 
     def step(largest: Any, rows: Tile, columns: Tile, start: int) -> Any:

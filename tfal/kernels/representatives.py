@@ -26,7 +26,7 @@ _TIES = 2e-6  # of squared distances
 def representatives(
     features: Any, centers: Any, labels: Any, eligible: Any = None, *, rng: np.random.Generator | None = None
 ) -> np.ndarray:
-    """Of every cluster, the eligible row nearest (Euclidean) to its center.
+    """The eligible row of every cluster that is nearest (Euclidean) to its center.
 
     With `centers` and `labels` of tfal.kernels.kmeans these are the picks of the k-means baseline, and with the
     unlabeled rows eligible those of multi k-means.

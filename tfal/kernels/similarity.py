@@ -48,7 +48,7 @@ class Items:
         return [self.unit(k, rows) for k in range(len(self.factors))]
 
     def unit(self, k: int, rows: Any) -> Any:
-        """The same of factor k alone, (r, d_k)."""
+        """Rows of factor k alone, by slice or index array, scaled to length 1: float32 (r, d_k)."""
         return float32_rows(self.factors[k], rows) * self.inverse_norms[k][rows][:, None]
 
     def similarities(self, directions: list[Any], rows: Any) -> Any:

@@ -45,7 +45,7 @@ def nt_xent(projections: tf.Tensor, temperature: float = TEMPERATURE) -> tf.Tens
 
 
 def one_sided_nt_xent(projections: tf.Tensor, temperature: float) -> tf.Tensor:
-    """The same of the first views alone, each told from all other rows, as SCAN's public code computes it.
+    """SimCLR's cross-entropy of the first views alone, each told from all other rows, as in SCAN's public code.
 
     Args:
         projections: (2M, d) float; rows i and i + M belong together.

@@ -14,7 +14,7 @@ _published = partial(option, protocol=True)
 
 @dataclass(frozen=True)
 class LossPredictorOptions:
-    """Of the classifier that predicts its own loss."""
+    """Options of the classifier that predicts its own loss."""
 
     n_epoch_loss: int = _published(
         120, "epochs in which the predicted loss trains the whole network", least=0, source=MQNET
@@ -25,14 +25,14 @@ class LossPredictorOptions:
 
 @dataclass(frozen=True)
 class EnsembleOptions:
-    """Of the ensemble."""
+    """Options of the ensemble."""
 
     n_member: int = _published(3, "networks", least=2, source=INITIAL_POOLS)
 
 
 @dataclass(frozen=True)
 class ContrastiveOptions:
-    """Of all encoders that are trained by contrast."""
+    """Options of all encoders that are trained by contrast."""
 
     n_batch_encoder: int = _published(
         32, "pretraining batch before views and rotations [images]", least=2, source=MQNET
@@ -46,21 +46,21 @@ class ContrastiveOptions:
 
 @dataclass(frozen=True)
 class CSIOptions(ContrastiveOptions):
-    """Of MQ-Net's encoder."""
+    """Options of MQ-Net's encoder."""
 
     n_epoch_csi: int = _published(1000, "pretraining epochs, csi", least=1, source=MQNET)
 
 
 @dataclass(frozen=True)
 class CCALOptions(ContrastiveOptions):
-    """Of CCAL's two encoders."""
+    """Options of CCAL's two encoders."""
 
     n_epoch_ccal: int = _published(700, "pretraining epochs, ccal", least=1, source=MQNET)
 
 
 @dataclass(frozen=True)
 class CCALSemanticOptions(CCALOptions):
-    """Of CCAL's first encoder."""
+    """Options of CCAL's first encoder."""
 
     ccal_views: str = _published(
         "mild",
@@ -72,7 +72,7 @@ class CCALSemanticOptions(CCALOptions):
 
 @dataclass(frozen=True)
 class SimCLROptions(ContrastiveOptions):
-    """Of SimCLR."""
+    """Options of SimCLR."""
 
     n_epoch_simclr: int = _published(200, "pretraining epochs, simclr", least=1)
     simclr_optimizer: str = _published(
@@ -100,7 +100,7 @@ class SimCLROptions(ContrastiveOptions):
 
 @dataclass(frozen=True)
 class EncoderOptions:
-    """Of the frozen encoder."""
+    """Options of the frozen encoder."""
 
     encoder: str = _published(
         "simclr",
@@ -125,7 +125,7 @@ class EncoderOptions:
 
 @dataclass(frozen=True)
 class VAEOptions:
-    """Of the autoencoder."""
+    """Options of the autoencoder."""
 
     n_epoch_vae: int = _published(200, "pretraining epochs, vae", least=1, source=INITIAL_POOLS)
     n_batch_vae: int = _published(200, "batch, vae [images]", least=1, source=INITIAL_POOLS)
@@ -135,7 +135,7 @@ class VAEOptions:
 
 @dataclass(frozen=True)
 class ScanOptions:
-    """Of SCAN."""
+    """Options of SCAN."""
 
     n_epoch_scan: int = _published(50, "epochs of the clustering, scan", least=1, source=INITIAL_POOLS)
     n_batch_scan: int = _published(128, "batch, scan [images]", least=2, source=INITIAL_POOLS)
@@ -146,7 +146,7 @@ class ScanOptions:
 
 @dataclass(frozen=True)
 class SelfLabelOptions:
-    """Of the self-label stage of SCAN, beside those of SCAN."""
+    """Options of the self-label stage of SCAN, beside those of SCAN."""
 
     n_epoch_self_label: int = _published(
         200, "epochs of the self-label stage, self_label", least=1, source=INITIAL_POOLS
@@ -155,7 +155,7 @@ class SelfLabelOptions:
 
 @dataclass(frozen=True)
 class VAALOptions:
-    """Of VAAL's autoencoder and discriminator."""
+    """Options of VAAL's autoencoder and discriminator."""
 
     n_epoch_vaal: int = _published(
         100, "epochs of vae and discriminator in each round, vaal", least=1, source=INITIAL_POOLS

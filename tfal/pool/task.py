@@ -50,7 +50,7 @@ def make_task(recipe: Recipe, rep: int, data: Dataset) -> Task:
 
 
 def _closed_task(recipe: Recipe, rep: int, data: Dataset) -> Task:
-    """Of a long-tailed pool, first labels and validation samples are drawn at random, or rare classes would run out."""
+    """A task of all classes. In a long tail, first labels and validation are drawn at random, as rare ones run out."""
     labels, members, streams = data.y_train, data.readable, Streams(recipe.seed, rep)
     if recipe.long_tail:
         members = members[splits.long_tail(labels[members], recipe.long_tail, streams("long_tail"))]

@@ -26,7 +26,7 @@ def misfits(recipe: Recipe, n_train: int, n_classes: int) -> list[str]:
 
 
 def over_budget(recipe: Recipe, n_members: int) -> list[str]:
-    """The same of a budget that a pool of n_members samples cannot give."""
+    """Why a pool of n_members samples cannot give the labels that the recipe buys, in lines; [] where it can."""
     steps = max(recipe.n_step - 1, 0)
     before_last = recipe.n_init + recipe.n_valid + recipe.n_query * steps
     if before_last < n_members:

@@ -42,7 +42,7 @@ def table(curves: Mapping[str, Curve], width: int | None = None) -> str:
 
 
 def more_tables(curves: Mapping[str, Curve], width: int | None = None) -> str:
-    """The same of everything else that the runs measured, for the strategies that have it; "" when none has."""
+    """Tables like that of `table` of everything else that the runs measured, for the strategies that have it; or ""."""
     parts = []
     for name, (title, _) in MORE.items():
         found = _having(curves, name)

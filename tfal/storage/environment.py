@@ -16,7 +16,7 @@ _VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREA
 
 
 def environment() -> dict[str, Any]:
-    """Of this process, as json can write it; of TensorFlow what it is set to, once it is loaded."""
+    """Machine, versions and threads of this process, as json can write them; TensorFlow's once it is loaded."""
     found: dict[str, Any] = {
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",

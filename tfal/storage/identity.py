@@ -35,7 +35,7 @@ _BLOCK = 2**20  # bytes
 
 @dataclass(frozen=True)
 class Identity:
-    """Of a recipe that names one strategy, and the fingerprint of its data."""
+    """What a run folder is made with: a recipe that names one strategy, and the fingerprint of its data."""
 
     recipe: Recipe
     data: str
@@ -104,7 +104,7 @@ class Identity:
 
     @functools.cached_property
     def _revisions(self) -> dict[str, int]:
-        """Of strategies and optimizer, where it is not the first, which is that of a folder that tells none."""
+        """Revisions of strategies and optimizer but the first, which is that of a folder that tells none."""
         found = {name: strategy.revision for name, strategy in self._made.items()}
         if "optimizer" in usage(self.recipe).names:
             found[self.recipe.optimizer] = REVISIONS.get(self.recipe.optimizer, 1)

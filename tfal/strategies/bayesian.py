@@ -2,8 +2,8 @@
 
 Sources: Gal et al., Deep Bayesian Active Learning with Image Data, ICML 2017 (DBAL, BALD); Kirsch et al., BatchBALD,
 NeurIPS 2019; Gao et al., Consistency-Based Semi-Supervised Active Learning, ECCV 2020; Beluch et al., The Power of
-Ensembles for Active Learning in Image Classification, CVPR 2018. The passes, views and networks are the learner's; it
-takes their number from the same recipe.
+Ensembles for Active Learning in Image Classification, CVPR 2018. The passes, augmented views and networks are the
+learner's; it takes their number from the same recipe.
 """
 
 from __future__ import annotations

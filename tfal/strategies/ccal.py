@@ -2,7 +2,7 @@
 
 Source: Du et al., Contrastive Coding for Active Learning under Class Distribution Mismatch, ICCV 2021, with the
 settings of MQ-Net's experiments. Differences from the public codes: exactly n picks, the classes in turn; features are
-the mean of several mild crops instead of one random view; no global random state is touched.
+the mean of several mild crops instead of one random augmented view; no global random state is touched.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def frozen_features(view: PoolView, ids: np.ndarray) -> Any:
 
 
 def with_labeled(view: PoolView) -> tuple[Any, np.ndarray]:
-    """The same of the candidates, then of the labeled samples; and the rows of the latter."""
+    """Features of the encoder, length 1, of the candidates, then of the labeled samples; and the rows of the latter."""
     ids = np.concatenate([view.candidates, view.labeled])
     return frozen_features(view, ids), np.arange(len(view.candidates), len(ids))
 

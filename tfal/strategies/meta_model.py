@@ -102,7 +102,7 @@ class Training(NamedTuple):
     steps: str = "exactly"
 
     def n_steps(self, n: int) -> int:
-        """Of an epoch on n samples."""
+        """How many steps an epoch on n samples has."""
         whole = -(-n // self.batch)
         return STEPS if self.steps == "exactly" else -(-STEPS // whole) * whole
 

@@ -96,7 +96,7 @@ class MQNet(Strategy):
         return contours(memories, title)
 
     def _informativeness(self, view: PoolView) -> tuple[np.ndarray, np.ndarray]:
-        """Of the candidates, float64; and 1 - the largest probability, empty where nothing needs it."""
+        """Informativeness of the candidates, (m,) float64; and 1 - the largest probability, empty where not needed."""
         outputs = ["predicted_loss"] * (self.mqnet_mode == "ll")
         outputs += ["logits"] * (self.mqnet_mode == "conf" or self.meta_stats == "code")
         out = view.read(self.task_learner, outputs, view.candidates)
@@ -117,7 +117,7 @@ class MQNet(Strategy):
 
 
 def _purity(view: PoolView) -> np.ndarray:
-    """Of the candidates, float64; 0 as long as nothing is labeled."""
+    """CSI's purity (m,) of the candidates, float64; 0 as long as nothing is labeled."""
     if not len(view.labeled):
         return np.zeros(len(view.candidates))
     ids, m = np.concatenate([view.candidates, view.labeled]), len(view.candidates)

@@ -106,7 +106,7 @@ class VAAL(TopScore):
 
 @dataclass(frozen=True)
 class SimCLRLoss(TopScore):
-    """Largest contrastive loss: images that are hard to tell from others by their views."""
+    """Largest contrastive loss: images that are hard to tell from others by their augmented views."""
 
     output = "simclr_loss"
     learners = ("simclr",)

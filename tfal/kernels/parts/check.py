@@ -35,7 +35,7 @@ def float_array(
 
 
 def float_rows(xp: Any, name: str, value: Any, shape: tuple[int | str, ...], *, limit: float = LARGEST) -> Any:
-    """The same in the dtype that it has, for inputs that are read in tiles. A memory-mapped array stays one."""
+    """`value`, checked as by `float_array`, in its own dtype, for inputs read in tiles; a memory map stays one."""
     array = xp.asarray(value)
     expected = "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
     fits = array.ndim == len(shape) and all(

@@ -43,7 +43,7 @@ def draw_spread(
 def draw_apart(
     space: Space, first: int, n: int, log_gamma: Any, order: Any, rng: np.random.Generator, each: Each
 ) -> list[int]:
-    """The same, but it ends once the distance is 0 for every row, with fewer rows."""
+    """`draw_spread` that ends, with fewer rows, once the distance is 0 for every row; the rows in pick order."""
     xp = array_module(log_gamma)
     nearest = Nearest(space, each)
     nearest.add([first])

@@ -61,7 +61,7 @@ def threads(xp: Any) -> Iterator[Each]:
 
 @contextlib.contextmanager
 def workers(xp: Any) -> Iterator[Each]:
-    """The same for tiles of matrix products, which then take one thread each.
+    """A `map` over tiles, as `threads` gives it, whose matrix products take one thread each.
 
     Products of this size gain little when they are themselves split over threads, and on a busy machine their
     threads wait for each other: that made a call up to 20 times slower.
