@@ -36,7 +36,7 @@ def test_every_requirement_has_its_oldest_version():
     listed = [line for name in names for line in (ROOT / name).read_text().splitlines() if line and line[0] != "#"]
     assert len(found.split()) == len(listed)
     assert all(line.count("==") == 1 for line in found.split())
-    assert "tensorflow==2.19" in found.split()
+    assert "tensorflow==2.20" in found.split()
 
 
 def test_the_workflow_runs_every_python_of_the_package():

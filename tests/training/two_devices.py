@@ -226,7 +226,7 @@ def test_a_frozen_encoder_from_a_file_reads_on_both(digits, tmp_path):
     batch = digits.x_test[:5].astype(np.float32) / 255
 
     def read(devices):
-        recipe = Recipe(encoder=str(tmp_path / "net.keras"), devices=devices)
+        recipe = Recipe(encoder=str(tmp_path / "net.keras"), trust_encoder="on", devices=devices)
         encoder = LEARNERS["encoder"](BUILDERS["MLP"], images, 10, recipe)
         return encoder.read(batch, ["features"])["features"].numpy(), encoder.identity()
 
