@@ -134,6 +134,7 @@ def test_its_options_are_flags_with_limits_and_in_help(tmp_path, monkeypatch, ca
         ("mine:First", STRATEGY.replace("offset: int", "n_pass: int"), "'n_pass', which is that of strategies dbal"),
         ("mine:First", STRATEGY.replace("learners = ()", "learners = ('nonsense',)"), "unknown learner 'nonsense'"),
         ("mine:First", STRATEGY.replace("learners = ()", "learners = 'classifier'"), "must be a tuple of names"),
+        ("mine:First", STRATEGY + "\n    task = 'ensemble'\n", "task is task_learner now"),
         ("mine:First", STRATEGY + "\n    task_learner = 'x'\n", "unknown learner 'x'"),
     ],
 )

@@ -90,6 +90,8 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "ranking": Ranking,
 }
 _OFFERED: set[type[Strategy]] = set()  # those that entry points brought
+# What strategies for versions before 0.2 may still say.
+_RENAMED = {"task": "task_learner", "special": "required_outputs", "single_batch": "nested_budgets = False"}
 
 
 def strategy_name(name: str, kind: str = "strategy", others: Sequence[str] = ()) -> str:
@@ -132,6 +134,9 @@ def register_strategy(name: str, strategy: Any) -> None:
         raise InputError(f"{what} must be a dataclass. Write @dataclass(frozen=True) above class {strategy.__name__}.")
     if strategy.query is Strategy.query:
         raise InputError(f"{what} must define query(view, n, rng). Received: {strategy.__name__} without.")
+    renamed = [f"{old} is {new} now" for old, new in _RENAMED.items() if old in vars(strategy)]
+    if renamed:
+        raise InputError(f"{what} sets what nothing reads any more: {', '.join(renamed)}.")
     missing = [f.name for f in fields(strategy) if f.default is MISSING and f.default_factory is MISSING]
     if missing:
         raise InputError(f"{what}: every field needs a default. Received: {', '.join(missing)} without.")
