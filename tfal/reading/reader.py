@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tfal.errors import InputError
 from tfal.kernels.parts.xp import to_numpy
 from tfal.reading.backend import Backend
 from tfal.reading.output_cache import OutputCache
+from tfal.storage.feature_store import Source
 from tfal.training.finite import check_outputs
-
-
-class Source(Protocol):
-    """Images that can be read by id."""
-
-    def batches(self, ids: np.ndarray, batch_size: int) -> tf.data.Dataset:
-        """The images of `ids`, in this order."""
 
 
 class LearnerReader:
