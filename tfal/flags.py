@@ -107,13 +107,8 @@ def _shown(recipe: Recipe, with_components: bool) -> dict[str, Declared]:
     return {
         name: found
         for name, found in declared().items()
-        if name in used
-        and ((found.in_group and kinds.get(found.option.metadata["group"], True)) or (with_components and _own(found)))
+        if name in used and (kinds.get(found.option.metadata["group"], True) if found.in_group else with_components)
     }
-
-
-def _own(found: Declared) -> bool:
-    return bool(found.strategies or found.learners)
 
 
 def _help(

@@ -13,6 +13,8 @@ from tfal.errors import InputError
 from tfal.low_budget import plan, run
 from tfal.low_budget import study as study_module
 from tfal.storage.tables import read_rounds
+from tfal.strategies import STRATEGIES
+from tfal.strategies.random import Random
 
 MLP = BUILDERS["MLP"]
 
@@ -191,3 +193,15 @@ def test_nothing_is_done_twice(study, digits, monkeypatch):
     list(run(study, MLP, data=digits))
     monkeypatch.setattr(study_module, "_judged", None)
     assert list(run(study, MLP, data=digits)) == []
+
+
+def test_true_labels_are_for_strategies_that_say_oracle(study, digits, monkeypatch):
+    @dataclasses.dataclass(frozen=True)
+    class Peeks(Random):
+        def query(self, view, n, rng):
+            view.oracle_labels(view.candidates)
+            return super().query(view, n, rng)
+
+    monkeypatch.setitem(STRATEGIES, "random", Peeks)
+    with pytest.raises(ValueError, match="for strategies with `oracle = True` only"):
+        list(run(study.replace(strategy="random", evaluate="knn", splits="10"), MLP, data=digits))
