@@ -1,5 +1,6 @@
 """Doors for strategies, networks and learners of others: by path, by entry point, and what is no such thing."""
 
+import dataclasses
 import functools
 import importlib
 import json
@@ -20,7 +21,9 @@ from tfal.learners import LEARNERS, LearnerSpec, register_learner
 from tfal.loop import plan, run
 from tfal.recipe import Recipe
 from tfal.recipe.components import declared
+from tfal.recipe.options import option
 from tfal.strategies import STRATEGIES, strategy_name
+from tfal.strategies.random import Random
 
 PLUGIN = ROOT / "examples" / "plugin"
 TINY = ("--nStep", "1", "--nRep", "1", "--nEpoch", "2", "--nValid", "50", "--nPool", "200", "--nSample", "100")
@@ -189,6 +192,19 @@ def test_strategy_objects_are_taken_as_they_are(small):
         Recipe(strategy=[PowerMargin(), *_power_entropy(3.0)])
     with pytest.raises(InputError, match=r"names or strategy objects\. Received: 3"):
         Recipe(strategy=[3])
+
+
+def test_a_class_that_is_written_again_takes_the_place_of_the_first():
+    for text in ("first text", "second text"):
+        made = dataclasses.make_dataclass(
+            "Again",
+            [("again", int, option(1, text))],
+            bases=(Random,),
+            frozen=True,
+            namespace={"__module__": "a_notebook"},
+        )
+        assert Recipe(strategy=made(again=2)).again == 2
+        assert declared()["again"].option.metadata["help"] == text
 
 
 def _power_entropy(beta):

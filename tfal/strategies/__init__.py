@@ -140,7 +140,13 @@ def register_strategy(name: str, strategy: Any) -> None:
     missing = [f.name for f in fields(strategy) if f.default is MISSING and f.default_factory is MISSING]
     if missing:
         raise InputError(f"{what}: every field needs a default. Received: {', '.join(missing)} without.")
-    check_new(what, strategy_options(strategy))
+    before = STRATEGIES.pop(name, None)  # a notebook's cell that was run again
+    try:
+        check_new(what, strategy_options(strategy))
+    except InputError:
+        if before is not None:
+            STRATEGIES[name] = before
+        raise
     STRATEGIES[name] = strategy
 
 
