@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.campaign.children import ROOT, Child, Ended, command, prepare
+from tests.attack.children import ROOT, Child, Ended, command, prepare
 
 
 class Nursery:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.campaign.children import Ended
+from tests.attack.children import Ended
 from tests.conftest import ROOT, SHARED_DATA
 
 TINY = "--network MLP --nRep 1 --nStep 1 --nEpoch 1 --nInit 20 --nValid 20 --nPool 60 --nQuery 5".split()

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tests.campaign.inputs.case import ACCEPTED, EITHER, REFUSED, Case, together, write
+from tests.attack.inputs.case import ACCEPTED, EITHER, REFUSED, Case, together, write
 
 _SMALL = (
     *(

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.campaign.children import Child, Ended, command
+from tests.attack.children import Child, Ended, command
 
 REFUSED, ACCEPTED, EITHER = "refused", "accepted", "either"
 _PATIENCE = 150  # seconds

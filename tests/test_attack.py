@@ -1,4 +1,4 @@
-"""The short form of the attack in tests/campaign; docs/CAMPAIGN.md tells of the long one."""
+"""The short form of the attack in tests/attack; docs/ATTACK.md tells of the long one."""
 
 import re
 import subprocess
@@ -6,16 +6,16 @@ import sys
 
 import pytest
 
-from tests.campaign.children import Ended
-from tests.campaign.inputs import all_cases
-from tests.campaign.inputs.case import ACCEPTED, EITHER, Case, fault_of
-from tests.campaign.moments import phase
-from tests.campaign.scenarios import contents, differences
+from tests.attack.children import Ended
+from tests.attack.inputs import all_cases
+from tests.attack.inputs.case import ACCEPTED, EITHER, Case, fault_of
+from tests.attack.moments import phase
+from tests.attack.scenarios import contents, differences
 from tests.conftest import ROOT
 
 
 def _attack(*flags):
-    command = [sys.executable, "-m", "tests.campaign", *flags]
+    command = [sys.executable, "-m", "tests.attack", *flags]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     faults = [line for line in done.stdout.splitlines() if line.startswith("FAULT")]
     assert not faults, "\n".join(faults)
@@ -57,7 +57,7 @@ ONE_LINE = "run.py: error: --nQuery must be at least 1. Received: 0.\n"
     ],
 )
 def test_what_is_wrong_with_an_answer(monkeypatch, code, err, wrote, fault):
-    monkeypatch.setattr("tests.campaign.inputs.case._help_of", lambda script: frozenset(["--nQuery"]))
+    monkeypatch.setattr("tests.attack.inputs.case._help_of", lambda script: frozenset(["--nQuery"]))
     case = Case("a case", ("run_digits.py", "--nQuery", "0"))
     assert fault_of(case, Ended(code, "", err, 0.0), wrote).partition(":")[0] == fault
 

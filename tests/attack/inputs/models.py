@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.campaign.inputs.case import ACCEPTED, EITHER, REFUSED
+from tests.attack.inputs.case import ACCEPTED, EITHER, REFUSED
 
 
 def plain(*tail: Any, shape: tuple[int, ...] = (8, 8, 1), change: Callable[[Any], object] | None = None) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.campaign.children import command, spelled
+from tests.attack.children import command, spelled
 
 
 @dataclasses.dataclass(frozen=True)

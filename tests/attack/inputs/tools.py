@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.campaign.inputs.case import ACCEPTED, EITHER, REFUSED, Case, together, write
-from tests.campaign.inputs.files import damages
+from tests.attack.inputs.case import ACCEPTED, EITHER, REFUSED, Case, together, write
+from tests.attack.inputs.files import damages
 
 _COLD = (
     *("tfal.coldstart", "--dataset", "digits", "--network", "MLP", "--criteria", "simclr_loss", "--budgets", "20"),
@@ -259,6 +259,6 @@ def _checkpoints() -> Iterator[Case]:
 
 
 def _loop() -> tuple[str, ...]:
-    from tests.campaign.inputs.options import TINY
+    from tests.attack.inputs.options import TINY
 
     return TINY[:-2]

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.campaign.children import Child, Ended
-from tests.campaign.moments import REASONS, count_into, early, fail_from, phase, stop_at
-from tests.campaign.scenarios import Scenario, contents, differences
+from tests.attack.children import Child, Ended
+from tests.attack.moments import REASONS, count_into, early, fail_from, phase, stop_at
+from tests.attack.scenarios import Scenario, contents, differences
 
 _SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 _GOES_ON = "The same command goes on"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.campaign.inputs import conflicts, damaged, edited, files, options, python, tables, tools
-from tests.campaign.inputs.case import Case
+from tests.attack.inputs import conflicts, damaged, edited, files, options, python, tables, tools
+from tests.attack.inputs.case import Case
 
 
 def all_cases() -> list[Case]:

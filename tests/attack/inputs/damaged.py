@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.campaign.inputs.case import EITHER, REFUSED, Case
-from tests.campaign.inputs.files import damages
-from tests.campaign.scenarios import contents
+from tests.attack.inputs.case import EITHER, REFUSED, Case
+from tests.attack.inputs.files import damages
+from tests.attack.scenarios import contents
 
 TEMPLATES = Path("/dev/null")  # where `make_templates` has put the runs
 _SHORT = "--network MLP --nRep 1"

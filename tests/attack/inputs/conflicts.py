@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.campaign.inputs.case import ACCEPTED, EITHER, REFUSED, Case
-from tests.campaign.inputs.options import TINY
+from tests.attack.inputs.case import ACCEPTED, EITHER, REFUSED, Case
+from tests.attack.inputs.options import TINY
 
 _LOW = (
     *("run_digits.py", "--preset", "lowbudget", "--network", "MLP", "--nEpochSimclr", "1", "--nEpochLinear", "1"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.campaign.inputs.case import ACCEPTED, EITHER, REFUSED, Case, write
+from tests.attack.inputs.case import ACCEPTED, EITHER, REFUSED, Case, write
 
 _TINY = (
     *(
@@ -150,6 +150,6 @@ def _case(name: str, content: str | bytes, label: str, expected: str) -> Case:
 
 
 def _both(table: str, test: str | bytes):
-    from tests.campaign.inputs.case import together
+    from tests.attack.inputs.case import together
 
     return together(write("mine.csv", table), write("test.csv", test))

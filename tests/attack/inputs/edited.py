@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.campaign.inputs.case import EITHER, REFUSED, Case
-from tests.campaign.inputs.damaged import again, copied, place, sound
+from tests.attack.inputs.case import EITHER, REFUSED, Case
+from tests.attack.inputs.damaged import again, copied, place, sound
 
 
 def cases() -> Iterator[Case]:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from tests.campaign.inputs.case import ACCEPTED, EITHER, REFUSED, Case
+from tests.attack.inputs.case import ACCEPTED, EITHER, REFUSED, Case
 from tfal.recipe.components import options
 from tfal.recipe.options import flag
 

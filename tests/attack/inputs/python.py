@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.campaign.inputs import models
-from tests.campaign.inputs.case import ACCEPTED, EITHER, REFUSED, Case
+from tests.attack.inputs import models
+from tests.attack.inputs.case import ACCEPTED, EITHER, REFUSED, Case
 from tfal.recipe import Recipe
 from tfal.recipe.components import options
 

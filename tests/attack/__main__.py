@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from tests.campaign import children
+from tests.attack import children
 
 Pool = multiprocessing.pool.Pool
 
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.update(children.THREADS, TF_CPP_MIN_LOG_LEVEL="3")
     began = time.monotonic()
     children.prepare()
-    with tempfile.TemporaryDirectory(prefix="campaign-") as name:
+    with tempfile.TemporaryDirectory(prefix="attack-") as name:
         folder, context = Path(name), multiprocessing.get_context("fork")
         cores = context.SimpleQueue()
         usable = sorted(os.sched_getaffinity(0))
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.attack", description=__doc__)
     parser.add_argument("--kills", type=int, default=20, help="stops, at the least (default: 20)")
     parser.add_argument("--disks", type=int, help="full or failing disks (default: a quarter of the stops)")
     parser.add_argument("--inputs", default="100", help="bad inputs: all, or how many of them (default: 100)")
@@ -54,8 +54,8 @@ def _on_one_core(cores: multiprocessing.SimpleQueue) -> None:
 
 
 def _stops(given: argparse.Namespace, pool: Pool, folder: Path) -> bool:
-    from tests.campaign.scenarios import SCENARIOS
-    from tests.campaign.stops import killed, out_of_space, reference
+    from tests.attack.scenarios import SCENARIOS
+    from tests.attack.stops import killed, out_of_space, reference
 
     chosen = [scenario for scenario in SCENARIOS if given.only in scenario.name]
     n_disks = given.kills // 4 if given.disks is None else given.disks
@@ -109,7 +109,7 @@ CASES: list = []  # type: ignore[type-arg]  # filled before the fork, as functio
 
 def _chosen_inputs(given: argparse.Namespace, folder: Path) -> list[int]:
     """Places in CASES: all of them, or so many, spread evenly over the table."""
-    from tests.campaign.inputs import all_cases, damaged
+    from tests.attack.inputs import all_cases, damaged
 
     damaged.TEMPLATES = folder / "templates"
     CASES.extend(case for case in all_cases() if given.only in case.name)
@@ -118,7 +118,7 @@ def _chosen_inputs(given: argparse.Namespace, folder: Path) -> list[int]:
 
 
 def _inputs(chosen: list[int], pool: Pool, folder: Path) -> bool:
-    from tests.campaign.inputs.damaged import templates
+    from tests.attack.inputs.damaged import templates
 
     if not chosen:
         return True
@@ -140,7 +140,7 @@ def _inputs(chosen: list[int], pool: Pool, folder: Path) -> bool:
 def _tried(folder: Path, place: int) -> object:
     import shutil
 
-    from tests.campaign.inputs.case import tried
+    from tests.attack.inputs.case import tried
 
     answer = tried(CASES[place], folder / f"input-{place}")
     shutil.rmtree(folder / f"input-{place}", ignore_errors=True)

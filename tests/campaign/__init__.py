@@ -1,1 +1,0 @@
-"""The attack on the project itself: stops at any moment, full disks, bad input. `python -m tests.campaign --help`."""
