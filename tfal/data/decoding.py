@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfal.data.headers import READS_WEBP, is_webp
+from tfal.data.headers import is_webp
 
 N_TRIES = 10  # windows that are drawn; the first that lies inside the picture counts
 N_DRAWS = 4 * N_TRIES + 1
@@ -39,8 +39,7 @@ def as_stored(data: tf.Tensor, channels: int) -> tf.Tensor:
     def other() -> tf.Tensor:
         return tf.io.decode_image(data, channels, expand_animations=False)
 
-    image = tf.cond(is_webp(data), webp, other) if READS_WEBP else other()
-    return tf.ensure_shape(image, [None, None, None])
+    return tf.ensure_shape(tf.cond(is_webp(data), webp, other), [None, None, None])
 
 
 def centre(data: tf.Tensor, size: int) -> tf.Tensor:

@@ -14,7 +14,6 @@ from tfal.data.listing import MAX_PIXELS
 _ZEROS = b"\0" * 32  # behind the end of a file that is shorter than a header
 _DEEP = "16 bits a channel, of which 8 would be lost; convert all images to 8 bits on one scale"
 _ANIMATED = 2  # flag of an extended WebP
-READS_WEBP = hasattr(tf.io, "decode_webp")  # TensorFlow 2.20 or newer
 
 
 def checked(data: tf.Tensor, max_pixels: int = MAX_PIXELS) -> tf.Tensor:
@@ -85,7 +84,5 @@ def _of_other(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         sides = tf.where(is_it, tf.stack(found), sides)
     moves = has(8, b"WEBPVP8X") & (head[20] & _ANIMATED > 0)
     found = tf.where(moves, "an animation in WebP", "")
-    if not READS_WEBP:
-        found = tf.where(has(8, b"WEBP"), f"WebP needs TensorFlow 2.20 or newer, here is {tf.__version__}", found)
     is_xl = has(0, b"\xff\x0a") | has(4, b"JXL ")
     return sides, tf.where(is_xl, "JPEG XL, whose size and depth cannot be told beforehand", found)
