@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,30 +27,6 @@ def _run(arguments: Sequence[str], program: str) -> int:
     return main(description, chosen.PRESETS, builders(), chosen.SOURCE, arguments[1:], f"{program} {name}")
 
 
-def _report(arguments: Sequence[str], program: str) -> int:
-    from tfal.report.learning_curves import main
-
-    return main(arguments, program)
-
-
-def _compare(arguments: Sequence[str], program: str) -> int:
-    from tfal.report.compare import main
-
-    return main(arguments, program)
-
-
-def _correlation(arguments: Sequence[str], program: str) -> int:
-    from tfal.report.correlation import main
-
-    return main(arguments, program)
-
-
-def _join(arguments: Sequence[str], program: str) -> int:
-    from tfal.report.join import main
-
-    return main(arguments, program)
-
-
 def _coldstart(arguments: Sequence[str], program: str) -> int:
     from tfal.coldstart.cli import main
     from tfal.networks import builders
@@ -57,20 +34,19 @@ def _coldstart(arguments: Sequence[str], program: str) -> int:
     return main(builders(), arguments, program)
 
 
-def _convert_torch(arguments: Sequence[str], program: str) -> int:
-    from tfal.convert_torch import main
-
-    return main(arguments, program)
+def _main_of(module: str) -> Command:
+    """The `main` of a module, which is imported once it is asked for."""
+    return lambda arguments, program: int(importlib.import_module(module).main(arguments, program))
 
 
 COMMANDS: dict[str, tuple[str, Command]] = {
     "run": ("active learning by a published protocol, such as that of mnist; run --help lists them", _run),
-    "report": ("tables and curves of results", _report),
-    "compare": ("differences between results, with 95 % intervals", _compare),
-    "correlation": ("whether the accuracy of first labels foretells that of later rounds", _correlation),
-    "join": ("results as two files to publish, which the others read like the folders", _join),
+    "report": ("tables and curves of results", _main_of("tfal.report.learning_curves")),
+    "compare": ("differences between results, with 95 % intervals", _main_of("tfal.report.compare")),
+    "correlation": ("whether first labels foretell the accuracy of later rounds", _main_of("tfal.report.correlation")),
+    "join": ("results as two files to publish, which the others read like the folders", _main_of("tfal.report.join")),
     "coldstart": ("the cold-start benchmark: which images to label before any label is known", _coldstart),
-    "convert-torch": ("a PyTorch checkpoint of a ResNet as a file for --encoder", _convert_torch),
+    "convert-torch": ("a PyTorch checkpoint of a ResNet as a file for --encoder", _main_of("tfal.convert_torch")),
 }
 
 
