@@ -1,0 +1,1 @@
+"""A folder of pictures that people label: what they are asked, the page they answer on, and Label Studio."""
