@@ -301,6 +301,31 @@ def test_learners_are_checked_when_they_are_registered():
             LearnerSpec(**{"name": "x", "made_by": "mine:Mine", "trained_on": "images"} | wrong)
 
 
+def test_a_learner_that_is_written_again_takes_the_place_of_the_first():
+    """As in a notebook, whose cell makes another class of the same name."""
+
+    def cell(text, name="Mine", of="n_piece"):
+        fields = [(of, int, option(4, text, least=1))]
+        made = type(name, (), {"__qualname__": name, "__module__": "__main__"})
+        register_learner(
+            LearnerSpec(
+                "jigsaw",
+                made,
+                trained_on="images",
+                options=dataclasses.make_dataclass("Options", fields, frozen=True),
+            )
+        )
+
+    cell("pieces")
+    cell("pieces of the puzzle")
+    assert declared()["n_piece"].option.metadata["help"].startswith("pieces of the puzzle")
+    with pytest.raises(InputError, match="registered already"):
+        cell("pieces", name="Another")
+    with pytest.raises(InputError, match="has an option 'n_query'"):
+        cell("something else", of="n_query")
+    assert [field.name for field in LEARNERS["jigsaw"].fields] == ["n_piece"]
+
+
 def test_options_of_all_components_agree():
     """Whoever shares the name of an option shares its meaning, too."""
     for name, found in declared().items():

@@ -12,12 +12,19 @@ __all__ = ["LEARNERS", "Builder", "Learner", "LearnerSpec", "OnEpoch", "check_le
 def register_learner(spec: LearnerSpec) -> None:
     """Makes a learner known under its name: strategies may read it, and its options are options of their runs.
 
-    Raises InputError for a name that another learner has, or an option that is something else elsewhere.
+    One that is made by the same class or path as before takes its place, as when a notebook's cell runs again. Raises
+    InputError for a name that another learner has, or an option that is something else elsewhere.
     """
     from tfal.recipe.components import check_new
 
-    known = LEARNERS.get(spec.name)
-    if known is not None and known != spec:
+    before = LEARNERS.get(spec.name)
+    if before is not None and before.origin != spec.origin:
         raise InputError(f"a learner {spec.name!r} is registered already. Give yours another name.")
-    check_new(f"learner {spec.name!r}", spec.fields)
+    LEARNERS.pop(spec.name, None)
+    try:
+        check_new(f"learner {spec.name!r}", spec.fields)
+    except InputError:
+        if before is not None:
+            LEARNERS[spec.name] = before
+        raise
     LEARNERS[spec.name] = spec

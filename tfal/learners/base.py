@@ -132,6 +132,14 @@ class LearnerSpec:
             raise InputError(f"learner {self.name!r} cannot be imported from {self.made_by!r} ({error}).") from None
 
     @property
+    def origin(self) -> str:
+        """Where it is made, "package.module:Class"."""
+        if isinstance(self.made_by, str):
+            return self.made_by
+        kind = self.made_by if hasattr(self.made_by, "__qualname__") else type(self.made_by)
+        return f"{kind.__module__}:{kind.__qualname__}"
+
+    @property
     def fields(self) -> tuple[dataclasses.Field[Any], ...]:
         """Its own options."""
         return dataclasses.fields(self.options) if self.options is not None else ()
