@@ -63,14 +63,14 @@ def test_confidence_mode_reads_the_classifier(three):
     assert (MQNet().task_learner, MQNet().learners) == ("loss_predictor", ("loss_predictor", "csi"))
     picks = strategy.query(_view(*three), 3, _rng())
     order = np.argsort(picks.ids)
-    np.testing.assert_allclose(picks.notes["raw"][order, 0], [0.1, 0.4, 0.3], atol=1e-6)
+    np.testing.assert_allclose(picks.by_pick["raw"][order, 0], [0.1, 0.4, 0.3], atol=1e-6)
 
 
 @pytest.mark.parametrize(("mode", "mean"), [("ll", 0.8 / 3), ("conf", 0.25)])
 def test_the_statistics_of_the_code(three, mode, mean):
     """Purity over the queried samples; predicted losses by statistics of the confidence over the candidates."""
     picks = MQNet(mqnet_mode=mode, meta_stats="code").query(_view(*three), 2, _rng())
-    raw = picks.notes["raw"]
+    raw = picks.by_pick["raw"]
     np.testing.assert_allclose(picks.notes["mean"][1], raw[:, 1].mean())
     np.testing.assert_allclose(picks.notes["mean"][0], mean if mode == "ll" else raw[:, 0].mean(), atol=1e-6)
 

@@ -21,12 +21,19 @@ from tfal.pool.view import PoolView
 class Picks:
     """An answer.
 
-    ids: (n,) int64 in pick order. scores: (n,), when the strategy has some. notes: arrays that `observe` needs.
+    ids: (n,) int64 in pick order. scores: (n,), when the strategy has some. notes, by_pick: arrays that `observe` needs,
+    by name; those of by_pick have a row for each pick, (n, ...).
     """
 
     ids: np.ndarray
     scores: np.ndarray | None = None
     notes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    by_pick: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def only(self, rows: np.ndarray) -> Picks:
+        """Those in `rows`: positions, or a mask (n,). What is in `notes` stays whole."""
+        by_pick = {name: array[rows] for name, array in self.by_pick.items()}
+        return Picks(self.ids[rows], None if self.scores is None else self.scores[rows], self.notes, by_pick)
 
 
 class Strategy:
@@ -45,6 +52,8 @@ class Strategy:
     original_path: whether its accuracies are written where the method's public code puts them, too.
     revision: raised when its rule changes, so that rounds of two rules never stand in one folder.
     memory_shapes: of the arrays that `observe` gives back, all of them finite numbers; None: any length.
+    observes: the outputs of the picks that `observe` reads, by learner. Where labels come when the networks of the round
+        are gone (tfal.Campaign), these are kept with the round, and nothing else can be read of them.
     """
 
     learners: tuple[str, ...] = ("classifier",)
@@ -56,6 +65,7 @@ class Strategy:
     original_path: ClassVar[bool] = False
     revision: ClassVar[int] = 1
     memory_shapes: ClassVar[Mapping[str, tuple[int | None, ...]]] = MappingProxyType({})
+    observes: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     @property
     def needs_labels(self) -> bool:
@@ -80,7 +90,8 @@ class Strategy:
     def observe(self, view: PoolView, picks: Picks, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
         """Called after the picks' labels are revealed, while this round's networks are still there.
 
-        What it gives back is saved with the round, and is the next round's `view.memory`.
+        What it gives back is saved with the round, and is the next round's `view.memory`. Of picks that nobody could
+        label (tfal.Campaign) it hears nothing: `picks` is those that have labels, and their rows of `by_pick`.
         """
         return {}
 
@@ -140,6 +151,12 @@ def check_picks(picks: Picks, candidates: np.ndarray, n: int, strategy: str) -> 
     foreign = ids[~np.isin(ids, candidates)]
     if len(foreign):
         raise InputError(f"{expected}. Received: {foreign[:5].tolist()}, which are no candidates.")
+    for name, array in picks.by_pick.items():
+        if np.shape(array)[:1] != (n,):
+            raise InputError(
+                f"strategy {strategy!r} must have {n} rows in by_pick, one a pick. Received: {name!r} of shape "
+                f"{np.shape(array)}. What is not of single picks belongs in notes."
+            )
     return picks
 
 

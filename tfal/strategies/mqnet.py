@@ -67,6 +67,11 @@ class MQNet(Strategy):
         """That classifier, and the encoder."""
         return self.task_learner, "csi"
 
+    @property
+    def observes(self) -> Mapping[str, tuple[str, ...]]:  # type: ignore[override]
+        """The logits that the picks' true losses follow from."""
+        return {self.task_learner: ("logits",)}
+
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         informativeness, confidence = self._informativeness(view)
         raw = np.stack([informativeness, _purity(view)], axis=1)
@@ -75,19 +80,19 @@ class MQNet(Strategy):
         scores = MetaModel.load(view.memory).scores(inputs) if view.memory else inputs.sum(axis=1)
         warn_if_alike(scores, n)
         rows = kernels.top_n(scores, n, rng=rng)
-        notes = {"raw": raw[rows], "mean": mean, "std": std}
+        notes = {"mean": mean, "std": std}
         if self.meta_stats == "code":
-            notes = {"raw": raw[rows], **_statistics_of_the_code(raw[rows], confidence, self.mqnet_mode)}
-        return Picks(view.candidates[rows], scores[rows], notes)
+            notes = _statistics_of_the_code(raw[rows], confidence, self.mqnet_mode)
+        return Picks(view.candidates[rows], scores[rows], notes, by_pick={"raw": raw[rows]})
 
     def observe(self, view: PoolView, picks: Picks, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
         known = view.is_known(picks.ids)
         targets = np.zeros(len(picks.ids))
         targets[known] = self._losses(view, picks.ids[known])
-        inputs = np.exp((picks.notes["raw"] - picks.notes["mean"]) / picks.notes["std"])
+        inputs = np.exp((picks.by_pick["raw"] - picks.notes["mean"]) / picks.notes["std"])
         training = Training(self.meta_epoch, self.meta_batch, self.meta_wd, self.rank_ties, self.steps)
         model = train(inputs, targets, rng, training)
-        return {**model.arrays(), **picks.notes, "known": known}
+        return {**model.arrays(), **picks.by_pick, **picks.notes, "known": known}
 
     @classmethod
     def draw(cls, memories: Sequence[Mapping[str, np.ndarray]], title: str) -> Any:
