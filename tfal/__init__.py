@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tfal import coldstart, data, kernels, low_budget, report, strategies
+    from tfal.campaign import Campaign
     from tfal.data import load
     from tfal.errors import InputError, TrainingError
     from tfal.loop import run
+    from tfal.pool.told import UNSURE
     from tfal.recipe import Recipe
     from tfal.single_query import query
 
 __version__ = "0.1.0"
 __all__ = [
+    "UNSURE",
+    "Campaign",
     "InputError",
     "Recipe",
     "TrainingError",
@@ -30,6 +34,8 @@ __all__ = [
 ]
 
 _HOME = {
+    "UNSURE": "tfal.pool.told",
+    "Campaign": "tfal.campaign",
     "InputError": "tfal.errors",
     "Recipe": "tfal.recipe",
     "TrainingError": "tfal.errors",

@@ -1,4 +1,4 @@
-"""Ids and labels as people give them: checked, and turned into what a Pool takes. An error names the ids."""
+"""Numbers, ids and labels as people give them: checked, and turned into what a Pool takes. An error names the ids."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ import numpy as np
 from tfal.errors import InputError
 
 NOT_GIVEN = -1  # the class of a labeled sample that nobody told
+
+
+def check_int(name: str, value: int, least: int) -> None:
+    """InputError unless `value` is a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise InputError(f"{name} must be a whole number >= {least}. Received: {value!r}.")
 
 
 def given_ids(name: str, given: Any, size: int) -> np.ndarray:

@@ -18,6 +18,7 @@ import tensorflow as tf
 from tfal.data.augmentations import AUGMENTATIONS
 from tfal.data.pipeline import PREFETCH, as_written, parallel_map
 from tfal.errors import InputError, unknown_name
+from tfal.given import check_int as check_int
 
 _CHUNK = 2**22  # values that a pass over many images holds at once: 32 MB in float64
 ORDER, AUGMENT, _PURPOSES = 0, 1, 2
@@ -264,9 +265,3 @@ def _checked_images(array: np.ndarray) -> np.ndarray:
     if not np.isfinite(array).all():
         raise InputError("float images must be finite. Received: NaN or infinity. Clean them or leave them out.")
     return array.astype(np.float32, copy=False)
-
-
-def check_int(name: str, value: int, least: int) -> None:
-    """InputError unless `value` is a whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise InputError(f"{name} must be a whole number >= {least}. Received: {value!r}.")

@@ -204,12 +204,19 @@ def read_memory(
     shapes: of those that must be there, see Strategy.memory_shapes.
     """
     arrays = read_arrays(path, _MEND)
+    check_arrays(path, arrays, shapes, _MEND)
+    return arrays
+
+
+def check_arrays(
+    path: Path, arrays: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int | None, ...]], mend: str
+) -> None:
+    """Raises InputError, which ends in `mend`, where arrays of a file are not finite numbers of these shapes."""
     for name, shape in shapes.items():
         if not _fits(arrays.get(name), shape):
             found = f"{arrays[name].dtype} of shape {arrays[name].shape}" if name in arrays else "none"
             wanted = "x".join("n" if length is None else f"{length}" for length in shape) or "a single one"
-            raise InputError(f"{path} must hold {name!r}, finite numbers: {wanted}. Received: {found}. {_MEND}")
-    return arrays
+            raise InputError(f"{path} must hold {name!r}, finite numbers: {wanted}. Received: {found}. {mend}")
 
 
 def _fits(array: np.ndarray | None, shape: tuple[int | None, ...]) -> bool:

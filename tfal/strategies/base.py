@@ -21,8 +21,8 @@ from tfal.pool.view import PoolView
 class Picks:
     """An answer.
 
-    ids: (n,) int64 in pick order. scores: (n,), when the strategy has some. notes, by_pick: arrays that `observe` needs,
-    by name; those of by_pick have a row for each pick, (n, ...).
+    ids: (n,) int64 in pick order. scores: (n,), when the strategy has some. notes, by_pick: arrays that `observe`
+    needs, by name; those of by_pick have a row for each pick, (n, ...).
     """
 
     ids: np.ndarray
@@ -52,8 +52,8 @@ class Strategy:
     original_path: whether its accuracies are written where the method's public code puts them, too.
     revision: raised when its rule changes, so that rounds of two rules never stand in one folder.
     memory_shapes: of the arrays that `observe` gives back, all of them finite numbers; None: any length.
-    observes: the outputs of the picks that `observe` reads, by learner. Where labels come when the networks of the round
-        are gone (tfal.Campaign), these are kept with the round, and nothing else can be read of them.
+    observes: the outputs of the picks that `observe` reads, by learner. Where labels come when the networks of the
+        round are gone (tfal.Campaign), these are kept with the round, and nothing else can be read of them.
     """
 
     learners: tuple[str, ...] = ("classifier",)

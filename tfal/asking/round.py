@@ -1,0 +1,200 @@
+"""A round of a campaign: the question, whether it is about the same pool, and the record of its answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tfal.asking.ask import ask, checked_number
+from tfal.asking.later import kept_arrays, learned, memory_shapes, observes
+from tfal.asking.opened import Given, Opened, open_given
+from tfal.data.prints import rows_print
+from tfal.errors import InputError
+from tfal.given import check_int, given_ids
+from tfal.pool.ledger import Ledger
+from tfal.storage.campaign_folder import About, CampaignFolder
+from tfal.strategies import STRATEGIES, Strategy
+from tfal.streams import Streams
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked for: n of `candidates`, None for all, of which the strategy looks at most at `max_candidates`."""
+
+    strategy: Strategy
+    n: int
+    given: Given
+    candidates: Any = None
+    max_candidates: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What the strategy is called in records."""
+        kind = type(self.strategy)
+        return next((name for name, known in STRATEGIES.items() if known is kind), f"{kind.__module__}:{kind.__name__}")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the strategy is set to, as json can write it."""
+        if not dataclasses.is_dataclass(self.strategy):
+            return {}
+        found = {field.name: getattr(self.strategy, field.name) for field in dataclasses.fields(self.strategy)}
+        return {name: value if _is_plain(value) else repr(value) for name, value in found.items()}
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or (isinstance(value, str | int | float) and not isinstance(value, np.generic))
+
+
+def check_again(question: Question, ledger: Ledger, about: About) -> None:
+    """What there is to say while a batch is open, and before the same ids are given again.
+
+    Raises InputError for arrays of another pool. Warns where something else is asked for than was.
+    """
+    _new_prints(_arrays(question.given), ledger, about)
+    last, pending = ledger.rounds[-1], ledger.pending
+    if (question.name, question.options, question.n) != (last.strategy, last.options, last.n):
+        warnings.warn(
+            f"{len(pending)} of the {last.n} ids that {last.strategy!r} was asked for are open, and are given again. "
+            "What is asked for now comes after them: tell them, or withdraw them, and ask again.",
+            stacklevel=3,
+        )
+    if question.candidates is not None:
+        gone = pending[~np.isin(pending, given_ids("candidates", question.candidates, ledger.size))]
+        if len(gone):
+            warnings.warn(
+                f"{len(gone)} of the ids that are open are none of the candidates, such as {gone[:5].tolist()}. "
+                "Withdraw those that can no longer be labeled.",
+                stacklevel=3,
+            )
+
+
+def answer(question: Question, ledger: Ledger, about: About, folder: CampaignFolder) -> dict[str, Any]:
+    """The record of the ids that the strategy picks; what it needs later is written to the folder.
+
+    Raises InputError, before anything is written.
+    """
+    strategy, round = question.strategy, len(ledger.rounds)
+    streams = Streams(about.seed, round=round)
+    candidates = _candidates(question, ledger, streams)
+    narrowed = question.max_candidates is not None and len(candidates) == question.max_candidates
+    n = checked_number(
+        question.n, len(candidates), "candidates, of max_candidates" if narrowed else "samples that are left"
+    )
+    opened = open_given(strategy, question.given)
+    pool = ledger.pool()
+    if opened.size is not None:
+        _check_size("images and features", opened.size, ledger)
+    _check_classes(pool.label[pool.labeled], pool.labeled, opened)
+    prints = _new_prints(_arrays(question.given), ledger, about)
+    memory = _memory(question, ledger, about, folder)
+    picks, view = ask(strategy, opened, pool, n, streams, memory, candidates)
+    if observes(strategy):
+        folder.write_memory(round, kept_arrays(strategy, picks, view))
+    return {
+        "ask": round,
+        "strategy": question.name,
+        "options": question.options,
+        "n": n,
+        "ids": picks.ids.tolist(),
+        "revision": strategy.revision,
+        "memory": observes(strategy),
+        "prints": prints,
+    }
+
+
+def _candidates(question: Question, ledger: Ledger, streams: Streams) -> np.ndarray:
+    """The ids that may be picked, ascending."""
+    free, wanted = ledger.free(), question.candidates
+    found = free if wanted is None else np.intersect1d(free, given_ids("candidates", wanted, ledger.size))
+    if not len(found):
+        among = "" if wanted is None else " among the candidates"
+        raise InputError(
+            f"nothing is left to ask for{among}: of every sample something is known. Received: n={question.n}."
+        )
+    if question.max_candidates is not None:
+        check_int("max_candidates", question.max_candidates, 1)
+        if question.max_candidates < len(found):
+            found = np.sort(streams("candidates").choice(found, question.max_candidates, replace=False))
+    return found
+
+
+def _check_size(what: str, size: int, ledger: Ledger) -> None:
+    if size != ledger.size:
+        mend = (
+            f"Where new samples stand at their end, call extend({size}) first"
+            if size > ledger.size
+            else "Give all of them; which are to be chosen from is said by candidates"
+        )
+        raise InputError(f"{what} must be of the {ledger.size} samples of the campaign. Received: {size}. {mend}.")
+
+
+def _check_classes(labels: np.ndarray, ids: np.ndarray, opened: Opened) -> None:
+    n_classes = opened.n_classes
+    wrong = labels >= (np.inf if n_classes is None else n_classes)
+    if n_classes is not None and wrong.any():
+        raise InputError(
+            f"labels must be from 0 to {n_classes - 1}, the model's classes. Told: {labels[wrong][:5].tolist()} of ids "
+            f"{ids[wrong][:5].tolist()}. Give a model of all classes, or tell them anew: None for none of its classes."
+        )
+
+
+def _arrays(given: Given) -> dict[str, np.ndarray]:
+    """Those images and features that are arrays, by name."""
+    found = {"images": given.images, "features": given.features}
+    return {name: array for name, array in found.items() if isinstance(array, np.ndarray) and array.ndim}
+
+
+def _new_prints(arrays: Mapping[str, np.ndarray], ledger: Ledger, about: About) -> dict[str, str]:
+    """The prints of images and features that are not known yet.
+
+    Raises InputError where they are of another pool, or, without a fingerprint, cannot be told from such.
+    """
+    new = {}
+    for name, array in arrays.items():
+        _check_size(name, len(array), ledger)
+        size, before = ledger.prints.get(name, (0, ""))
+        changed = bool(size) and rows_print(array, size) != before
+        if changed and about.fingerprint is None:
+            raise InputError(
+                f"{name} must be those of the rounds before, row i of sample i. Received: others. Give the campaign of "
+                "this pool; or, if it is the same samples in the same order, read or processed anew, open it with a "
+                "name for the pool: Campaign(folder, fingerprint='...')."
+            )
+        if changed and name == "images":
+            warnings.warn(
+                "images are others than in the rounds before. The pool has its name, so they are taken for the same "
+                "samples in the same order, processed otherwise.",
+                stacklevel=5,
+            )
+        if changed or size != ledger.size:
+            new[name] = rows_print(array, ledger.size)
+    return new
+
+
+def _memory(question: Question, ledger: Ledger, about: About, folder: CampaignFolder) -> Mapping[str, np.ndarray]:
+    """What the strategy learned in the last round in which it was asked with these options."""
+    strategy = question.strategy
+    if not observes(strategy):
+        return {}
+    known = (question.options, strategy.revision)
+    rounds = [number for number, asked in enumerate(ledger.rounds) if asked.strategy == question.name and asked.memory]
+    same = [number for number in rounds if (ledger.rounds[number].options, ledger.rounds[number].revision) == known]
+    if rounds and not same:
+        warnings.warn(
+            f"what {question.name!r} learned in round {rounds[-1]} was with other options, and is not used: it begins "
+            "anew.",
+            stacklevel=5,
+        )
+    if not same:
+        return {}
+    last = same[-1]
+    ids = ledger.rounds[last].ids
+    arrays = folder.memory(last, memory_shapes(strategy))
+    pools = ledger.pool(last), ledger.pool()
+    return learned(strategy, ids, ledger.told(ids), arrays, *pools, Streams(about.seed, round=last))
