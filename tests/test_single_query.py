@@ -273,13 +273,22 @@ def test_a_strategy_of_ones_own(images, model):
         ({"rejected": [60]}, "rejected must hold distinct ids from 0 to 59"),
         ({"labeled": [1, 2], "rejected": [2, 3]}, r"labeled or rejected, not both. Received: \[2\]"),
         ({"strategy": "similar", "labeled": [1]}, "strategy 'similar' needs labels"),
-        ({"strategy": "mqnet"}, "needs csi, trained by tfal"),
+        (
+            {"strategy": "mqnet"},
+            "reads loss_predictor and csi. Received: a model, nothing for csi. Give model={'loss_predictor': pr",
+        ),
         ({"strategy": "uniform"}, "looks at labels that nobody has bought"),
-        ({"strategy": "typiclust"}, "needs encoder, trained by tfal"),
-        ({"strategy": "ccal"}, "needs ccal_semantic and ccal_distinctive, trained by tfal"),
+        (
+            {"strategy": "typiclust"},
+            "reads encoder. Received: a model, nothing for encoder. Give features=..., an array",
+        ),
+        (
+            {"strategy": "ccal"},
+            "'ccal_distinctive': projection_rotations}, each .* or run the strategy through tfal.run",
+        ),
         ({"images": np.full((60, 8, 8, 1), np.nan, np.float32)}, "images must be finite.* of id 0"),
         ({"images": np.zeros((60, 8, 8))}, r"images must be of shape \(N, 8, 8, 1\)"),
-        ({"model": None}, "no built functional or Sequential"),
+        ({"model": None}, "reads classifier. Received: no model, .* Give one Keras model, or features and labels"),
     ],
 )
 def test_what_cannot_be_used_is_named_in_one_line(images, model, changes, message):

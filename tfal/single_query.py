@@ -23,6 +23,7 @@ def query(
     images: Any,
     n: int,
     *,
+    features: Any = None,
     labeled: Any = None,
     labels: Any = None,
     rejected: Any = None,
@@ -38,12 +39,19 @@ def query(
         strategy: a name of tfal.strategies.STRATEGIES, or a Strategy.
         model: a functional or Sequential Keras model of one input that ends in a Dense layer, with or without a
             softmax after it; one unit, with or without a sigmoid, is two classes, 0 and 1. Read in inference mode, its
-            weights stay as they are. Not needed (None) for "random".
+            weights stay as they are. Not needed (None) for "random", and beside features.
         images: the whole data set as the model takes it: an array (N, ...); a tf.data.Dataset of images or of tuples
             that begin with them, batched or not; or a keras.utils.PyDataset of such batches. Data sets must give the
             same images in the same order each time, which is looked at, and from one query to the next, which cannot
             be: an id is a position in that order.
+            None where features say how many samples there are and nothing else reads images.
         n: number of samples to pick.
+        features: embeddings (N, d) of a lab's own, row i of sample i: an array, a memory map, or the path of an .npy
+            file, which is opened as a memory map; only the rows that are asked about are read. They are what strategies
+            read of an "encoder" (typiclust, probcover, maxherding, uherding, kmeans, ...), which scale them to length
+            1. Without a model they are the features of the "classifier", too, as they are (coreset), and its logits
+            are those of a linear head that is trained on the rows and classes of the labeled samples (margin, badge,
+            ldms, uherding, ...); see tfal.evaluation.affine_head.
         labeled: ids (positions in `images`) of the samples that have labels, or a boolean mask (N,); they are never
             picked.
         labels: (len(labeled),) integer classes, 0 to C - 1 as the model's outputs, in the order of `labeled` (of a
@@ -67,10 +75,17 @@ def query(
     """
     chosen = checked_strategy(strategy, options, {*signature(query).parameters} - {"options"})
     check_int("seed", seed, 0)
-    opened = open_given(chosen, Given(model, images, None, outputs, batch_size, backend))
+    opened = _told(open_given(chosen, Given(model, images, features, outputs, batch_size, backend)))
     pool = _pool(chosen, opened, labeled, labels, rejected)
     picks, _ = ask(chosen, opened, pool, _number(n, pool), Streams(int(seed)))
     return picks.ids
+
+
+def _told(opened: Opened) -> Opened:
+    """Raises InputError where nothing tells how many samples there are."""
+    if opened.size is None:
+        raise InputError("images or features must be given: ids are positions in them. Received: neither.")
+    return opened
 
 
 def _pool(strategy: Strategy, opened: Opened, labeled: Any, labels: Any, rejected: Any) -> Pool:

@@ -11,8 +11,8 @@ from tfal.errors import InputError
 from tfal.evaluation import linear_heads as module
 from tfal.evaluation.linear_heads import Head, linear_heads
 from tfal.low_budget import run, session
-from tfal.low_budget.session import FeatureReader, Trained
 from tfal.reading.backend import choose_backend
+from tfal.reading.tables import TableReader, Trained
 from tfal.recipe import Recipe
 from tfal.recipe.presets import LOW_BUDGET
 from tfal.storage.feature_store import FeatureStore
@@ -63,8 +63,8 @@ def test_strategies_see_unit_features_and_logits_of_what_the_head_saw():
     unit = FEATURES / np.linalg.norm(FEATURES, axis=1, keepdims=True)
     head = Head(RNG.random((5, 3), np.float32), np.float32([1, 2, 3]))
     asked = []
-    reader = FeatureReader(
-        unit, np.arange(60), lambda: asked.append(1) or Trained(head, FEATURES), choose_backend("numpy")
+    reader = TableReader(
+        {"features": unit}, choose_backend("numpy"), np.arange(60), lambda: asked.append(1) or Trained(head, FEATURES)
     )
     list(reader.chunks("classifier", ["features"], np.array([7, 3])))
     assert not asked  # k-center needs no head

@@ -82,8 +82,9 @@ class LearnerSpec:
         options: a frozen dataclass of its own options, fields made by tfal.recipe.options.option; None: it has none.
         starts_from: (recipe) -> names of learners that it is trained from, whose options then count, too.
         doing: what a progress bar says of its training.
-        from_model: whether a trained Keras model can stand for it, as in tfal.query.
+        from_model: whether the one trained model of tfal.query stands for it.
         from_features: whether frozen features, or a linear head on them, can stand for it, as in a low-budget study.
+        output: what a single array, or the one output of a model, is where it stands for this learner in tfal.query.
 
     Raises:
         InputError: a name that is no Python identifier, or something else than is said above.
@@ -98,6 +99,7 @@ class LearnerSpec:
     doing: str = ""
     from_model: bool = False
     from_features: bool = False
+    output: str = "features"
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier() or keyword.iskeyword(self.name):

@@ -5,7 +5,6 @@ Beluch et al., The Power of Ensembles for Active Learning in Image Classificatio
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from tfal.files import storage_errors
 from tfal.learners.base import Builder, OnEpoch
 from tfal.learners.classifier import Classifier
 from tfal.pool import Pool
+from tfal.reading.members import log_mean
 from tfal.recipe import Recipe
 from tfal.streams import PURPOSES, Streams
 
@@ -83,7 +83,7 @@ class Ensemble:
         if "member_logits" in outputs:
             found["member_logits"] = tf.stack(logits, axis=1)
         if "logits" in outputs:
-            found["logits"] = _log_mean(tf.stack(logits, axis=1))
+            found["logits"] = log_mean(tf.stack(logits, axis=1))
         return found
 
     def head(self) -> tuple[np.ndarray, np.ndarray]:
@@ -135,9 +135,3 @@ class _MemberStreams(Streams):
 
 def _of_member(streams: Streams, member: int) -> Streams:
     return _MemberStreams(streams.seed, streams.rep, streams.round, member) if member else streams
-
-
-def _log_mean(logits: tf.Tensor) -> tf.Tensor:
-    """(B, C): the logarithm of the mean over members of the softmax of logits (B, E, C)."""
-    members = logits.shape[1]
-    return tf.reduce_logsumexp(tf.nn.log_softmax(logits), axis=1) - tf.cast(math.log(members), logits.dtype)

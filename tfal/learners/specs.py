@@ -180,38 +180,58 @@ _pretrained = partial(LearnerSpec, trained_on="images", learning_rate_option="lr
 LEARNERS: dict[str, LearnerSpec] = {
     spec.name: spec
     for spec in (
-        _by_labels("classifier", f"{_HERE}.classifier:Classifier", from_model=True, from_features=True),
         _by_labels(
-            "loss_predictor", f"{_HERE}.loss_prediction:LossPredictor", options=LossPredictorOptions, from_model=True
+            "classifier", f"{_HERE}.classifier:Classifier", from_model=True, from_features=True, output="logits"
         ),
-        _by_labels("ensemble", f"{_HERE}.ensemble:Ensemble", options=EnsembleOptions, doing="training the ensemble"),
+        _by_labels(
+            "loss_predictor",
+            f"{_HERE}.loss_prediction:LossPredictor",
+            options=LossPredictorOptions,
+            from_model=True,
+            output="predicted_loss",
+        ),
+        _by_labels(
+            "ensemble",
+            f"{_HERE}.ensemble:Ensemble",
+            options=EnsembleOptions,
+            doing="training the ensemble",
+            output="member_logits",
+        ),
         _by_labels(
             "vaal",
             f"{_HERE}.vaal:VAALearner",
             learning_rate_option="lr_vaal",
             options=VAALOptions,
             doing="training VAAL's autoencoder and discriminator",
+            output="labeled_logit",
         ),
         _pretrained(
-            "csi", f"{_HERE}.contrastive_encoders:CSI", options=CSIOptions, doing="pretraining the encoder csi"
+            "csi",
+            f"{_HERE}.contrastive_encoders:CSI",
+            options=CSIOptions,
+            doing="pretraining the encoder csi",
+            output="projection",
         ),
         _pretrained(
             "ccal_semantic",
             f"{_HERE}.contrastive_encoders:CCALSemantic",
             options=CCALSemanticOptions,
             doing="pretraining the encoder ccal_semantic",
+            output="projection_views",
         ),
         _pretrained(
             "ccal_distinctive",
             f"{_HERE}.contrastive_encoders:CCALDistinctive",
             options=CCALOptions,
             doing="pretraining the encoder ccal_distinctive",
+            output="projection_rotations",
         ),
         _pretrained(
             "simclr",
             f"{_HERE}.contrastive_encoders:SimCLR",
             options=SimCLROptions,
             doing="pretraining the encoder simclr",
+            output="simclr_loss",
         ),
         _pretrained(
             "encoder",
@@ -226,6 +246,7 @@ LEARNERS: dict[str, LearnerSpec] = {
             learning_rate_option="lr_vae",
             options=VAEOptions,
             doing="pretraining the autoencoder",
+            output="vae_loss",
         ),
         _pretrained(
             "scan",
@@ -233,6 +254,7 @@ LEARNERS: dict[str, LearnerSpec] = {
             learning_rate_option="lr_scan",
             options=ScanOptions,
             doing="clustering by SCAN",
+            output="logits",
             starts_from=lambda recipe: ("simclr",),
         ),
         _pretrained(
@@ -241,6 +263,7 @@ LEARNERS: dict[str, LearnerSpec] = {
             learning_rate_option="lr_scan",
             options=SelfLabelOptions,
             doing="self-labeling after SCAN",
+            output="logits",
             starts_from=lambda recipe: ("scan", "simclr"),
         ),
     )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,8 @@ from tfal.learners import LEARNERS
 from tfal.learners.base import Builder, OnEpoch
 from tfal.low_budget.jobs import Job
 from tfal.pool import Pool
-from tfal.reading.backend import Backend, choose_backend
+from tfal.reading.backend import choose_backend
+from tfal.reading.tables import TableReader, Trained
 from tfal.recipe import Recipe
 from tfal.recipe.options import flag
 from tfal.storage.environment import Notes
@@ -35,8 +35,6 @@ from tfal.streams import Streams
 from tfal.training.built import checked_builder
 from tfal.training.layers import Watched
 from tfal.training.runtime import distribution, prepare_tensorflow, read_batch_size
-
-CHUNK = 8192  # rows that a strategy reads at once
 
 
 class Session:
@@ -100,7 +98,7 @@ class Session:
             return self.features
         return self._read("train", self.images, self.members, self._on_epoch, raw=True)
 
-    def reader(self, strategy: Strategy, labeled: np.ndarray, streams: Streams) -> FeatureReader:
+    def reader(self, strategy: Strategy, labeled: np.ndarray, streams: Streams) -> TableReader:
         """What the strategy reads; trains a head on the labeled samples once it asks for one."""
 
         @functools.cache
@@ -108,7 +106,7 @@ class Session:
             return Trained(self._head(labeled, streams), self._seen_by_head)
 
         asked = trained if strategy.needs_labels else None
-        return FeatureReader(self.features, self.members, asked, self.backend)
+        return TableReader({"features": self.features}, self.backend, self.members, asked)
 
     def _head(self, labeled: np.ndarray, streams: Streams) -> Head:
         rows = np.searchsorted(self.members, labeled)
@@ -210,48 +208,3 @@ def _training_of(evaluation: str, job: Job, labels: str) -> contextlib.AbstractC
     where = f"{evaluation} in repetition {job.rep} of {job.recipe.strategy}, {labels}"
     rate = flag(f"lr_{evaluation}")
     return training_of(where, f"Lower {rate}, or look at the images and labels.")
-
-
-class Trained(NamedTuple):
-    """A linear head, and the features (m, d) of all members as it sees them."""
-
-    head: Head
-    seen: np.ndarray
-
-
-@dataclass(frozen=True)
-class FeatureReader:
-    """The network side of a view on frozen features: "encoder" gives features, "classifier" a linear head on them.
-
-    features: (m, d), row i of sample members[i], ascending. trained: gives the head.
-    """
-
-    features: np.ndarray
-    members: np.ndarray
-    trained: Callable[[], Trained] | None
-    backend: Backend
-
-    def chunks(self, learner: str, outputs: Sequence[str], ids: np.ndarray) -> Iterator[dict[str, Any]]:
-        """See tfal.pool.view.Reader."""
-        rows = np.searchsorted(self.members, ids)
-        for start in range(0, len(rows), CHUNK):
-            found = {name: self._output(name, rows[start : start + CHUNK]) for name in outputs}
-            yield {name: self.backend.from_host(values) for name, values in found.items()}
-
-    def _output(self, name: str, rows: np.ndarray) -> np.ndarray:
-        if name == "features":
-            features: np.ndarray = self.features[rows]
-            return features
-        (kernel, bias), seen = self._layer()
-        found: np.ndarray = seen[rows].astype(np.float32) @ kernel + bias
-        return found
-
-    def head(self, learner: str) -> tuple[Any, Any]:
-        """See tfal.pool.view.Reader."""
-        kernel, bias = self._layer().head
-        return self.backend.from_host(kernel), self.backend.from_host(bias)
-
-    def _layer(self) -> Trained:
-        if self.trained is None:
-            raise ValueError("there is no linear head: the strategy does not declare 'classifier' among its learners")
-        return self.trained()

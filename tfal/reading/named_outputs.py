@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -33,6 +34,9 @@ class NamedOutputs:
         layers: names of outputs and of the layers that make them, for models where this cannot be found out:
             {"features": "fc1", "logits": "fc2"}; "backbone/fc1" is a layer of a nested model.
         strategy: the one that the model was built under, where it is on several devices: all of them read.
+        single: what a model of one output gives: "logits", the head being looked for, or an output of another name.
+            "features" are the input of its last Dense layer, where it ends in one, and else its output. A model whose
+            outputs are a dict then needs no "logits".
 
     Attributes:
         names: the outputs that can be read.
@@ -47,10 +51,11 @@ class NamedOutputs:
         model: keras.Model,
         layers: Mapping[str, str] | None = None,
         strategy: tf.distribute.Strategy | None = None,
+        single: str = "logits",
     ) -> None:
         self.graph = _graph(model)
         self.model_name = model.name
-        self._taps, self._head = _named_taps(self.graph, layers) if layers is not None else _taps(self.graph)
+        self._taps, self._head = _named_taps(self.graph, layers) if layers is not None else _taps(self.graph, single)
         self.names = (*self._taps, *(("logits",) if self._head else ()))
         self._strategy = tf.distribute.get_strategy() if strategy is None else strategy
         self._functions: dict[tuple[str, ...], Any] = {}
@@ -204,17 +209,29 @@ def _graph(model: Any) -> Graph:
     return Graph(model)
 
 
-def _taps(graph: Graph) -> tuple[dict[str, Value], Head | None]:
+def _output(model: keras.Model) -> Any:
+    return model.outputs[0] if isinstance(model, keras.Sequential) else model.output
+
+
+def _taps(graph: Graph, single: str) -> tuple[dict[str, Value], Head | None]:
     """What is read under each name, but for the logits, and where they are read."""
-    output = graph.model.outputs[0] if isinstance(graph.model, keras.Sequential) else graph.model.output
-    if isinstance(output, dict) and "logits" in output:
+    output = _output(graph.model)
+    if isinstance(output, dict) and ("logits" in output or single in output):
         taps = {name: graph.value(tensor) for name, tensor in output.items() if name != "logits"}
+        if "logits" not in output:
+            return taps, None
         return _with_features(taps, find_head(graph, graph.value(output["logits"]), named=True))
     tensors = keras.tree.flatten(output)
     if len(tensors) != 1:
         names = ", ".join(map(repr, output)) if isinstance(output, dict) else len(tensors)
-        raise unreadable(f"it has several outputs ({names}), none of them called 'logits'")
-    return _with_features({}, find_head(graph, graph.value(tensors[0]), named=False))
+        raise unreadable(f"it has several outputs ({names}), none of them called {single!r}")
+    value = graph.value(tensors[0])
+    if single == "logits":
+        return _with_features({}, find_head(graph, value, named=False))
+    if single == "features":
+        with contextlib.suppress(InputError):  # it does not end in a linear or softmax Dense layer
+            value = find_head(graph, value, named=False).before or value
+    return {single: value}, None
 
 
 def _named_taps(graph: Graph, layers: Mapping[str, str]) -> tuple[dict[str, Value], Head | None]:
@@ -229,7 +246,10 @@ def _with_features(taps: dict[str, Value], head: Head) -> tuple[dict[str, Value]
 
 
 def _output_of(graph: Graph, name: str) -> Value:
-    """What a layer gives in this model; of layers of one name the one in the fewest nested models."""
+    """The output of that name, or what a layer gives; of layers of one name the one in the fewest nested models."""
+    outputs = _output(graph.model)
+    if isinstance(outputs, dict) and name in outputs:
+        return graph.value(outputs[name])
     found = [made for made in graph.made if f"/{'/'.join(made.path)}".endswith(f"/{name}")]
     if not found:
         raise _no_layer(graph, name)

@@ -52,6 +52,11 @@ class SampledOutputs:
         }
         self._made: dict[str, Any] = {}
 
+    @property
+    def n_classes(self) -> int | None:
+        """See NamedOutputs."""
+        return self._outputs.n_classes
+
     def check(self, outputs: Sequence[str]) -> None:
         """Raises InputError when one of SAMPLED that is among `outputs` cannot be had from this network."""
         for name in outputs:

@@ -14,7 +14,7 @@ import stat
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -60,6 +60,20 @@ def read_arrays(path: Path, mend: str = "", names: Sequence[str] | None = None) 
     """
     found: dict[str, np.ndarray] = _guarded(path, ".npz", mend, lambda file: _read_npz(file, names))
     return found
+
+
+def map_array(path: Path, mend: str = "") -> np.ndarray:
+    """The array of an .npy file as a read-only memory map, of which no value is read. Raises as read_array does."""
+
+    def mapped(file: IO[bytes]) -> np.ndarray:
+        _refuse_zip(file)
+        found = _checked_header(file, os.fstat(file.fileno()).st_size)
+        if 0 in found.shape:  # no memory can be mapped for that
+            return np.empty(found.shape, found.dtype)
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        return array
+
+    return cast(np.ndarray, _guarded(path, ".npy", mend, mapped))
 
 
 def array_names(path: Path, mend: str = "") -> list[str]:
@@ -123,11 +137,15 @@ def _words(error: Exception) -> str:
 
 
 def _read_npy(file: IO[bytes]) -> np.ndarray:
+    _refuse_zip(file)
+    return _values(file, os.fstat(file.fileno()).st_size)
+
+
+def _refuse_zip(file: IO[bytes]) -> None:
     start = file.read(4)
     if start == b"PK\x03\x04":
         raise ValueError("it is a zip archive, such as an .npz, and no .npy")
     file.seek(0)
-    return _values(file, os.fstat(file.fileno()).st_size)
 
 
 def _read_npz(file: IO[bytes], names: Sequence[str] | None) -> dict[str, np.ndarray]:
@@ -165,10 +183,16 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
 
 
 def _values(file: IO[bytes], size: int) -> np.ndarray:
+    _checked_header(file, size)
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _checked_header(file: IO[bytes], size: int) -> Header:
+    """The header of an .npy of so many bytes. Raises ValueError for a file that does not hold what it says."""
     found = header(file)
     if found.size > size:
         raise ValueError(
             f"its header says {found.dtype} of shape {found.shape}, {found.size} bytes, but there are {size}"
         )
-    file.seek(0)
-    return np.lib.format.read_array(file, allow_pickle=False)
+    return found
