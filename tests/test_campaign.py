@@ -342,3 +342,59 @@ def test_threads_that_tell_at_once_lose_nothing(campaign, tmp_path):
         assert one.labeled.tolist() == list(range(40))
         assert one.labels.tolist() == [number % 3 for number in range(40)]
     assert len(_lines(campaign)) == 41
+
+
+def _dataset(images):
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensor_slices(images).batch(7)
+
+
+def _file(images, tmp_path):
+    path = tmp_path / f"{len(list(tmp_path.iterdir()))}.npy"
+    np.save(path, images.reshape(len(images), -1))
+    return path
+
+
+def test_data_sets_and_files_have_fingerprints_too(campaign, tmp_path):
+    more = np.concatenate([IMAGES, IMAGES[:5] + 1])
+    first = {"images": _dataset(IMAGES), "features": _file(IMAGES, tmp_path)}
+    for number in range(2):
+        for name, given in first.items():
+            given = {name: given}
+            campaign.tell(campaign.ask("random", **given, n=2), [number, number])
+            assert json.loads(_lines(campaign)[-2])["prints"].keys() == (given.keys() if number == 0 else set())
+    for given in ({"images": _dataset(IMAGES[::-1])}, {"features": _file(IMAGES[::-1], tmp_path)}):
+        with pytest.raises(InputError, match="must be those of the rounds before"):
+            campaign.ask("random", **given, n=2)
+    campaign.extend(45)
+    for given in ({"images": _dataset(more)}, {"features": _file(more, tmp_path)}):
+        campaign.tell(campaign.ask("random", **given, n=2), [0, 0])
+
+
+def test_features_may_change_where_the_pool_has_a_name(tmp_path):
+    rng = np.random.default_rng(1)
+    folder = tmp_path / "named"
+    Campaign(folder, size=60, fingerprint="birds")
+    for number in range(3):
+        campaign = Campaign(folder)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            ids = campaign.ask("typiclust", features=rng.normal(size=(60, 4)), n=3)
+        campaign.tell(ids, [0, 1, 2])
+        assert json.loads(_lines(campaign)[-2])["prints"].keys() == {"features"}, number
+
+
+def test_what_the_model_cannot_have_learned_is_refused(campaign):
+    logits = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    model = {"classifier": {"logits": logits}}
+    ids = campaign.ask("margin", model, n=3)
+    assert ids.tolist() == query("margin", model, None, 3, seed=5).tolist()
+    campaign.tell(ids, [0, 3, 2])
+    with pytest.raises(
+        InputError, match=r"labels must be from 0 to 2, the model's classes\. Told: \[3\] of ids"
+    ) as error:
+        campaign.ask("margin", model, n=3)
+    assert "\n" not in str(error.value)
+    campaign.tell(ids[1:2], [None])
+    assert len(campaign.ask("margin", model, n=3)) == 3

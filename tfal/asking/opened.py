@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -49,12 +49,14 @@ class Opened:
     """What a strategy reads.
 
     size: number of samples; None where nothing was given that tells. n_classes: of the logits that it reads; None where
-    they are not known. reader: made for a pool and its streams.
+    they are not known. reader: made for a pool and its streams. fingerprints: of the first n "images" and "features",
+    where they were given: what tells that they are the same as before.
     """
 
     size: int | None
     n_classes: int | None
     reader: Callable[[Pool, Streams], Reader]
+    fingerprints: Mapping[str, Callable[[int], str]] = field(default_factory=dict)
 
 
 def open_given(strategy: Strategy, given: Given) -> Opened:
@@ -72,6 +74,8 @@ def open_given(strategy: Strategy, given: Given) -> Opened:
         _probe(network, source, int(given.batch_size))
     extra = [] if parts or given.features is None else [UserTable("features", "features", given.features)]
     size = _size(source, [*(table for found in tables.values() for table in found.values()), *extra])
+    own = [found["features"] for name, found in tables.items() if parts[name].given is given.features]
+    sources = {"images": source, "features": next(iter([*own, *extra]), None)}
 
     def reader(pool: Pool, streams: Streams) -> Reader:
         for network in networks.values():
@@ -84,7 +88,8 @@ def open_given(strategy: Strategy, given: Given) -> Opened:
             readers[name] = TableReader(found, backend, trained=trained)
         return _Readers(readers)
 
-    return Opened(size, _n_classes(strategy, networks, tables), reader)
+    fingerprints = {name: found.fingerprint for name, found in sources.items() if found is not None}
+    return Opened(size, _n_classes(strategy, networks, tables), reader, fingerprints)
 
 
 @dataclass(frozen=True)

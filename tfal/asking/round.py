@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +14,15 @@ import numpy as np
 from tfal.asking.ask import ask, checked_number
 from tfal.asking.later import kept_arrays, learned, memory_shapes, observes
 from tfal.asking.opened import Given, Opened, open_given
-from tfal.data.prints import rows_print
+from tfal.data.prints import rows_fingerprint
 from tfal.errors import InputError
 from tfal.given import check_int, given_ids
 from tfal.pool.ledger import Ledger
 from tfal.storage.campaign_folder import About, CampaignFolder
 from tfal.strategies import STRATEGIES, Strategy
 from tfal.streams import Streams
+
+Fingerprints = Mapping[str, Callable[[int], str]]
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def check_again(question: Question, ledger: Ledger, about: About) -> None:
 
     Raises InputError for arrays of another pool. Warns where something else is asked for than was.
     """
-    _new_prints(_arrays(question.given), ledger, about)
+    _new_prints(_of_arrays(question.given, ledger), ledger, about)
     last, pending = ledger.rounds[-1], ledger.pending
     if (question.name, question.options, question.n) != (last.strategy, last.options, last.n):
         warnings.warn(
@@ -91,7 +94,7 @@ def answer(question: Question, ledger: Ledger, about: About, folder: CampaignFol
     if opened.size is not None:
         _check_size("images and features", opened.size, ledger)
     _check_classes(pool.label[pool.labeled], pool.labeled, opened)
-    prints = _new_prints(_arrays(question.given), ledger, about)
+    prints = _new_prints(opened.fingerprints, ledger, about)
     memory = _memory(question, ledger, about, folder)
     picks, view = ask(strategy, opened, pool, n, streams, memory, candidates)
     if observes(strategy):
@@ -144,22 +147,24 @@ def _check_classes(labels: np.ndarray, ids: np.ndarray, opened: Opened) -> None:
         )
 
 
-def _arrays(given: Given) -> dict[str, np.ndarray]:
-    """Those images and features that are arrays, by name."""
+def _of_arrays(given: Given, ledger: Ledger) -> Fingerprints:
+    """The fingerprints of those images and features that are arrays of a pool of this size."""
     found = {"images": given.images, "features": given.features}
-    return {name: array for name, array in found.items() if isinstance(array, np.ndarray) and array.ndim}
-
-
-def _new_prints(arrays: Mapping[str, np.ndarray], ledger: Ledger, about: About) -> dict[str, str]:
-    """The prints of images and features that are not known yet.
-
-    Raises InputError where they are of another pool, or, without a fingerprint, cannot be told from such.
-    """
-    new = {}
+    arrays = {name: array for name, array in found.items() if isinstance(array, np.ndarray) and array.ndim}
     for name, array in arrays.items():
         _check_size(name, len(array), ledger)
+    return {name: functools.partial(rows_fingerprint, array) for name, array in arrays.items()}
+
+
+def _new_prints(fingerprints: Fingerprints, ledger: Ledger, about: About) -> dict[str, str]:
+    """The fingerprints of images and features that are not known yet.
+
+    Raises InputError where they are of another pool, or, without a name of the pool, cannot be told from such.
+    """
+    new = {}
+    for name, fingerprint in fingerprints.items():
         size, before = ledger.prints.get(name, (0, ""))
-        changed = bool(size) and rows_print(array, size) != before
+        changed = bool(size) and fingerprint(size) != before
         if changed and about.fingerprint is None:
             raise InputError(
                 f"{name} must be those of the rounds before, row i of sample i. Received: others. Give the campaign of "
@@ -173,7 +178,7 @@ def _new_prints(arrays: Mapping[str, np.ndarray], ledger: Ledger, about: About) 
                 stacklevel=5,
             )
         if changed or size != ledger.size:
-            new[name] = rows_print(array, ledger.size)
+            new[name] = fingerprint(ledger.size)
     return new
 
 

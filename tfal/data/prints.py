@@ -47,7 +47,7 @@ def fingerprint(dataset: Dataset) -> str:
     return f"{before.hexdigest()}-{whole.hexdigest()}"
 
 
-def rows_print(array: np.ndarray, size: int) -> str:
+def rows_fingerprint(array: np.ndarray, size: int) -> str:
     """16 hexadecimal digits of the first `size` rows of an array or memory map (N, ...), of which some 256 are read."""
     digest = hashlib.blake2b(f"{array.dtype.str} {(size, *array.shape[1:])}".encode(), digest_size=8)
     rows = np.unique(np.linspace(0, size - 1, min(_SAMPLE, size)).astype(np.int64))

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfal.data.prints import rows_fingerprint
 from tfal.errors import InputError
 from tfal.reading.inputs import ModelInput
 from tfal.reading.passes import Passes, dataset_passes, py_dataset_passes
@@ -47,6 +48,10 @@ class ArraySource:
         self._images, self._wanted = _as_array(images), wanted
         self.size = len(self._images)
         wanted.check(self._images.shape[1:])
+
+    def fingerprint(self, n: int) -> str:
+        """16 hexadecimal digits of the first n images, of which some are read."""
+        return rows_fingerprint(self._images, n)
 
     def batches(self, ids: np.ndarray, batch_size: int) -> Iterator[tf.Tensor]:
         """The images of `ids`, in this order; InputError for values that the model cannot take."""

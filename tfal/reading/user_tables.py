@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tfal.data.prints import rows_fingerprint
 from tfal.errors import InputError
 from tfal.reading.output_shapes import check_logits, check_shape
 from tfal.storage.array_files import map_array
@@ -40,6 +41,10 @@ class UserTable:
 
     def __len__(self) -> int:
         return len(self._array)
+
+    def fingerprint(self, n: int) -> str:
+        """16 hexadecimal digits of the first n rows, of which some are read."""
+        return rows_fingerprint(self._array, n)
 
     def __getitem__(self, ids: np.ndarray) -> np.ndarray:
         """The rows of `ids` (m,)."""
