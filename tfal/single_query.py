@@ -29,7 +29,7 @@ def query(
     rejected: Any = None,
     seed: int = 0,
     batch_size: int = 256,
-    outputs: Mapping[str, str] | None = None,
+    outputs: Mapping[str, Any] | None = None,
     backend: str = "auto",
     **options: Any,
 ) -> np.ndarray:
@@ -37,9 +37,21 @@ def query(
 
     Args:
         strategy: a name of tfal.strategies.STRATEGIES, or a Strategy.
-        model: a functional or Sequential Keras model of one input that ends in a Dense layer, with or without a
-            softmax after it; one unit, with or without a sigmoid, is two classes, 0 and 1. Read in inference mode, its
-            weights stay as they are. Not needed (None) for "random", and beside features.
+        model: what stands for the learners that the strategy reads; its weights stay as they are. Not needed (None) for
+            "random", and where features do.
+            - A functional or Sequential Keras model of one input that ends in a Dense layer, with or without a softmax
+              after it; one unit, with or without a sigmoid, is two classes, 0 and 1. Read in inference mode. Of several
+              outputs, `outputs` names the one that is meant.
+            - A function of a batch, of images (B, ...) as a NumPy array, that gives a dict of arrays by output:
+              {"logits": (B, C), "features": (B, d)}. So subclassed and wrapped models are read, and those of other
+              frameworks. It must give an image the same answer in any batch. Strategies that need the kernel of the
+              last layer (ldms) cannot be asked about it, and those of dropout only where it gives "mc_logits"
+              (B, passes, C) itself.
+            - A list of at least two of these: an ensemble, for "variation_ratio" and "ensemble_entropy".
+            - A dict by learner, each of these, or an array (N, ...), row i of sample i, or a dict of arrays by output:
+              {"classifier": model, "csi": projections} for "mqnet" with mqnet_mode="conf", {"classifier": logits} for
+              "margin", {"encoder": model} for "typiclust". The one output of such a model, and a single array, is what
+              tfal.learners.LEARNERS says: "logits" of a classifier, "features" of an encoder, "projection" of csi.
         images: the whole data set as the model takes it: an array (N, ...); a tf.data.Dataset of images or of tuples
             that begin with them, batched or not; or a keras.utils.PyDataset of such batches. Data sets must give the
             same images in the same order each time, which is looked at, and from one query to the next, which cannot
@@ -60,8 +72,9 @@ def query(
             "similar" avoids what looks like them.
         seed: the same seed and inputs give the same picks.
         batch_size: images read at once.
-        outputs: names the layers of a model that cannot be read otherwise, for example
-            {"features": "fc1", "logits": "fc2"}; see tfal.reading.named_outputs.NamedOutputs.
+        outputs: names the outputs or layers of Keras models that cannot be read otherwise, for example
+            {"features": "fc1", "logits": "fc2"}; by learner, where model is a dict. See
+            tfal.reading.named_outputs.NamedOutputs.
         backend: where the strategy computes: "numpy", "cupy", or "auto" for CuPy where it and a GPU are there.
         options: options of the strategy, such as n_sample for "ldms". "bald" and its like run n_pass passes through a
             model with Dropout layers, 25 when not given; "consistency" shifts images (H, W, C) n_view times by up to

@@ -113,5 +113,5 @@ class CallableOutputs:
 def _shown(found: Any) -> str:
     if isinstance(found, Mapping):
         return "an empty dict" if not found else "a dict whose keys are no names"
-    shape = getattr(found, "shape", None)
-    return f"a {type(found).__name__}" + (f" of shape {tuple(shape)}" if isinstance(shape, tuple) else "")
+    shape = f" of shape {tuple(found.shape)}" if hasattr(found, "shape") else ""
+    return f"a {type(found).__name__}{shape}"

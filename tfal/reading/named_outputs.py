@@ -198,7 +198,8 @@ def _graph(model: Any) -> Graph:
         raise InputError(
             "cannot read this model: it is no built functional or Sequential keras.Model. Received: "
             f"{type(model).__name__}. Begin a Sequential model with keras.Input(shape); of a subclassed one make a "
-            "functional one of the same layers: x = keras.Input(shape); keras.Model(x, model.call(x))."
+            "functional one of the same layers, x = keras.Input(shape); keras.Model(x, model.call(x)), or give "
+            "tfal.query a function: lambda batch: {'logits': model(batch, training=False)}."
         )
     if len(model.inputs) != 1:
         names = ", ".join(tensor.name for tensor in model.inputs)
@@ -268,7 +269,8 @@ def _output_of(graph: Graph, name: str) -> Value:
 
 def _no_layer(graph: Graph, name: str) -> InputError:
     names = list(dict.fromkeys("/".join(made.path) for made in graph.made))
-    nearest = difflib.get_close_matches(name, names, n=1)
+    outputs = _output(graph.model)
+    nearest = difflib.get_close_matches(name, [*names, *(outputs if isinstance(outputs, dict) else ())], n=1)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     return InputError(f"the model has no layer {name!r}.{hint} Its last ones: {', '.join(names[-8:])}.")
 
