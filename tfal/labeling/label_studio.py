@@ -1,4 +1,4 @@
-"""The same questions and answers as tasks for Label Studio and as its export."""
+"""What people are asked, as tasks for Label Studio, and what they answered, as its export."""
 
 from __future__ import annotations
 

@@ -1,17 +1,112 @@
-"""A page that people label pictures on: one html file, without a server."""
+"""A page that people label pictures on: one html file that needs no server and no network.
+
+All that it shows lies in it. A policy in its head lets it load nothing and run nothing but its own script, whose digest
+it names; names of files are data, escaped as such, and shown as text.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import hashlib
+import json
+import math
+import re
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO, Any
 
-from tfal.labeling.answers import Asked
+from tfal.errors import InputError
+from tfal.files import write_atomically
+from tfal.labeling.answers import COLUMNS, NONE, UNSURE, Asked, check_classes, written
+from tfal.labeling.thumbnails import data_uri
+
+_TEMPLATE = Path(__file__).with_name("page.html")
+_LARGEST, _SMALLEST = 800, 192  # height and width of a picture on the page [pixels]
+_PIXELS = 64_000_000  # of all pictures together: some 16 MB
 
 
-def write_page(file: Path, asked: Sequence[Asked], classes: Sequence[str], root: Path, title: str) -> None:
-    """Writes the page for `asked`, pictures below the folder `root`; what it saves is read by `read_csv`.
+def write_page(
+    file: Path,
+    asked: Sequence[Asked],
+    classes: Sequence[str],
+    root: Path,
+    title: str,
+    save_as: str = "labels.csv",
+) -> None:
+    """Writes the page for `asked`; what it saves is read by `read_csv`.
 
-    title: what stands above it, the campaign and the round. What was labeled on a page of the same place, title,
-    classes and pictures before is still there. It saves <name of file without .html>_labels.csv.
+    A picture that cannot be shown is a named gap on the page, and said in a line on stderr. What was labeled before on
+    a page of this place, title, classes and pictures is still on it, where the browser keeps it.
+
+    Args:
+        file: the page. It asks people to move what they save beside it.
+        asked: the pictures, one at least; small copies of them are in the page, one in memory at a time.
+        classes: their names, in the order of their keys; see `check_classes`.
+        root: the folder of pictures.
+        title: what stands above it, such as the campaign and the round.
+        save_as: name of the csv that the browser saves, half filled in or whole, with all pictures in it.
+
+    Raises:
+        InputError: nothing is asked, a class or the name of a picture cannot be used.
+        StorageError: the page cannot be written.
     """
-    raise NotImplementedError
+    check_classes(classes)
+    if not asked:
+        raise InputError("a page needs pictures to be labeled. Received: none. Ask for some.")
+    paths = [written(each.path) for each in asked]
+    identity = json.dumps([str(file.resolve()), title, list(classes), paths])
+    head = {
+        "title": title,
+        "key": f"tfal {hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()}",
+        "folder": str(file.resolve().parent),
+        "save_as": save_as,
+        "columns": COLUMNS,
+        "classes": list(classes),
+        "none": NONE,
+        "unsure": UNSURE,
+    }
+    before, after = _template()
+    lost: list[str] = []
+
+    def write(out: IO[bytes]) -> None:
+        out.write(f'{before}{_json(head)[:-1]}, "items": ['.encode())
+        for number, item in enumerate(_items(asked, paths, root)):
+            out.write(f"{',' * (number > 0)}\n{_json(item)}".encode())
+            if item["why"]:
+                lost.append(f"{item['path']} ({item['why']})")
+        out.write(f"]}}{after}".encode())
+
+    write_atomically(file, write)
+    if lost:
+        print(f"{file}: {len(lost)} of {len(asked)} pictures cannot be shown, the first is {lost[0]}.", file=sys.stderr)
+
+
+def _items(asked: Sequence[Asked], paths: Sequence[str], root: Path) -> Iterator[dict[str, Any]]:
+    side = min(_LARGEST, max(_SMALLEST, math.isqrt(_PIXELS // len(asked))))
+    for each, path in zip(asked, paths, strict=True):
+        image = why = ""
+        try:
+            image = data_uri(root / each.path, side)
+        except InputError as error:
+            why = str(error)
+        probability = None if each.probability is None else round(each.probability, 3)
+        yield {"path": path, "suggestion": each.suggestion, "probability": probability, "image": image, "why": why}
+
+
+def _template() -> tuple[str, str]:
+    """What stands before and behind the data, with the policy."""
+    text = _TEMPLATE.read_text(encoding="utf-8")
+    digests = {
+        tag: base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        for tag, content in re.findall(r"<(style|script)>(.*?)</\1>", text, re.DOTALL)
+    }
+    policy = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:"
+    policy += "".join(f"; {tag}-src 'sha256-{digest}'" for tag, digest in digests.items())
+    before, _, after = text.replace("@POLICY@", policy).partition("@DATA@")
+    return before, after
+
+
+def _json(content: dict[str, Any]) -> str:
+    """Text that ends no script element, whatever stands in it."""
+    return json.dumps(content).replace("<", "\\u003c")
