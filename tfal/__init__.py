@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tfal.loop import run
     from tfal.pool.told import UNSURE
     from tfal.recipe import Recipe
-    from tfal.single_query import query
+    from tfal.single_query import query, rank
 
 __version__ = "0.1.0"
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "load",
     "low_budget",
     "query",
+    "rank",
     "report",
     "run",
     "strategies",
@@ -41,6 +42,7 @@ _HOME = {
     "TrainingError": "tfal.errors",
     "load": "tfal.data",
     "query": "tfal.single_query",
+    "rank": "tfal.single_query",
     "run": "tfal.loop",
 }
 

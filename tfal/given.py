@@ -9,6 +9,7 @@ import numpy as np
 from tfal.errors import InputError
 
 NOT_GIVEN = -1  # the class of a labeled sample that nobody told
+_MOST_CLASSES = 2**31 - 1  # a Pool holds int32, and one number more for those of no class
 
 
 def check_int(name: str, value: int, least: int) -> None:
@@ -64,7 +65,7 @@ def given_labels(given: Any, ids: np.ndarray, n_classes: int | None) -> np.ndarr
             f"labels must be {len(ids)} integers, the class of each id in labeled. Received: {_kind(given, labels)}. "
             f"{_mended(labels, len(ids))}."
         )
-    wrong = (labels < 0) | (labels >= (np.inf if n_classes is None else n_classes))
+    wrong = (labels < 0) | (labels >= (_MOST_CLASSES if n_classes is None else n_classes))
     if wrong.any():
         known = "classes counted from 0" if n_classes is None else f"from 0 to {n_classes - 1}, the model's classes"
         raise InputError(

@@ -4,17 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from inspect import signature
-from typing import Any
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 
-from tfal.asking import Given, Opened, ask, checked_number, checked_strategy, open_given, shown_name
-from tfal.data.images import check_int
+from tfal.asking import (
+    Given,
+    Opened,
+    Ranked,
+    ask,
+    checked_number,
+    checked_strategy,
+    narrowed,
+    open_given,
+    rank_all,
+    shown_name,
+)
 from tfal.errors import InputError
-from tfal.given import given_ids, given_labels
+from tfal.given import check_int, given_ids, given_labels
 from tfal.pool import Pool
 from tfal.strategies import Strategy
 from tfal.streams import Streams
+
+
+@overload
+def query(
+    strategy: str | Strategy, model: Any, images: Any, n: int, *, return_scores: Literal[True], **arguments: Any
+) -> Ranked: ...
+
+
+@overload
+def query(
+    strategy: str | Strategy,
+    model: Any,
+    images: Any,
+    n: int,
+    *,
+    return_scores: Literal[False] = False,
+    **arguments: Any,
+) -> np.ndarray: ...
 
 
 def query(
@@ -30,9 +58,11 @@ def query(
     seed: int = 0,
     batch_size: int = 256,
     outputs: Mapping[str, Any] | None = None,
+    max_candidates: int | None = None,
+    return_scores: bool = False,
     backend: str = "auto",
     **options: Any,
-) -> np.ndarray:
+) -> np.ndarray | Ranked:
     """Which n samples should be labeled next?
 
     Args:
@@ -75,49 +105,121 @@ def query(
         outputs: names the outputs or layers of Keras models that cannot be read otherwise, for example
             {"features": "fc1", "logits": "fc2"}; by learner, where model is a dict. See
             tfal.reading.named_outputs.NamedOutputs.
+        max_candidates: how many of the unlabeled samples the strategy looks at, drawn at random, by the seed, where
+            there are more; at least n. None: all of them.
+        return_scores: whether their scores come with the ids; only of strategies that tfal.rank knows.
         backend: where the strategy computes: "numpy", "cupy", or "auto" for CuPy where it and a GPU are there.
         options: options of the strategy, such as n_sample for "ldms". "bald" and its like run n_pass passes through a
             model with Dropout layers, 25 when not given; "consistency" shifts images (H, W, C) n_view times by up to
             4 pixels, with zeros around them, 10 times when not given.
 
     Returns:
-        ids (n,) int64, distinct, in the order of picking.
+        ids (n,) int64, distinct, in the order of picking; with return_scores, ids and scores as tfal.rank gives them.
 
     Raises:
         InputError: something cannot be used; one line says what, what was expected, and how to mend it.
     """
     chosen = checked_strategy(strategy, options, {*signature(query).parameters} - {"options"})
+    given = Given(model, images, features, outputs, batch_size, backend)
+    asked = _question(chosen, given, (labeled, labels, rejected), seed, max_candidates)
+    n = asked.number(n)
+    if return_scores:
+        every = rank_all(*asked)
+        return Ranked(every.ids[:n], every.scores[:n])
+    strategy, opened, pool, streams, memory, candidates = asked
+    return ask(strategy, opened, pool, n, streams, memory, candidates)[0].ids
+
+
+def rank(
+    strategy: str | Strategy,
+    model: Any,
+    images: Any,
+    *,
+    features: Any = None,
+    labeled: Any = None,
+    labels: Any = None,
+    rejected: Any = None,
+    seed: int = 0,
+    batch_size: int = 256,
+    outputs: Mapping[str, Any] | None = None,
+    max_candidates: int | None = None,
+    backend: str = "auto",
+    **options: Any,
+) -> Ranked:
+    """All samples that have no label yet, the one to be asked for first at the beginning, with their scores.
+
+    The order is that of tfal.query: its n picks are the first n ids, with the same seed.
+
+    Scores are the quantity as it is known: entropy and BALD in nats, a predicted loss, MQ-Net's meta-score. Where the
+    smallest is asked for first, it has a minus: margin, least_confidence (largest probability), max_logit, vaal
+    (probability of being labeled), ranking (place in the file). So the LARGER is always asked for first. The order is
+    finer than the scores can show: margins of 1 - 1e-20 and of 1 - 1e-30 are both 1 as a number. Equal ones come in
+    random order. No score is NaN; all are finite.
+
+    Args:
+        strategy: one that scores single samples; those that choose a batch by what else is in it (coreset, badge,
+            typiclust, ldms, ...), or draw (random, power_margin), are refused with a list of those that do.
+        model, images, features, labeled, labels, rejected, seed, batch_size, outputs, max_candidates, backend, options:
+            as of tfal.query.
+
+    Returns:
+        ids (m,) int64 and scores (m,) float64, as a named tuple, of the m samples that are neither labeled nor
+        rejected; of max_candidates of them where that is less.
+
+    Raises:
+        InputError: something cannot be used; one line says what, what was expected, and how to mend it.
+    """
+    chosen = checked_strategy(strategy, options, {*signature(rank).parameters} - {"options"})
+    given = Given(model, images, features, outputs, batch_size, backend)
+    asked = _question(chosen, given, (labeled, labels, rejected), seed, max_candidates)
+    asked.number(1)
+    return rank_all(*asked)
+
+
+class _Question(NamedTuple):
+    """What `rank_all` takes."""
+
+    strategy: Strategy
+    opened: Opened
+    pool: Pool
+    streams: Streams
+    memory: None
+    candidates: np.ndarray
+
+    def number(self, n: Any) -> int:
+        """n as an int, when so many samples are there to pick."""
+        every = len(self.pool.unlabeled)
+        if not every:
+            raise InputError("labeled and rejected must leave a sample to pick. Received: all of them.")
+        fewer = len(self.candidates) < every
+        return checked_number(
+            n, len(self.candidates), "candidates, of max_candidates" if fewer else "unlabeled samples"
+        )
+
+
+def _question(
+    strategy: Strategy, given: Given, known: tuple[Any, Any, Any], seed: Any, max_candidates: Any
+) -> _Question:
+    """known: labeled, labels and rejected, as they were given."""
     check_int("seed", seed, 0)
-    opened = _told(open_given(chosen, Given(model, images, features, outputs, batch_size, backend)))
-    pool = _pool(chosen, opened, labeled, labels, rejected)
-    picks, _ = ask(chosen, opened, pool, _number(n, pool), Streams(int(seed)))
-    return picks.ids
-
-
-def _told(opened: Opened) -> Opened:
-    """Raises InputError where nothing tells how many samples there are."""
+    opened, streams = open_given(strategy, given), Streams(int(seed))
     if opened.size is None:
         raise InputError("images or features must be given: ids are positions in them. Received: neither.")
-    return opened
+    pool = _pool(strategy, opened.size, opened.n_classes, *known)
+    return _Question(strategy, opened, pool, streams, None, narrowed(pool.unlabeled, max_candidates, streams))
 
 
-def _pool(strategy: Strategy, opened: Opened, labeled: Any, labels: Any, rejected: Any) -> Pool:
+def _pool(strategy: Strategy, size: int, n_classes: int | None, labeled: Any, labels: Any, rejected: Any) -> Pool:
     """What is known of the samples."""
-    ids = given_ids("labeled", labeled, opened.size or 0)
+    ids = given_ids("labeled", labeled, size)
     if strategy.uses_labels and labels is None and len(ids):
         raise InputError(
             f"strategy {shown_name(strategy)} needs labels, the class of each id in labeled. Received: None."
         )
-    pool = Pool.unlabeled_pool(opened.size or 0)
-    pool.label_samples(ids, given_labels(labels, ids, opened.n_classes), 0)
+    pool = Pool.unlabeled_pool(size)
+    pool.label_samples(ids, given_labels(labels, ids, n_classes), 0)
     _reject(pool, rejected)
     return pool
-
-
-def _number(n: Any, pool: Pool) -> int:
-    if not len(pool.unlabeled):
-        raise InputError("labeled and rejected must leave a sample to pick. Received: all of them.")
-    return checked_number(n, len(pool.unlabeled))
 
 
 def _reject(pool: Pool, rejected: Any) -> None:

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tfal.asking.opened import Opened
+from tfal.asking.strategy import shown_name
 from tfal.errors import InputError
+from tfal.given import check_int
+from tfal.kernels import top_n
+from tfal.kernels.parts.xp import to_numpy
 from tfal.pool import Pool
 from tfal.pool.view import PoolView
-from tfal.strategies import Picks, Strategy, check_picks
+from tfal.strategies import STRATEGIES, Picks, Strategy, check_picks
+from tfal.strategies.base import warn_if_alike
 from tfal.streams import Streams
+
+
+class Ranked(NamedTuple):
+    """Samples, the one to be asked for first at the beginning.
+
+    ids: (m,) int64. scores: (m,) float64, the larger the sooner, never NaN.
+    """
+
+    ids: np.ndarray
+    scores: np.ndarray
 
 
 def ask(
@@ -42,6 +57,54 @@ def ask(
     strategy.check_pool(view.candidates, n, len(pool))
     picks = strategy.query(view, n, streams("query"))
     return check_picks(picks, view.candidates, n, type(strategy).__name__), view
+
+
+def rank_all(
+    strategy: Strategy,
+    opened: Opened,
+    pool: Pool,
+    streams: Streams,
+    memory: Mapping[str, np.ndarray] | None = None,
+    candidates: np.ndarray | None = None,
+) -> Ranked:
+    """All candidates in the order in which `ask` would pick them, with their scores.
+
+    Args: see `ask`.
+
+    Raises:
+        InputError: the strategy has no score of single samples, or something that it reads cannot be used.
+    """
+    if not ranks(type(strategy)):
+        known = ", ".join(sorted(name for name, kind in STRATEGIES.items() if ranks(kind)))
+        raise InputError(
+            f"strategy {shown_name(strategy)} chooses by what else it chooses, or by chance, and has no scores "
+            f"of single samples. Those that have: {known}; one of your own needs a method scores(view)."
+        )
+    view = view_of(strategy, opened, pool, streams, memory, candidates)
+    scores = to_numpy(strategy.scores(view))
+    if scores.shape != view.candidates.shape:
+        raise InputError(
+            f"strategy {shown_name(strategy)} must give one score for each of {len(view.candidates)} candidates. "
+            f"Received: shape {scores.shape}."
+        )
+    rows = top_n(scores, len(scores), rng=streams("query"))
+    warn_if_alike(scores, 1)
+    return Ranked(view.candidates[rows], strategy.shown(scores[rows]).astype(np.float64))
+
+
+def ranks(strategy: type[Strategy]) -> bool:
+    """Whether strategies of this class have a score of single samples."""
+    return strategy.scores is not Strategy.scores
+
+
+def narrowed(candidates: np.ndarray, most: Any, streams: Streams) -> np.ndarray:
+    """At most so many candidates, ascending, drawn at random where there are more; None: all of them."""
+    if most is None:
+        return candidates
+    check_int("max_candidates", most, 1)
+    if most >= len(candidates):
+        return candidates
+    return np.sort(streams("candidates").choice(candidates, int(most), replace=False))
 
 
 def view_of(

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from tfal.asking.ask import ask, checked_number
+from tfal.asking.ask import ask, checked_number, narrowed
 from tfal.asking.later import kept_arrays, learned, memory_shapes, observes
 from tfal.asking.opened import Given, Opened, open_given
 from tfal.data.prints import rows_fingerprint
 from tfal.errors import InputError
-from tfal.given import check_int, given_ids
+from tfal.given import given_ids
 from tfal.pool.ledger import Ledger
 from tfal.storage.campaign_folder import About, CampaignFolder
 from tfal.strategies import STRATEGIES, Strategy
@@ -120,11 +120,7 @@ def _candidates(question: Question, ledger: Ledger, streams: Streams) -> np.ndar
         raise InputError(
             f"nothing is left to ask for{among}: of every sample something is known. Received: n={question.n}."
         )
-    if question.max_candidates is not None:
-        check_int("max_candidates", question.max_candidates, 1)
-        if question.max_candidates < len(found):
-            found = np.sort(streams("candidates").choice(found, question.max_candidates, replace=False))
-    return found
+    return narrowed(found, question.max_candidates, streams)
 
 
 def _check_size(what: str, size: int, ledger: Ledger) -> None:

@@ -87,6 +87,17 @@ class Strategy:
         """n distinct ids out of view.candidates; the same view and rng give the same picks."""
         raise TypeError(f"{type(self).__name__} does not define query(view, n, rng)")
 
+    def scores(self, view: PoolView) -> Any:
+        """(m,) real numbers, NumPy or CuPy, one a candidate: the larger, the sooner it is asked for, whatever else is.
+
+        Only of strategies that rank single samples, for tfal.rank; at best a quantity that does not saturate.
+        """
+        raise TypeError(f"{type(self).__name__} does not define scores(view)")
+
+    def shown(self, scores: np.ndarray) -> np.ndarray:
+        """What tfal.rank shows in place of `scores` (m,): a quantity as it is known, in the same order."""
+        return scores
+
     def observe(self, view: PoolView, picks: Picks, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
         """Called after the picks' labels are revealed, while this round's networks are still there.
 

@@ -73,17 +73,17 @@ class MQNet(Strategy):
         return {self.task_learner: ("logits",)}
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
-        informativeness, confidence = self._informativeness(view)
-        raw = np.stack([informativeness, _purity(view)], axis=1)
-        mean, std = raw.mean(axis=0), _nonzero(raw.std(axis=0))
-        inputs = np.exp((raw - mean) / std)
-        scores = MetaModel.load(view.memory).scores(inputs) if view.memory else inputs.sum(axis=1)
+        raw, confidence = self._raw(view)
+        scores, (mean, std) = _scores(view, raw)
         warn_if_alike(scores, n)
         rows = kernels.top_n(scores, n, rng=rng)
         notes = {"mean": mean, "std": std}
         if self.meta_stats == "code":
             notes = _statistics_of_the_code(raw[rows], confidence, self.mqnet_mode)
         return Picks(view.candidates[rows], scores[rows], notes, by_pick={"raw": raw[rows]})
+
+    def scores(self, view: PoolView) -> np.ndarray:
+        return _scores(view, self._raw(view)[0])[0]
 
     def observe(self, view: PoolView, picks: Picks, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
         known = view.is_known(picks.ids)
@@ -99,6 +99,11 @@ class MQNet(Strategy):
         from tfal.strategies.mqnet_picture import contours
 
         return contours(memories, title)
+
+    def _raw(self, view: PoolView) -> tuple[np.ndarray, np.ndarray]:
+        """Informativeness and purity of the candidates, (m, 2) float64; and what else _informativeness gives."""
+        informativeness, confidence = self._informativeness(view)
+        return np.stack([informativeness, _purity(view)], axis=1), confidence
 
     def _informativeness(self, view: PoolView) -> tuple[np.ndarray, np.ndarray]:
         """Informativeness of the candidates, (m,) float64; and 1 - the largest probability, empty where not needed."""
@@ -119,6 +124,14 @@ class MQNet(Strategy):
         logits = to_numpy(view.read(self.task_learner, ["logits"], ids)["logits"]).astype(np.float64)
         found: np.ndarray = -log_softmax(np, logits)[np.arange(len(ids)), view.labels(ids)]
         return found
+
+
+def _scores(view: PoolView, raw: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Meta-scores (m,) of the candidates, and the mean and deviation that their inputs were standardised by."""
+    mean, std = raw.mean(axis=0), _nonzero(raw.std(axis=0))
+    inputs = np.exp((raw - mean) / std)
+    scores = MetaModel.load(view.memory).scores(inputs) if view.memory else inputs.sum(axis=1)
+    return scores, (mean, std)
 
 
 def _purity(view: PoolView) -> np.ndarray:

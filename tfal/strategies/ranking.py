@@ -41,6 +41,10 @@ class Ranking(Strategy):
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         return Picks(self._first(view.candidates, n, view.size))
 
+    def scores(self, view: PoolView) -> np.ndarray:
+        """Minus the place in the file, from 0; candidates that it does not name come after all others."""
+        return places(view, self.ranking)
+
     def _first(self, candidates: np.ndarray, n: int, size: int) -> np.ndarray:
         ids = ranked_ids(self.ranking, size)
         found = ids[np.isin(ids, candidates)]

@@ -26,17 +26,25 @@ class TopScore(Strategy):
     """The n candidates of highest `score` of one output of the first of `learners`.
 
     output: its name. score: from a chunk of it, NumPy or CuPy, to (m,); at best a quantity that does not saturate.
-    meaning: makes of the scores of those picked what `Picks.scores` shows.
+    meaning: makes of the scores of those picked what `Picks.scores` shows. falling: whether that is smallest where the
+        score is largest; tfal.rank shows it with a minus then.
     """
 
     output: ClassVar[str] = "logits"
     score: ClassVar[Any] = staticmethod(lambda output: output)
     meaning: ClassVar[Any] = staticmethod(lambda scores: scores)
+    falling: ClassVar[bool] = False
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
+        return best_picks(view, self.scores(view), n, rng, type(self).meaning)
+
+    def scores(self, view: PoolView) -> Any:
         score, output = type(self).score, self.output
-        scores = view.map(self.learners[0], [output], lambda out: score(out[output]), view.candidates)
-        return best_picks(view, scores, n, rng, type(self).meaning)
+        return view.map(self.learners[0], [output], lambda out: score(out[output]), view.candidates)
+
+    def shown(self, scores: np.ndarray) -> np.ndarray:
+        known: np.ndarray = type(self).meaning(scores)
+        return -known if self.falling else known
 
 
 def _from_log_odds(log_odds: np.ndarray) -> np.ndarray:
@@ -59,6 +67,7 @@ class Margin(TopScore):
 
     score = staticmethod(kernels.margin_log_odds)
     meaning = staticmethod(_from_log_odds)
+    falling = True
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,7 @@ class LeastConfidence(TopScore):
 
     score = staticmethod(kernels.confidence_log_odds)
     meaning = staticmethod(_from_log_odds)
+    falling = True
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,7 @@ class MaxLogit(TopScore):
 
     score = staticmethod(lambda logits: -kernels.max_logit(logits))
     meaning = staticmethod(np.negative)
+    falling = True
 
 
 @dataclass(frozen=True)
@@ -101,6 +112,7 @@ class VAAL(TopScore):
     output = "labeled_logit"
     score = staticmethod(lambda logits: -logits.astype(np.float64))
     meaning = staticmethod(_from_log_odds)
+    falling = True
     learners = ("vaal",)
 
 
