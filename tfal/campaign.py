@@ -5,21 +5,23 @@ from __future__ import annotations
 import contextlib
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from inspect import signature
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from tfal.errors import InputError
 from tfal.given import check_int, given_ids
 from tfal.pool.ledger import AskedRound, Ledger
-from tfal.pool.pool import EXCLUDED, REJECTED
+from tfal.pool.pool import EXCLUDED, REJECTED, UNLABELED
 from tfal.pool.told import told_labels
 from tfal.storage.campaign_folder import About, CampaignFolder
 from tfal.strategies import Strategy
+
+_T = TypeVar("_T")
 
 
 class Campaign:
@@ -61,7 +63,8 @@ class Campaign:
                 check_int(name, value, least)
         if fingerprint is not None and not (isinstance(fingerprint, str) and fingerprint.strip()):
             raise InputError(f"fingerprint must be a text that names the pool. Received: {fingerprint!r}.")
-        self._folder, self._mutex = CampaignFolder(Path(folder)), threading.RLock()
+        self._folder = CampaignFolder(Path(folder))
+        self._mutex = threading.RLock()  # of what this object knows; the folder has its own, for calls that write
         self._about = self._opened(size, seed, fingerprint)
         self._ledger = Ledger(self._about.size)
         self._refresh()
@@ -73,7 +76,7 @@ class Campaign:
     @property
     def size(self) -> int:
         """Number of samples in the pool."""
-        return self._refresh().size
+        return self._look(lambda ledger: ledger.size)
 
     @property
     def labeled(self) -> np.ndarray:
@@ -88,32 +91,32 @@ class Campaign:
     @property
     def labeled_set(self) -> tuple[np.ndarray, np.ndarray]:
         """`labeled` and `labels` of one moment."""
-        return self._refresh().labeled_set()
+        return self._look(Ledger.labeled_set)
 
     @property
     def rejected(self) -> np.ndarray:
         """Ids that were told to be of none of the classes (None), int64, ascending."""
-        return self._refresh().in_state(REJECTED)
+        return self._look(lambda ledger: ledger.in_state(REJECTED))
 
     @property
     def unsure(self) -> np.ndarray:
         """Ids of which nobody can say it (tfal.UNSURE), int64, ascending."""
-        return self._refresh().in_state(EXCLUDED)
+        return self._look(lambda ledger: ledger.in_state(EXCLUDED))
 
     @property
     def unlabeled(self) -> np.ndarray:
         """Ids of which nothing was told, pending ones included, int64, ascending."""
-        return self._refresh().in_state(0)
+        return self._look(lambda ledger: ledger.in_state(UNLABELED))
 
     @property
     def pending(self) -> np.ndarray:
         """Ids of the open batch that are neither told nor withdrawn, int64, in the order of picking."""
-        return self._refresh().pending
+        return self._look(lambda ledger: ledger.pending)
 
     @property
     def rounds(self) -> tuple[AskedRound, ...]:
         """What was asked for so far, a batch each: strategy, options, n, ids."""
-        return tuple(self._refresh().rounds)
+        return self._look(lambda ledger: tuple(ledger.rounds))
 
     def ask(
         self,
@@ -168,7 +171,7 @@ class Campaign:
                 check_again(question, ledger, self._about)
                 return pending
             self._write(answer(question, ledger, self._about, self._folder))
-            return self._ledger.pending
+            return ledger.pending
 
     def tell(self, ids: Any, labels: Any) -> None:
         """Says what samples are: some of a batch, all of it, corrections, or samples that nobody asked for.
@@ -241,24 +244,12 @@ class Campaign:
             with self._folder.locked():
                 found = self._folder.about()  # again: another process may have been faster
                 about = found or About(int(size or 0), int(seed or 0), None)
-                self._check_about(about, seed, fingerprint)
+                self._folder.check(about, seed, fingerprint)
                 about = about._replace(fingerprint=about.fingerprint or fingerprint)
                 if about != found:
                     self._folder.write(about)
-        self._check_about(about, seed, fingerprint)
+        self._folder.check(about, seed, fingerprint)
         return about
-
-    def _check_about(self, about: About, seed: int | None, fingerprint: str | None) -> None:
-        where = f"{self._folder.path} holds a campaign"
-        if seed is not None and seed != about.seed:
-            raise InputError(
-                f"{where} with seed {about.seed}. Received: seed={seed}. Leave it out, or give a new folder."
-            )
-        if about.fingerprint and fingerprint and fingerprint != about.fingerprint:
-            raise InputError(
-                f"{where} of the pool {about.fingerprint!r}. Received: fingerprint={fingerprint!r}. Give the folder of "
-                "this pool, or a new one."
-            )
 
     def _check_size(self, size: int | None) -> None:
         if size is not None and size != self._ledger.size:
@@ -274,7 +265,7 @@ class Campaign:
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Ledger]:
         """What is known, while nobody else may change it."""
-        with self._mutex, self._folder.locked():
+        with self._folder.locked():
             self._refresh()
             self._folder.journal.repair()
             yield self._refresh()
@@ -283,6 +274,10 @@ class Campaign:
         if record is not None:
             self._folder.journal.append(record)
             self._refresh()
+
+    def _look(self, at: Callable[[Ledger], _T]) -> _T:
+        with self._mutex:
+            return at(self._refresh())
 
     def _refresh(self) -> Ledger:
         """What is known by now, whoever wrote it."""

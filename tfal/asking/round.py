@@ -46,12 +46,12 @@ class Question:
         """What the strategy is set to, as json can write it."""
         if not dataclasses.is_dataclass(self.strategy):
             return {}
-        found = {field.name: getattr(self.strategy, field.name) for field in dataclasses.fields(self.strategy)}
-        return {name: value if _is_plain(value) else repr(value) for name, value in found.items()}
+        return {field.name: _plain(getattr(self.strategy, field.name)) for field in dataclasses.fields(self.strategy)}
 
 
-def _is_plain(value: Any) -> bool:
-    return value is None or (isinstance(value, str | int | float) and not isinstance(value, np.generic))
+def _plain(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if value is None or isinstance(value, str | int | float) else repr(value)
 
 
 def check_again(question: Question, ledger: Ledger, about: About) -> None:

@@ -106,7 +106,7 @@ class Ledger:
             raise ValueError(f"it is round {record['ask']} after {len(self.rounds)} of them")
         if len(self.pending):
             raise ValueError("it asks while a batch is open")
-        if not len(ids) or not np.isin(ids, self.free()).all():
+        if not len(ids) or np.any((self._pool.state[ids] != UNLABELED) | self._pending[ids]):
             raise ValueError("it asks for what is known already, or for nothing")
         strategy, options, prints = str(record["strategy"]), dict(record["options"]), dict(record["prints"])
         found = AskedRound(strategy, options, int(record["n"]), ids, int(record["revision"]), bool(record["memory"]))

@@ -70,6 +70,19 @@ class CampaignFolder:
             raise InputError(f"{self._shared.about} is damaged (it tells {about}). {_BACK}")
         return about
 
+    def check(self, about: About, seed: int | None, fingerprint: str | None) -> None:
+        """Raises InputError for a campaign of another seed or another pool; None stands for what is not told."""
+        where = f"{self.path} holds a campaign"
+        if seed is not None and seed != about.seed:
+            raise InputError(
+                f"{where} with seed {about.seed}. Received: seed={seed}. Leave it out, or give a new folder."
+            )
+        if about.fingerprint and fingerprint and fingerprint != about.fingerprint:
+            raise InputError(
+                f"{where} of the pool {about.fingerprint!r}. Received: fingerprint={fingerprint!r}. Give the folder of "
+                "this pool, or a new one."
+            )
+
     def write(self, about: About) -> None:
         """Makes the campaign, or says anew what it is. Raises StorageError, InputError for a folder of others."""
         if not self.journal.path.exists():
