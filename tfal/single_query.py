@@ -82,11 +82,16 @@ def query(
               {"classifier": model, "csi": projections} for "mqnet" with mqnet_mode="conf", {"classifier": logits} for
               "margin", {"encoder": model} for "typiclust". The one output of such a model, and a single array, is what
               tfal.learners.LEARNERS says: "logits" of a classifier, "features" of an encoder, "projection" of csi.
-        images: the whole data set as the model takes it: an array (N, ...); a tf.data.Dataset of images or of tuples
-            that begin with them, batched or not; or a keras.utils.PyDataset of such batches. Data sets must give the
-            same images in the same order each time, which is looked at, and from one query to the next, which cannot
-            be: an id is a position in that order.
-            None where features say how many samples there are and nothing else reads images.
+        images: the whole data set as the model takes it; None where features say how many samples there are and
+            nothing else reads images. An id is a position in it.
+            - An array (N, ...), a memory map, or (array, labels), of which the labels are not looked at.
+            - A tf.data.Dataset of images, of tuples that begin with them, or of dicts with one entry that is clearly
+              the image: called like the model's input, or "image", "images", "img" or "pixel_values", or the only
+              one; batched or not. A keras.utils.PyDataset of such batches. They must give the same images in the same
+              order each time, which is looked at, and from one query to the next, which cannot be.
+            - A Dataset of Hugging Face, with one column that is clearly the image in the same way, or the only one of
+              pictures. Pictures become uint8 arrays (H, W, C), in RGB where the model takes 3 channels; see
+              tfal.reading.hub_images.HubImages.
         n: number of samples to pick.
         features: embeddings (N, d) of a lab's own, row i of sample i: an array, a memory map, or the path of an .npy
             file, which is opened as a memory map; only the rows that are asked about are read. They are what strategies

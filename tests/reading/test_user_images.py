@@ -78,6 +78,14 @@ READABLE = {
     "named tuples": lambda: Data.from_tensor_slices(Pair(IMAGES, np.zeros(N))).batch(9),
     "PyDataset": lambda: Batches(),
     "PyDataset without labels": lambda: Batches(labels=False),
+    "images and labels": lambda: (IMAGES, np.zeros(N)),
+    "images and a column of labels": lambda: (list(IMAGES), np.zeros((N, 1))),
+    "dicts": lambda: Data.from_tensor_slices({"image": IMAGES, "label": np.zeros(N)}),
+    "batches of dicts": lambda: Data.from_tensor_slices({"label": np.zeros(N), "IMG": IMAGES}).batch(7),
+    "dicts by the name of the input": lambda: Data.from_tensor_slices({"image": IMAGES[::-1], "input0": IMAGES}),
+    "dicts of one entry in tuples": lambda: Data.from_tensor_slices(({"x": IMAGES}, np.zeros(N))).batch(9),
+    "PyDataset of dicts": lambda: _of_items({"images": IMAGES, "label": np.zeros(N)}),
+    "PyDataset of dicts and labels": lambda: _of_items(({"x": IMAGES}, np.zeros(N))),
 }
 
 
@@ -145,11 +153,16 @@ REFUSED = {
         r"cannot be read \(ZeroDivisionError: division by zero\)\. Iterate over it alone",
     ),
     "empty array": (lambda: IMAGES[:0], "at least one. Received: none"),
-    "dicts": (
-        lambda: Data.from_tensor_slices({"image": IMAGES, "label": np.zeros(N)}),
-        r"Received: dicts with 'image', 'label'. Choose one: .map\(lambda element: element\['image'\]\)",
+    "dicts of two images": (
+        lambda: Data.from_tensor_slices({"image": IMAGES, "img": IMAGES}),
+        r"one entry is clearly the image, by its name. Received: dicts with 'image', 'img'. Choose one: "
+        r".map\(lambda element: element\['image'\]\)",
     ),
-    "dicts in tuples": (lambda: Data.from_tensor_slices(({"x": IMAGES}, np.zeros(N))), r"element\['x'\]"),
+    "dicts of other names in tuples": (
+        lambda: Data.from_tensor_slices(({"x": IMAGES, "y": IMAGES}, np.zeros(N))),
+        r"element\['x'\]",
+    ),
+    "dicts without entries": (lambda: _of_items({}), "one entry that is clearly the image"),
     "two inputs": (lambda: Data.from_tensor_slices(((IMAGES, IMAGES), np.zeros(N))), "one tensor of numbers"),
     "strings": (lambda: Data.from_tensor_slices(["a", "b"]), "one tensor of numbers"),
     "ragged": (lambda: Data.from_tensors(tf.ragged.constant([[1.0], [2.0, 3.0]])), "one tensor of numbers"),
@@ -166,7 +179,11 @@ REFUSED = {
     "other rank": (lambda: Data.range(5), "images of rank 3, as the model takes them, or of batches of rank 4"),
     "other size": (lambda: _slices(np.zeros((9, 5, 5, 1))), r"\(N, 4, 4, 1\), which the model takes. Received: \(N, 5"),
     "PyDataset of another size": (lambda: Batches(np.zeros((9, 5, 5, 1))), r"Received: \(N, 5, 5, 1\)"),
-    "PyDataset of dicts": (lambda: _of_items({"x": IMAGES}), "batches of images.* Received: a dict in their place"),
+    "PyDataset of dicts": (
+        lambda: _of_items({"x": IMAGES, "y": 0}),
+        "clearly the image, by its name. Received: 'x', 'y'",
+    ),
+    "PyDataset of dicts in dicts": (lambda: _of_items({"x": {"y": IMAGES}}), "Received: a dict in their place"),
     "PyDataset of two inputs": (lambda: _of_items(((IMAGES, IMAGES), 0)), "Received: a tuple in their place"),
     "PyDataset of strings": (lambda: _of_items(np.array(["a"])), "arrays of numbers. Received: <U1"),
     "grey": (lambda: IMAGES[..., 0], r"Received: \(N, 4, 4\). Add the axis of the channels: images\[..., None\]"),
@@ -179,7 +196,10 @@ REFUSED = {
     "channels first": (lambda: np.moveaxis(IMAGES, -1, 1), r"np.moveaxis\(images, 1, -1\)"),
     "two arrays": (lambda: [IMAGES, IMAGES], r"Received: \(N, 50, 4, 4, 1\)"),
     "lists of several sizes": (lambda: [np.zeros((4, 4, 1)), np.zeros((5, 4, 1))], "a list of several sizes"),
-    "images and labels": (lambda: (IMAGES, np.zeros(N)), "Received: a tuple. Give the images alone"),
+    "images and too few labels": (lambda: (IMAGES, np.zeros(N - 1)), "Received: a tuple of 2. Give the images alone"),
+    "two images in a tuple": (lambda: (IMAGES[0, ..., 0], IMAGES[1, ..., 0]), "Received: a tuple of 2"),
+    "what load_data gives": (lambda: ((IMAGES, np.zeros(N)), (IMAGES, np.zeros(N))), "Received: a tuple of 2"),
+    "three parts": (lambda: (IMAGES, np.zeros(N), np.zeros(N)), "Received: a tuple of 3"),
     "letters": (lambda: np.array([["a"]]), "of numbers. Received: <U1"),
     "complex": (lambda: IMAGES.astype(complex), "of numbers. Received: complex128"),
     "None": (lambda: None, "Received: a NoneType"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,12 @@ from tfal.errors import InputError
 class ModelInput:
     """The input of a model.
 
-    shape: of one sample, None for free sides; None where there is no model to tell. dtype: None likewise.
+    shape: of one sample, None for free sides; None where there is no model to tell. dtype, name: None likewise.
     """
 
     shape: tuple[int | None, ...] | None = None
     dtype: np.dtype | None = None
+    name: str | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, model: Any) -> ModelInput:
@@ -42,7 +43,7 @@ class ModelInput:
                 "the model must take numbers. Received: an input of strings. Give the model behind the layer that "
                 "turns them into numbers, and as images what that layer gives."
             )
-        return cls(tuple(inputs[0].shape[1:]), np.dtype("float32" if dtype == "bfloat16" else dtype))
+        return cls(tuple(inputs[0].shape[1:]), np.dtype("float32" if dtype == "bfloat16" else dtype), inputs[0].name)
 
     def takes(self, shape: tuple[int | None, ...]) -> bool:
         """Whether samples of this shape, None for an unknown side, may be what the model takes."""

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfal.errors import InputError
+from tfal.reading.image_entry import image_entry, shown
 from tfal.reading.inputs import ModelInput
 
 EMPTY = "images must be at least one. Received: a data set that gives none."
@@ -141,15 +142,7 @@ def dataset_passes(dataset: tf.data.Dataset, wanted: ModelInput, batch_size: int
             "images must come to an end. Received: an endless tf.data.Dataset. Leave .repeat() out, or take one pass: "
             ".take(n)."
         )
-    spec = dataset.element_spec
-    if isinstance(spec, tuple) and spec:
-        dataset, spec = dataset.map(_first), spec[0]
-    if isinstance(spec, dict):
-        name = "image" if "image" in spec else next(iter(spec), "image")
-        raise InputError(
-            f"images must be a tf.data.Dataset of images, or of tuples that begin with them. Received: dicts with "
-            f"{', '.join(map(repr, spec))}. Choose one: .map(lambda element: element[{name!r}])."
-        )
+    dataset, spec = _of_images(dataset, wanted)
     if not isinstance(spec, tf.TensorSpec) or not (
         spec.dtype.is_floating or spec.dtype.is_integer or spec.dtype.is_bool
     ):
@@ -165,6 +158,22 @@ def dataset_passes(dataset: tf.data.Dataset, wanted: ModelInput, batch_size: int
     if spec.dtype == tf.bfloat16:
         dataset = dataset.map(lambda images: tf.cast(images, tf.float32))
     return lambda: _read(dataset.prefetch(2))
+
+
+def _of_images(dataset: tf.data.Dataset, wanted: ModelInput) -> tuple[tf.data.Dataset, Any]:
+    """The data set of the images alone, where its elements are tuples or dicts, and the kind of its elements."""
+    spec = dataset.element_spec
+    if isinstance(spec, tuple) and spec:
+        dataset, spec = dataset.map(_first), spec[0]
+    if not isinstance(spec, dict):
+        return dataset, spec
+    name = image_entry(spec, wanted.name)
+    if name is None:
+        raise InputError(
+            "images must be a tf.data.Dataset of which one entry is clearly the image, by its name. Received: dicts "
+            f"with {shown(spec)}. Choose one: .map(lambda element: element[{next(iter(spec), 'image')!r}])."
+        )
+    return dataset.map(lambda element, *rest: element[name]), spec[name]
 
 
 def _first(first: Any, *rest: Any) -> Any:
@@ -203,13 +212,13 @@ def _is_batched(shape: tuple[int | None, ...], wanted: ModelInput) -> bool:
     if None not in shape and (len(shape) == 1 or (len(shape) == 3 and shape[-1] in (1, 3, 4))):
         return False
     raise InputError(
-        f"without a model it cannot be told whether elements of shape {shape} are images or batches of them. Give the "
-        "model beside the tf.data.Dataset, or images as an array."
+        f"without a model it cannot be told whether elements of shape {shape} are images or batches of them. Give "
+        "batches, by .batch(n), or a Keras model, or an array."
     )
 
 
-def py_dataset_passes(dataset: keras.utils.PyDataset) -> Pass:
-    """The passes over a keras.utils.PyDataset, whose items are batches of images or tuples that begin with them.
+def py_dataset_passes(dataset: keras.utils.PyDataset, wanted: ModelInput) -> Pass:
+    """The passes over a keras.utils.PyDataset, whose items are batches of images, alone, first of a tuple, or by name.
 
     A pass is what Keras makes of it: on_epoch_begin, all items, on_epoch_end. Raises InputError for an endless one.
     """
@@ -219,20 +228,28 @@ def py_dataset_passes(dataset: keras.utils.PyDataset) -> Pass:
         count = None
     if count is None:
         raise InputError("images must come to an end. Received: an endless PyDataset. Give it a __len__.")
-    return lambda: _items(dataset)
+    return lambda: _items(dataset, wanted)
 
 
-def _items(dataset: keras.utils.PyDataset) -> Iterator[np.ndarray]:
+def _items(dataset: keras.utils.PyDataset, wanted: ModelInput) -> Iterator[np.ndarray]:
     getattr(dataset, "on_epoch_begin", lambda: None)()
     try:
         for number in range(dataset.num_batches):
-            yield _images_of(dataset[number])
+            yield _images_of(dataset[number], wanted)
     finally:
         dataset.on_epoch_end()
 
 
-def _images_of(item: Any) -> np.ndarray:
+def _images_of(item: Any, wanted: ModelInput) -> np.ndarray:
     images = item[0] if isinstance(item, (tuple, list)) and len(item) else item
+    if isinstance(images, dict):
+        name = image_entry(images, wanted.name)
+        if name is None:
+            raise InputError(
+                f"items of a PyDataset must have one entry that is clearly the image, by its name. Received: "
+                f"{shown(images)}. Let __getitem__ return one array of images first."
+            )
+        images = images[name]
     if isinstance(images, (dict, tuple, list)):
         raise InputError(
             f"items of a PyDataset must be batches of images, or tuples that begin with them. Received: a "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,17 +12,19 @@ import tensorflow as tf
 
 from tfal.data.prints import rows_fingerprint
 from tfal.errors import InputError
+from tfal.reading.hub_images import HubImages, is_hub_dataset
 from tfal.reading.inputs import ModelInput
 from tfal.reading.passes import Passes, dataset_passes, py_dataset_passes
 
-TAKEN = "an array (N, ...), a tf.data.Dataset or a keras.utils.PyDataset"
+TAKEN = "an array (N, ...), a tf.data.Dataset, a keras.utils.PyDataset or a Dataset of Hugging Face"
 
 
-def open_source(images: Any, model: Any, batch_size: int) -> ArraySource | Passes:
+def open_source(images: Any, model: Any, batch_size: int) -> ArraySource | Passes | HubImages:
     """The source of what `images` is.
 
     Args:
-        images: an array (N, ...) or what becomes one, a tf.data.Dataset or a keras.utils.PyDataset.
+        images: an array (N, ...) or what becomes one, or (array, labels); a tf.data.Dataset; a keras.utils.PyDataset;
+            a Dataset of Hugging Face's `datasets`.
         model: the Keras model that takes them; None or a model without inputs where nothing is known of it.
         batch_size: images that are read at once from a data set of single images.
 
@@ -32,7 +35,9 @@ def open_source(images: Any, model: Any, batch_size: int) -> ArraySource | Passe
     if isinstance(images, tf.data.Dataset):
         return Passes(dataset_passes(images, wanted, batch_size), wanted)
     if isinstance(images, keras.utils.PyDataset):
-        return Passes(py_dataset_passes(images), wanted)
+        return Passes(py_dataset_passes(images, wanted), wanted)
+    if is_hub_dataset(images):
+        return HubImages(images, wanted)
     if hasattr(images, "__next__"):
         raise InputError(
             f"images must be {TAKEN}. Received: a {type(images).__name__}, which can be read only once. Give what it "
@@ -60,9 +65,20 @@ class ArraySource:
             yield self._wanted.tensor(self._images[part], part)
 
 
+def _without_labels(images: tuple[Any, ...]) -> Any:
+    """The images of (images, labels); InputError for any other tuple."""
+    with contextlib.suppress(ValueError, TypeError):  # of lists of several lengths
+        shapes = [np.shape(part) for part in images]
+        if len(shapes) == 2 and len(shapes[0]) >= 2 and shapes[1] in (shapes[0][:1], (*shapes[0][:1], 1)):
+            return images[0]
+    raise InputError(
+        f"images must be {TAKEN}, or (images, labels), with one label for each. Received: a tuple of {len(images)}. "
+        "Give the images alone."
+    )
+
+
 def _as_array(images: Any) -> np.ndarray:
-    if isinstance(images, tuple):
-        raise InputError(f"images must be {TAKEN}. Received: a tuple. Give the images alone, without their labels.")
+    images = _without_labels(images) if isinstance(images, tuple) else images
     try:
         array = images if isinstance(images, np.ndarray) else np.asarray(images)
     except (ValueError, TypeError):
