@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfal.kernels import flcmi, flcmi_greedy
+from tfal.kernels import flcmi, flcmi_greedy, flcmi_screen
 from tfal.kernels.flcmi import _Cover
 from tfal.kernels.parts import tiles
 from tfal.kernels.similarity import Items
@@ -18,7 +18,9 @@ def cover(candidates, query, private):
     items = Items(candidates, plain_map)
     ceiling = items.nearest(Items(query, plain_map), plain_map)
     floor = items.nearest(Items(private, plain_map), plain_map) if private else 0 * ceiling
-    return _Cover(items, ceiling, floor, plain_map)
+    found = _Cover(items, ceiling, floor, plain_map)
+    assert flcmi._foreseen(found, 0) == []
+    return found
 
 
 def coverage(candidates, query, private=None, eta=1.0, nu=1.0):
@@ -56,7 +58,10 @@ def definition(candidates, query, private, eta, nu):
 
 def test_vector_by_hand():
     hand = cover(HAND_ROWS, HAND_QUERY, HAND_PRIVATE)
-    np.testing.assert_allclose(hand.bounds, [1.780581, 1.270679, 0.168545, 1.031455], atol=1e-6)
+    gains = hand.gains(np.arange(4), hand.floor)
+    np.testing.assert_allclose(gains, [1.780581, 1.270679, 0.168545, 1.031455], atol=1e-6)
+    np.testing.assert_allclose(hand.bounds, gains, rtol=2e-4)
+    assert np.all(hand.bounds >= gains)
     assert hand.next_pick() == 0
     hand.add(0)
     assert hand.next_pick() == 1
@@ -108,8 +113,36 @@ def test_a_narrow_factor_that_screens_rows_changes_no_pick(kind, dtype, monkeypa
     candidates, query, private = sets
     expected = plain_greedy(coverage(candidates, query, private, nu=0.6), 100)
     assert flcmi_greedy(candidates, 100, query=query, private=private, nu=0.6).tolist() == expected
-    monkeypatch.setattr(flcmi, "_NARROW", 0)
+    monkeypatch.setattr(flcmi_screen, "_NARROW", 0)
     assert flcmi_greedy(candidates, 100, query=query, private=private, nu=0.6).tolist() == expected
+
+
+@pytest.mark.parametrize("wrong", [None, 0, 3])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_guessed_changes_no_pick(wrong, seed, monkeypatch):
+    (candidates, query, private), weights = sample_sets(seed, sizes=(200, 10, 8), widths=(3, 24)), {"nu": 0.5}
+    expected = plain_greedy(coverage(candidates, query, private, **weights), 40)
+    guesses, verified = flcmi._guesses, []
+
+    def guessed(cover, n):
+        picks, floors = guesses(cover, n)
+        assert n == min(flcmi._GUESSED, 40) == len(picks)
+        if wrong is not None:
+            picks = [*expected[:wrong], *range(n - wrong)]
+            for k, pick in enumerate(picks):
+                floors[k + 1] = cover.raised(floors[k], pick)
+        return picks, floors
+
+    def foreseen(cover, n):
+        verified.append(len(found := whole(cover, n)))
+        return found
+
+    whole = flcmi._foreseen
+    monkeypatch.setattr(flcmi, "_WORTH", 0)
+    monkeypatch.setattr(flcmi, "_guesses", guessed)
+    monkeypatch.setattr(flcmi, "_foreseen", foreseen)
+    assert flcmi_greedy(candidates, 40, query=query, private=private, **weights).tolist() == expected
+    assert verified == [flcmi._GUESSED] if wrong is None else verified[0] >= wrong
 
 
 def test_the_screen_leaves_out_rows_and_candidates(monkeypatch):
@@ -134,10 +167,11 @@ def test_looks_blocks_and_tiles_of_any_size_give_the_same_picks(least, most, blo
     expected = flcmi_greedy(candidates, 50, query=query, private=private)
     monkeypatch.setattr(flcmi, "_LEAST_LOOK", least)
     monkeypatch.setattr(flcmi, "_MOST_LOOK", most)
-    monkeypatch.setattr(flcmi, "_BLOCK", block)
+    monkeypatch.setattr(flcmi_screen, "_BLOCK", block)
+    monkeypatch.setattr(flcmi_screen, "_LEAST", block)
     monkeypatch.setitem(tiles._TILE_BYTES, "numpy", tile)
     monkeypatch.setattr(tiles, "LEAST_ROWS", block)
-    monkeypatch.setattr(flcmi, "LEAST_ROWS", block)
+    monkeypatch.setattr(flcmi_screen, "LEAST_ROWS", block)
     np.testing.assert_array_equal(flcmi_greedy(candidates, 50, query=query, private=private), expected)
 
 
@@ -187,7 +221,7 @@ def test_every_pick_of_submodlib_is_a_best_one(seed):
     ours = cover(candidates, query, private)
     for row, gain in found:  # of equal gains, which are common, it takes any: so follow its picks
         best = ours.next_pick()
-        gains = ours._gains(np.array([row, row if best is None else best]))
+        gains = ours.gains(np.array([row, row if best is None else best]), ours.floor)
         np.testing.assert_allclose(gains, gain, rtol=1e-5, atol=1e-5)
         ours.add(row)
     assert found[12][1] > 0.05

@@ -4,6 +4,7 @@ Source: Kothawade et al., "SIMILAR: Submodular Information Measures Based Active
 NeurIPS 2021, table 1. Differences from public code (submodlib):
 - No m x m similarities are held. A column of similarities is computed when a bound says that its row may be the next
   pick, and of that only the rows that it may cover further, by the cosines of its narrow factors.
+- The first picks are guessed, and then held against all rows in a single pass over the similarities.
 - The picks are those of the plain greedy algorithm, with ties to the lowest row; the lazy optimizer there takes the
   largest of them. Gains within 1e-6 of the largest (relative), which is float32 rounding, are ties.
 - What covers a row by no more than 1e-6, which is rounding too, adds nothing.
@@ -11,26 +12,27 @@ NeurIPS 2021, table 1. Differences from public code (submodlib):
 
 from __future__ import annotations
 
-import functools
-import operator
+import itertools
 from typing import Any
 
 import numpy as np
 
+from tfal.kernels.flcmi_screen import Screen
 from tfal.kernels.parts import check
-from tfal.kernels.parts.tiles import LEAST_ROWS, Each, slices, tiles, workers
+from tfal.kernels.parts.tiles import Each, workers
 from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.similarity import Factors, Items, checked_sets, largest_row, weight
 
 _ROUNDING = 1e-6
 _TIES = 1e-6
-_BLOCK = 512  # candidates that are compared with a tile of rows at a time
-_LEAST_LOOK = 4  # candidates whose gains are computed first for a pick; then four times as many, and so on
+_LEAST_LOOK = 16  # candidates whose gains are computed first for a pick; then four times as many, and so on
 _MOST_LOOK = 4096
 _BOUNDING = 1e-4  # of a bound and what is taken off it: more than rounding
-_NARROW = 1 / 4  # of the widest factor: factors of which it is worth while to look at their cosines first
-_MANY = 0.8  # of some candidates: when so many may cover rows, all are compared with them
-_SLACK = 1.001  # more than rounding adds to a cosine
+_RAISED = 256  # rows that are raised before bounds are lowered, if not so much has been looked at before
+_WORTH = 1 << 25  # pairs of candidates; with fewer a pass takes no time
+_GUESSED = 16  # later picks cost little
+_SAMPLE = 1024  # rows at least, and one in 16, that tell which candidates are looked at for a guess
+_LOOKED_AT = 128  # of the candidates, one in so many
 
 
 def flcmi_greedy(
@@ -52,7 +54,7 @@ def flcmi_greedy(
     Args:
         candidates: one array a factor, shapes (m, d_k), float16/32/64, NumPy (memory-mapped too) or CuPy. They are
             read as float32 in tiles: memory beyond them does not grow with the widest d_k. Time is that of all m * m
-            similarities, once or several times: less where a narrow factor tells that most of them are not positive.
+            similarities, once or twice: less where a narrow factor tells that most of them are not positive.
         n: how many rows, from 1 to m.
         query: the same factors of the query set, shapes (q, d_k), q >= 1.
         private: those of the private set, (p, d_k); None or no rows means that there is none.
@@ -84,12 +86,53 @@ def _flcmi_greedy(candidates: Factors, n: int, query: Factors, private: Factors,
         ceiling = np.float32(eta) * items.nearest(Items(query, each), each)
         floor = np.float32(nu) * items.nearest(Items(private, each), each) if private else 0 * ceiling
         cover = _Cover(items, ceiling, floor, each)
-        picks: list[int] = []
+        picks = _foreseen(cover, n)
         while len(picks) < n and (pick := cover.next_pick()) is not None:
             picks.append(pick)
             cover.add(pick)
     rest = np.setdiff1d(np.arange(len(items)), picks)
     return np.array([*picks, *rest[: n - len(picks)]], np.int64)
+
+
+def _foreseen(cover: _Cover, n: int) -> list[int]:
+    """Starts a cover, and adds up to `n` picks as far as they are foreseen.
+
+    Each of the first picks covers most rows further. What all candidates gain before and after each of them needs the
+    similarities but once, when the picks are known: they are guessed from some of the rows. What is guessed wrong costs
+    time, and no pick.
+    """
+    floors, guessed = [cover.floor], list[int]()
+    if len(cover.items) ** 2 >= _WORTH:
+        guessed, floors = _guesses(cover, min(_GUESSED, n))
+    between = cover.between(cover.rows, [*floors, cover.ceiling])
+    gains = between[::-1].cumsum(axis=0)[::-1]
+    picks: list[int] = []
+    for floor, bounds in zip(floors, gains, strict=True):
+        bounds[picks] = 0
+        cover.start(floor, bounds)
+        if len(picks) == len(guessed) or cover.next_pick() != guessed[len(picks)]:
+            break
+        picks.append(guessed[len(picks)])
+    return picks
+
+
+def _guesses(cover: _Cover, n: int) -> tuple[list[int], list[Any]]:
+    """Up to `n` picks that are likely the first, and the floors before, between and after them.
+
+    Each is the best one of those candidates that cover some of the rows best.
+    """
+    floors, guessed = [cover.floor], list[int]()
+    some = cover.rows[:: max(1, min(16, len(cover.rows) // _SAMPLE))]
+    about = cover.between(some, [cover.floor, cover.ceiling])[0]
+    n_looked_at = -(-len(about) // _LOOKED_AT)
+    for _ in range(n):
+        candidates = np.sort(np.argpartition(about, -n_looked_at)[-n_looked_at:])
+        gains = cover.gains(candidates, floors[-1])
+        guessed.append(int(candidates[largest_row(gains, _TIES * gains.max())]))
+        floors.append(cover.raised(floors[-1], guessed[-1]))
+        about -= cover.between(some[(floors[-1] > floors[-2])[some]], floors[-2:])[0]
+        about[guessed] = 0
+    return guessed, floors
 
 
 class _Cover:
@@ -100,16 +143,25 @@ class _Cover:
 
     def __init__(self, items: Items, ceiling: Any, floor: Any, each: Each) -> None:
         self.items, self.ceiling, self.floor, self.each, self.xp = items, ceiling, floor, each, items.xp
-        self.screen = _Screen(items, each)
+        self.screen = Screen(items, each)
         self.order = self.screen.group.argsort(kind="stable")  # on the host
-        self.rows = self.xp.asarray(self.order)
-        self._leave_out()
-        self.bounds = self._gains(np.arange(len(items)))  # on the host; 0 for a pick
+        self.ordered = self.xp.asarray(self.order)
+        self.rows = self._coverable(self.ordered)
+
+    def start(self, floor: Any, gains: np.ndarray) -> None:
+        """Go on from a floor with the gains that all candidates have there, 0 for a pick, on the host."""
+        self.floor, self.rows = floor, self._coverable(self.rows)
+        self._bounds_hold((1 + _BOUNDING) * gains + _ROUNDING * len(self.rows) * (gains > 0))
+
+    def _bounds_hold(self, bounds: np.ndarray) -> None:
+        """At the present floor; above it, too, where nothing better is known."""
+        self.bounds, self.held, self.held_at, self.looked_at = bounds, bounds.copy(), self.floor, 0
 
     def next_pick(self) -> int | None:
         """The row of the largest gain, None if all gains are 0.
 
-        Rows of the largest bounds are looked at, until no other bound reaches the largest gain.
+        Rows of the largest bounds are looked at, until no other bound reaches the largest gain. When this has taken as
+        many pairs as to lower all bounds, it is time to lower them.
         """
         gains, stale, size = np.zeros(len(self.bounds)), self.bounds > 0, _LEAST_LOOK
         while True:
@@ -119,152 +171,108 @@ class _Cover:
             if len(rows) == 0:
                 return largest_row(gains, slack) if level > 0 else None
             rows = _largest(self.bounds, rows, size)
-            self.bounds[rows] = gains[rows] = self._gains(rows)
+            raised = self.ordered[(self.floor > self.held_at)[self.ordered]]
+            self.looked_at += len(rows) * len(self.rows)
+            if len(raised) >= _RAISED or 0 < len(raised) * np.count_nonzero(self.held) < self.looked_at:
+                self._lower_bounds(raised)
+                continue
+            self.bounds[rows] = gains[rows] = self.gains(rows, self.floor)
             stale[rows] = False
             size = min(4 * size, _MOST_LOOK)
 
     def add(self, pick: int) -> None:
         """Cover rows by a pick."""
-        picked, before = self.xp.asarray([pick]), self.floor.copy()
-        directions = self.items.directions(picked)
-        rows = self.screen.coverable(picked, self.rows, before, self.each)
+        self.floor = self.raised(self.floor, pick)
+        self.bounds[pick] = self.held[pick] = 0
+        self.rows = self._coverable(self.rows)
+
+    def _lower_bounds(self, raised: Any) -> None:
+        """Take what candidates have lost on the rows that were raised off the bounds that held before."""
+        lost = self.between(raised, [self.held_at, self.floor], self.held > 0)[0]
+        rounding = _BOUNDING * (self.held + lost) + _ROUNDING * len(raised)
+        self._bounds_hold(np.minimum(self.bounds, self.held - lost + rounding))
+
+    def between(self, rows: Any, levels: list[Any], which: Any = slice(None)) -> np.ndarray:
+        """How much of some rows each candidate covers between a level and the next.
+
+        Args:
+            rows: an index array.
+            levels: rising ones of all rows.
+            which: bool, one a candidate; the others count as 0.
+
+        Returns:
+            float64 (levels - 1, candidates), on the host.
+        """
+        candidates = self.xp.asarray(self.order[which if isinstance(which, slice) else which[self.order]])
+        found = self.xp.zeros((len(levels) - 1, len(self.items)))
+        for block in self.screen.blocks(to_numpy(rows)):
+            self._add_between(rows[self.xp.asarray(block)], levels, candidates, found)
+        return to_numpy(found)
+
+    def _add_between(self, rows: Any, levels: list[Any], candidates: Any, found: Any) -> None:
+        """For a block of rows. Similarities are the same the other way around: candidates come in tiles."""
+        xp, directions = self.xp, self.items.directions(rows)
+        levels = [level[rows][:, None] for level in levels]
+        steps = [xp.flatnonzero(high > low) for low, high in itertools.pairwise(levels)]
 
         def work(part: slice) -> None:
-            where = rows[part]
-            self.floor[where] = self.xp.maximum(before[where], self._covered(directions, where)[0])
+            some = candidates[part][self.screen.coverers(rows, candidates[part], levels[0])]
+            if len(some) == 0:
+                return
+            similarities = self.items.similarities(directions, some)
+            for sums, where, low, high in zip(found, steps, levels, levels[1:], strict=False):
+                covered = xp.minimum(similarities[where], high[where])
+                xp.maximum(covered, low[where], out=covered)
+                covered -= low[where]
+                sums[some] += covered.sum(axis=0)
 
-        self.each(work, self.items.tiles(len(rows)))
-        self.bounds[pick] = 0
-        self._lower_bounds(rows[self.floor[rows] > before[rows]], before)
-        self._leave_out()
+        self.each(work, self.items.tiles(len(candidates), len(rows)))
 
-    def _lower_bounds(self, raised: Any, before: Any) -> None:
-        """Take what candidates have lost on the rows that were raised off their bounds."""
-        some = self.order[self.bounds[self.order] > 0]
-        on_device, lost = self.xp.asarray(some), self.xp.zeros(len(some))
-        for block in slices(len(raised), _BLOCK):
-            self._add_lost(raised[block], before, on_device, lost)
-        bounds, lost = self.bounds[some], to_numpy(lost)
-        rounding = _BOUNDING * (bounds + lost) + _ROUNDING * len(raised)
-        self.bounds[some] = np.minimum(bounds, bounds - lost + rounding)
-
-    def _add_lost(self, raised: Any, before: Any, candidates: Any, lost: Any) -> None:
-        """Compared the other way around, as similarities are the same: candidates in tiles with a block of rows."""
-        directions = self.items.directions(raised)
-        before, floor, ceiling = (levels[raised][:, None] for levels in (before, self.floor, self.ceiling))
-
-        def work(part: slice) -> None:
-            some = self.screen.coverers(raised, candidates[part], before)
-            covered = self.items.similarities(directions, candidates[part][some])
-            self.xp.minimum(covered, ceiling, out=covered)
-            lost[part][some] += _gained(covered, before).sum(axis=0) - _gained(covered, floor).sum(axis=0)
-
-        self.each(work, self.items.tiles(len(candidates), len(raised)))
-
-    def _leave_out(self) -> None:
-        """Go on with the rows that can be covered further."""
-        self.rows = self.rows[(self.ceiling - self.floor)[self.rows] > _ROUNDING]
-
-    def _gains(self, candidates: np.ndarray) -> np.ndarray:
-        """float64, one a candidate."""
+    def gains(self, candidates: np.ndarray, floor: Any) -> np.ndarray:
+        """What candidates gain above a floor, float64, on the host."""
         gains = np.zeros(len(candidates))
         for block in self.screen.blocks(candidates):
-            gains[block] = to_numpy(self._gains_together(self.xp.asarray(candidates[block])))
+            gains[block] = to_numpy(self._gains_together(self.xp.asarray(candidates[block]), floor))
         return gains
 
-    def _gains_together(self, candidates: Any) -> Any:
-        rows = self.screen.coverable(candidates, self.rows, self.floor, self.each)
+    def _gains_together(self, candidates: Any, floor: Any) -> Any:
+        rows = self.screen.coverable(candidates, self.rows, floor, self.each)
         directions = self.items.directions(candidates)
 
         def work(part: slice) -> Any:
             where, gains = rows[part], self.xp.zeros(len(candidates))
-            floor = self.floor[where]
-            some = self.screen.coverers(where, candidates, floor[:, None])
-            covered = self._covered([direction[some] for direction in directions], where)
-            gains[some] = _gained(covered, floor).sum(axis=1)
+            below = floor[where]
+            some = self.screen.coverers(where, candidates, below[:, None])
+            gained = self._covered([direction[some] for direction in directions], where)
+            gained -= below
+            gained *= gained > _ROUNDING
+            gains[some] = gained.sum(axis=1)
             return gains
 
         parts = self.items.tiles(len(rows), len(candidates))
         return sum(self.each(work, parts), start=self.xp.zeros(len(candidates)))
+
+    def raised(self, floor: Any, pick: int) -> Any:
+        """A floor that a pick has raised."""
+        picked, after = self.xp.asarray([pick]), floor.copy()
+        directions = self.items.directions(picked)
+        rows = self.screen.coverable(picked, self.rows, floor, self.each)
+
+        def work(part: slice) -> None:
+            where = rows[part]
+            after[where] = self.xp.maximum(floor[where], self._covered(directions, where)[0])
+
+        self.each(work, self.items.tiles(len(rows)))
+        return after
 
     def _covered(self, directions: list[Any], rows: Any) -> Any:
         """min(S_ij, ceiling_i), float32 (directions, rows)."""
         similarities = self.items.similarities(directions, rows)
         return self.xp.minimum(similarities, self.ceiling[rows], out=similarities)
 
-
-class _Screen:
-    """Bounds of similarities by their narrow factors alone: the cosines of the others are at most 1."""
-
-    def __init__(self, items: Items, each: Each) -> None:
-        widths = [factor.shape[1] for factor in items.factors]
-        self.narrow = [k for k, width in enumerate(widths) if width <= _NARROW * max(widths)]
-        self.units = [items.unit(k, slice(None)) for k in self.narrow]
-        # Where no other cosine is negative, a similarity is above 0 only if the product of the narrow ones is.
-        wide = [factor for k, factor in enumerate(items.factors) if k not in self.narrow]
-        self.one_sign = bool(self.narrow) and all(_not_negative(factor, each) for factor in wide)
-        self.group = np.zeros(len(items), np.int64)  # samples of one group are similar to much the same samples
-        for unit in self.units:
-            parts = tiles(items.xp, len(unit), 8 * unit.shape[1])
-            pairs = np.concatenate(each(functools.partial(_two_largest, unit), parts))
-            self.group = self.group * unit.shape[1] ** 2 + pairs
-
-    def blocks(self, candidates: np.ndarray) -> list[np.ndarray]:
-        """Positions of candidates, in blocks of about the same group each."""
-        order = self.group[candidates].argsort(kind="stable")
-        ends = [*np.flatnonzero(np.diff(self.group[candidates[order]])) + 1, len(order)]
-        blocks, start = [], 0
-        for end in ends:
-            if end - start >= LEAST_ROWS or end == len(order):
-                blocks += [order[start:end][part] for part in slices(end - start, _BLOCK)]
-                start = end
-        return blocks
-
-    def coverable(self, candidates: Any, rows: Any, floor: Any, each: Each) -> Any:
-        """Those rows that the candidates may cover further, all by index array."""
-
-        def work(part: slice) -> Any:
-            where = rows[part]
-            return where[self._most(candidates, where).max(axis=0) > floor[where]]
-
-        if not self.narrow:
-            return rows
-        xp = array_module(rows)
-        return xp.concatenate([rows[:0], *each(work, tiles(xp, len(rows), 4 * len(candidates)))])
-
-    def coverers(self, rows: Any, candidates: Any, floor: Any) -> Any:
-        """Which of the candidates may cover some rows further, whose floor is (rows, 1): an index array or slice."""
-        if not self.narrow or len(candidates) < LEAST_ROWS:
-            return slice(None)
-        some = array_module(rows).flatnonzero((self._most(rows, candidates) > floor).any(axis=0))
-        return some if len(some) < _MANY * len(candidates) else slice(None)
-
-    def _most(self, directions: Any, rows: Any) -> Any:
-        """At least the similarities of two sets of rows, float32 (directions, rows)."""
-        cosines = functools.reduce(operator.imul, [unit[directions] @ unit[rows].T for unit in self.units])
-        cosines *= _SLACK
-        return cosines if self.one_sign else abs(cosines)
-
-
-def _two_largest(unit: Any, part: slice) -> np.ndarray:
-    """Which numbers of every row are largest, first and second, as one number, on the host."""
-    sizes = abs(unit[part])
-    every = array_module(unit).arange(len(sizes))
-    first = sizes.argmax(axis=1)
-    sizes[every, first] = -1
-    return to_numpy(first * unit.shape[1] + sizes.argmax(axis=1))
-
-
-def _gained(covered: Any, floor: Any) -> Any:
-    """What is above the floor by more than rounding, 0 elsewhere."""
-    gained = covered - floor
-    gained *= gained > _ROUNDING
-    return gained
-
-
-def _not_negative(factor: Any, each: Each) -> bool:
-    parts = tiles(array_module(factor), len(factor), 4 * factor.shape[1])
-    return all(each(lambda part: bool((factor[part] >= 0).all()), parts))
+    def _coverable(self, rows: Any) -> Any:
+        """Those of some rows that can be covered further."""
+        return rows[(self.ceiling - self.floor)[rows] > _ROUNDING]
 
 
 def _largest(values: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:
