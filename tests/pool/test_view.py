@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,26 @@ def test_read_is_aligned_with_the_ids_and_reads_each_sample_once(view):
     assert found["logits"][:, 1].tolist() == (10 * ids).tolist()
     assert view._reader.reads.max() == 1
     assert view._reader.reads.sum() == 6
+
+
+@pytest.mark.parametrize("ids", [[9, 3, 17, 6, 19, 8], [3, 6, 8, 9], [8, 9, 10, 3], [5], [], [7, 7]])
+def test_in_any_order(view, ids):
+    ids = np.array(ids, np.int64)
+    found = view.read("classifier", ["features"], ids)
+    assert (found["features"][:, 0].tolist() if len(ids) else found) == (ids.tolist() if len(ids) else {})
+
+
+def test_what_is_read_is_held_once():
+    ids = np.append(np.arange(1, 10_000), 0)
+    view = PoolView(Pool.unlabeled_pool(len(ids)), ids, CountingReader(len(ids), 100), Streams(0))
+    tracemalloc.start()
+    try:
+        found = view.map("classifier", ["features"], lambda out: np.repeat(out["features"], 64, axis=1), ids)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert np.array_equal(found[:, 0], ids)
+    assert peak < 1.5 * found.nbytes
 
 
 def test_a_smaller_last_chunk_lands_on_its_own_rows():

@@ -151,9 +151,11 @@ class PoolView:
     ) -> dict[str, Any]:
         self._check_declared(learner)
         start = time.perf_counter()
-        unique, position = np.unique(ids, return_inverse=True)
+        unique, place, position = np.unique(ids, return_index=True, return_inverse=True)
         whole: dict[str, Any] = {}
         row = 0
+        distinct = len(unique) == len(position)  # then each row goes where it belongs, and nothing is held twice
+        scattered = distinct and not np.array_equal(place, np.arange(len(unique)))
         is_candidate = np.isin(unique, self.candidates)
         alike = not _FEATURES.isdisjoint(outputs) and np.count_nonzero(is_candidate) == len(self.candidates) > 1
         first: dict[str, Any] = {}
@@ -161,10 +163,11 @@ class PoolView:
             for name, value in fn(chunk).items():
                 if row == 0:
                     whole[name] = array_module(value).empty((len(unique), *value.shape[1:]), value.dtype)
-                whole[name][row : row + len(value)] = value
-                rows = np.flatnonzero(is_candidate[row : row + len(value)])
-                if alike and len(rows):
-                    alike = _all_equal(value, rows, first.setdefault(name, value[int(rows[0])]))
+                part = slice(row, row + len(value))
+                whole[name][array_module(value).asarray(place[part]) if scattered else part] = value
+                among = np.flatnonzero(is_candidate[part])
+                if alike and len(among):
+                    alike = _all_equal(value, among, first.setdefault(name, value[int(among[0])]))
             row += len(value)
         self.seconds_reading += time.perf_counter() - start
         if alike:
@@ -174,7 +177,7 @@ class PoolView:
                 "training, or a diverged network.",
                 stacklevel=4,
             )
-        if np.array_equal(position, np.arange(len(unique))):
+        if distinct:
             return whole
         return {name: value[array_module(value).asarray(position)] for name, value in whole.items()}
 
