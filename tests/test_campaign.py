@@ -204,8 +204,10 @@ def test_a_pool_that_grows_at_its_end(campaign):
         campaign.ask("random", images=np.concatenate([more, more[:10]]), n=3)
     with pytest.raises(InputError, match=r"size must be at least 50, that of the pool. Received: 49"):
         campaign.extend(49)
-    with pytest.raises(InputError, match="size must be a whole number"):
-        campaign.extend(60.0)
+    for size, message in ((60.0, "size must be a whole number"), (10**15, "size must be at most 1000000000")):
+        with pytest.raises(InputError, match=message):
+            campaign.extend(size)
+    assert campaign.size == 50
 
 
 def test_another_pool_is_refused(campaign, tmp_path):
@@ -235,6 +237,7 @@ def test_another_pool_is_refused(campaign, tmp_path):
         ({"seed": 4}, "campaign with seed 5. Received: seed=4"),
         ({"size": 0}, "size must be a whole number >= 1"),
         ({"size": True}, "size must be"),
+        ({"size": 10**15}, r"size must be at most 1000000000"),
         ({"seed": -1}, "seed must be"),
         ({"fingerprint": ""}, "fingerprint must be a text"),
         ({"fingerprint": 3}, "fingerprint must be a text"),
@@ -250,6 +253,9 @@ def test_folders_of_others(tmp_path):
     with pytest.raises(InputError, match=r"holds no campaign yet. Give size="):
         Campaign(tmp_path / "new")
     assert not (tmp_path / "new").exists()
+    for folder in ("", None, 3, b"here"):
+        with pytest.raises(InputError, match=r"folder must be the path of the campaign's folder\. Received"):
+            Campaign(folder, size=3)
     with pytest.raises(InputError, match="cannot write to the campaign's folder"):
         Campaign("/proc/campaign", size=3)
     for name, content, message in (

@@ -22,6 +22,7 @@ from tfal.storage.campaign_folder import About, CampaignFolder
 from tfal.strategies import Strategy
 
 _T = TypeVar("_T")
+_MOST = 10**9  # samples
 
 
 class Campaign:
@@ -58,9 +59,12 @@ class Campaign:
         seed: int | None = None,
         fingerprint: str | None = None,
     ) -> None:
-        for name, value, least in (("size", size, 1), ("seed", seed, 0)):
-            if value is not None:
-                check_int(name, value, least)
+        if not isinstance(folder, str | PathLike) or not str(folder):
+            raise InputError(f"folder must be the path of the campaign's folder. Received: {folder!r}.")
+        if size is not None:
+            _check_samples(size)
+        if seed is not None:
+            check_int("seed", seed, 0)
         if fingerprint is not None and not (isinstance(fingerprint, str) and fingerprint.strip()):
             raise InputError(f"fingerprint must be a text that names the pool. Received: {fingerprint!r}.")
         self._folder = CampaignFolder(Path(folder))
@@ -223,7 +227,7 @@ class Campaign:
 
         size: number of samples with them. The same size again changes nothing; InputError for a smaller one.
         """
-        check_int("size", size, 1)
+        _check_samples(size)
         with self._writing() as ledger:
             if size < ledger.size:
                 raise InputError(
@@ -288,3 +292,9 @@ class Campaign:
         with self._mutex:
             self._folder.journal.read(lambda record: self._ledger.apply(record), restart)
             return self._ledger
+
+
+def _check_samples(size: int) -> None:
+    check_int("size", size, 1)
+    if size > _MOST:
+        raise InputError(f"size must be at most {_MOST}, the samples of a pool. Received: {size}.")

@@ -85,9 +85,9 @@ def answer(question: Question, ledger: Ledger, about: About, folder: CampaignFol
     strategy, round = question.strategy, len(ledger.rounds)
     streams = Streams(about.seed, round=round)
     candidates = _candidates(question, ledger, streams)
-    narrowed = question.max_candidates is not None and len(candidates) == question.max_candidates
+    fewer = question.max_candidates is not None and len(candidates) == question.max_candidates
     n = checked_number(
-        question.n, len(candidates), "candidates, of max_candidates" if narrowed else "samples that are left"
+        question.n, len(candidates), "candidates, of max_candidates" if fewer else "samples that are left"
     )
     opened = open_given(strategy, question.given)
     pool = ledger.pool()
