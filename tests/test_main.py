@@ -34,6 +34,7 @@ def _as_a_script(monkeypatch):
         ("join results", "tfal join: error: the following arguments are required: target"),
         ("join . joined", "tfal join: error: no results in "),
         ("coldstart --odd", "tfal coldstart: error: unrecognized arguments: --odd. See --help."),
+        ("folder --images here", "tfal folder: error: --classes must be given. For example: --images PHOTOS "),
         ("convert_torch in.pth out.h5", "tfal convert-torch: error: the new file must end in .weights.h5."),
     ],
 )

@@ -27,11 +27,15 @@ def _run(arguments: Sequence[str], program: str) -> int:
     return main(description, chosen.PRESETS, builders(), chosen.SOURCE, arguments[1:], f"{program} {name}")
 
 
-def _coldstart(arguments: Sequence[str], program: str) -> int:
-    from tfal.coldstart.cli import main
-    from tfal.networks import builders
+def _with_networks(module: str) -> Command:
+    """The `main` of a module, which is imported once it is asked for, and which takes networks by name first."""
 
-    return main(builders(), arguments, program)
+    def work(arguments: Sequence[str], program: str) -> int:
+        from tfal.networks import builders
+
+        return int(importlib.import_module(module).main(builders(), arguments, program))
+
+    return work
 
 
 def _main_of(module: str) -> Command:
@@ -45,7 +49,11 @@ COMMANDS: dict[str, tuple[str, Command]] = {
     "compare": ("differences between results, with 95 % intervals", _main_of("tfal.report.compare")),
     "correlation": ("whether first labels foretell the accuracy of later rounds", _main_of("tfal.report.correlation")),
     "join": ("results as two files to publish, which the others read like the folders", _main_of("tfal.report.join")),
-    "coldstart": ("the cold-start benchmark: which images to label before any label is known", _coldstart),
+    "coldstart": (
+        "the cold-start benchmark: which images to label before any label is known",
+        _with_networks("tfal.coldstart.cli"),
+    ),
+    "folder": ("labels a folder of your own pictures, in rounds", _with_networks("tfal.labeling.cli")),
     "convert-torch": ("a PyTorch checkpoint of a ResNet as a file for --encoder", _main_of("tfal.convert_torch")),
 }
 

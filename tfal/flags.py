@@ -53,7 +53,7 @@ def parsed(
     parser.add_argument("-h", "--help", nargs="?", const="", metavar="all")
     known, unknown = parser.parse_known_args(words)
     if unknown:
-        _refuse_unknown(parser, unknown[0])
+        refuse_unknown(parser, unknown[0])
     options = vars(known)
     topic = options.pop("help", None)
     name = resolve_name("preset", options.pop("preset", next(iter(presets))), presets)
@@ -183,8 +183,9 @@ def add_option(group: Any, field: dataclasses.Field[Any], value: Any, source: st
     )
 
 
-def _refuse_unknown(parser: argparse.ArgumentParser, given: str) -> NoReturn:
+def refuse_unknown(parser: argparse.ArgumentParser, given: str, page: str = "--help all") -> NoReturn:
+    """Raises InputError for an argument that `parser` does not know, with the nearest one. page: that shows all."""
     flags = {known.lower(): known for action in parser._actions for known in action.option_strings}
     nearest = difflib.get_close_matches(given.split("=")[0].lower(), flags, n=1, cutoff=0.5)
     hint = f" Did you mean {flags[nearest[0]]}?" if nearest else ""
-    raise InputError(f"unknown argument {given!r}.{hint} --help all shows all of them.")
+    raise InputError(f"unknown argument {given!r}.{hint} {page} shows all of them.")

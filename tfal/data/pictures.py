@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from tfal.data.decoding import as_stored, decoded
+from tfal.data.decoding import as_stored, centre, decoded
 from tfal.data.headers import checked, problem
 from tfal.data.images import on_host
 from tfal.data.listing import Listing
@@ -37,6 +37,22 @@ def arrays(paths: Sequence[Path], channels: int, max_pixels: int) -> Iterator[tu
     images = numbers.map(read, num_parallel_calls=_READ_AT_ONCE, deterministic=True).ignore_errors()
     for number, image in images.as_numpy_iterator():
         yield int(number), image
+
+
+def squares(listing: Listing, ids: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, tf.Tensor]]:
+    """(places in `ids`, float32 (b, size, size, 3) in [0, 1]) of the files that can be decoded, in order.
+
+    They are what ImageFiles.batches gives; others are left out. ids: (n,) int. batch_size: b, at most.
+    """
+    paths, root = on_host(listing.paths[ids]), listing.root
+
+    def read(place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        data = tf.io.read_file(tf.strings.join([root, tf.gather(paths, place)], separator="/"))
+        return place, centre(checked(data, listing.max_pixels), listing.size)
+
+    found = parallel_map(tf.data.Dataset.range(len(ids)), read, single=True).ignore_errors()
+    for places, images in found.batch(batch_size).prefetch(PREFETCH):
+        yield places.numpy(), images
 
 
 def check_headers(paths: Sequence[Path], max_pixels: int) -> None:

@@ -90,6 +90,11 @@ class Trainer:
         self._engine = Engine(build, self._network, self._network, chosen, self._strategy)
         self._outputs = NamedOutputs(self._network, strategy=self._strategy)
 
+    @property
+    def network(self) -> keras.Model:
+        """Images -> logits, as it was last trained; its weights change with the next training."""
+        return self._network
+
     def fit(self, ids: np.ndarray, labels: np.ndarray, seed: int) -> float:
         """Trains from the start on images `ids` (n,), distinct, with `labels` (n,) in 0..C-1; the last loss.
 

@@ -64,16 +64,18 @@ class Photographs:
         return Listing(str(self.root), paths, np.zeros(len(paths), np.int64), size, max_pixels)
 
     @classmethod
-    def scan(cls, root: Path, folder: Path, outside: Collection[Path] = ()) -> Photographs:
+    def scan(cls, root: Path, folder: Path, outside: Collection[Path] = (), share: float = 0.0) -> Photographs:
         """Looks through `root`, hashes files that are new or have changed, and brings its tables up to date.
 
         Args:
             root: the folder of pictures; its folders are looked through, too, but for hidden ones.
             folder: where the table of the pictures, photographs.csv, and that of all hashes, files.csv, lie.
             outside: folders that are no part of it, such as those for results.
+            share: of the pictures that are known, which must be there.
 
         Raises:
-            InputError: there is no such folder, it holds no picture, a folder in it cannot be read, a table is damaged.
+            InputError: there is no such folder, it holds no picture, or others than `share` asks for; a folder in it
+                cannot be read; a table is damaged.
         """
         if not root.is_dir():
             raise InputError(f"--images must be a folder of pictures. Received: {str(root)!r}. Correct the path.")
@@ -89,6 +91,12 @@ class Photographs:
             )
         passed.say(root.name)
         scanned = _matched(root, known, files, unreadable)
+        n_there = int(np.count_nonzero(scanned.is_there[: len(known)]))
+        if n_there < share * len(known):
+            raise InputError(
+                f"{folder} is about other pictures than those in {root}: {n_there} of {len(known)} are there. Give "
+                "theirs as --images, or another --resultsDir."
+            )
         rows = [(path, digest) for path, digest in zip(scanned.paths, scanned.digests, strict=True)]
         if rows != known:
             write_table(folder / TABLE, [{"id": i, "path": p, "blake2b": d} for i, (p, d) in enumerate(rows)])

@@ -187,7 +187,7 @@ def _load(recipe: Recipe, images: Images) -> Loaded:
 
 
 def _keras_file(path: Path, images: Images, trusted: bool) -> Loaded:
-    if not trusted and _version() < _SAFE:
+    if not trusted and not has_safe_mode():
         raise InputError(
             f"{path} may hold code that Keras {keras.__version__} runs when it loads a file; versions from "
             f"{_SAFE[0]}.{_SAFE[1]} on do not. Upgrade Keras, or give --trustEncoder on for a file that you trust."
@@ -200,6 +200,11 @@ def _keras_file(path: Path, images: Images, trusted: bool) -> Loaded:
     if inner is None or inner.inputs[0].dtype not in ("float16", "bfloat16", "float32"):
         raise InputError(f"{path} must be a functional or Sequential Keras model of one input of floats. It is not.")
     return Loaded(_bound(inner, images, str(path), lambda x: x), ".keras", "unit")
+
+
+def has_safe_mode() -> bool:
+    """Whether this Keras can be asked to load a file without running code that is in it."""
+    return _version() >= _SAFE
 
 
 def _version() -> tuple[int, ...]:

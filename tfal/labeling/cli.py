@@ -1,0 +1,73 @@
+"""The command line of a folder that people label: python run_folder.py, or tfal folder."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfal import plugins
+from tfal.cli import start_tensorflow
+from tfal.command import Parser, run_command
+from tfal.flags import add_option, refuse_unknown
+from tfal.labeling.options import Options, usable_strategies
+from tfal.labeling.place import Place
+from tfal.recipe import Recipe
+
+if TYPE_CHECKING:
+    from tfal.learners.base import Builder
+
+_DESCRIPTION = (
+    "Labels a folder of pictures in rounds: each call reads what was labeled since, trains a classifier, says how good "
+    "it is, and asks for the next pictures, on a page and in a csv file."
+)
+_EPILOG = "Label on the page to_label.html or in to_label.csv, then run the same command again."
+
+
+def main(networks: Mapping[str, Builder], argv: Sequence[str] | None = None, program: str | None = None) -> int:
+    """Does one round from the command line.
+
+    Args:
+        networks: builders by name.
+        argv: the arguments, sys.argv[1:] when not given.
+        program: what the command is called in its messages, the script's name when not given.
+
+    Returns:
+        exit code, see run_command.
+    """
+
+    def work() -> int:
+        options = parse(networks, argv)
+        build = plugins.load_network(options.network, networks)
+        place = Place(options)
+        start_tensorflow(Recipe(backend=options.backend, threads=options.threads))
+        from tfal.labeling.round import Round
+        from tfal.training.built import checked_builder
+
+        with place.locked():
+            Round(place, options, checked_builder(build, options.network)).run()
+        return 0
+
+    return run_command(program or Path(sys.argv[0]).name, work)
+
+
+def parse(networks: Mapping[str, Builder], argv: Sequence[str] | None = None) -> Options:
+    """The options that a command line means. Raises InputError; --help is printed, and ends in SystemExit."""
+    parser = Parser(description=_DESCRIPTION, epilog=_EPILOG, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    names = {"strategy": usable_strategies(), "initial": usable_strategies(unlabeled=True), "network": list(networks)}
+    groups: dict[str, Any] = {}
+    for field in fields(Options):
+        title = field.metadata["group"]
+        if title not in groups:
+            groups[title] = parser.add_argument_group(title)
+        listed = f": {', '.join(names[field.name])}" if field.name in names else ""
+        add_option(groups[title], field, field.default, "", listed)
+    known, unknown = parser.parse_known_args(sys.argv[1:] if argv is None else list(argv))
+    if unknown:
+        refuse_unknown(parser, unknown[0], "--help")
+    given = vars(known)
+    given["network"] = plugins.network_name(given.get("network", Options.network), networks)
+    return Options(**given)

@@ -1,0 +1,103 @@
+"""The options of a folder that is labeled, `python run_folder.py`: each a flag, with its text, limits and check."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, fields
+from functools import partial
+
+from tfal.data.listing import MAX_PIXELS
+from tfal.errors import InputError
+from tfal.labeling.answers import check_classes
+from tfal.learners.specs import EncoderOptions
+from tfal.recipe.groups import RunOptions
+from tfal.recipe.options import check_value, flag, option, shared
+from tfal.strategies import STRATEGIES, strategy_name
+
+_pictures = partial(option, group="pictures and answers")
+_choice = partial(option, group="the next batch")
+_model = partial(option, group="features and classifier")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `python run_folder.py --help` tells of. Raises InputError for values that cannot be used."""
+
+    images: str = _pictures("", "folder of pictures, in folders of any depth: JPEG, PNG, BMP, GIF, WebP")
+    classes: str = _pictures("", "names of the classes, a comma list; new ones may follow at its end later on")
+    labels: str | None = _pictures(
+        None, "further files of answers, a comma list: csv files, or .json exports of Label Studio"
+    )
+    export: str = _pictures("none", "also write tasks for Label Studio", choices=("none", "label-studio"))
+    disagreement: str = _pictures(
+        "majority",
+        "where annotators of Label Studio disagree: the majority counts, or such an export is refused",
+        choices=("majority", "refuse"),
+    )
+    predict: str | None = _pictures(None, "csv file to write, class and probabilities of all pictures")
+    max_pixels: int = _pictures(MAX_PIXELS, "largest picture that is decoded [pixels]", least=1)
+    results_dir: str = shared(RunOptions, "results_dir")
+    n_query: int = _choice(0, "pictures of a batch; 0: a tenth of the folder's, from 10 to 50", least=0)
+    strategy: str = _choice("uherding", "query strategy, once there are labels of two classes")
+    initial: str = _choice("typiclust", "strategy before that, one that needs no labels")
+    open_batch: str = _choice(
+        "same", "where nothing of the last batch is answered: the same again, or a new one", choices=("same", "new")
+    )
+    max_candidates: int = _choice(
+        20_000, "pictures that a strategy chooses from, drawn at random where there are more", least=1
+    )
+    seed: int = shared(RunOptions, "seed")
+    encoder: str = shared(EncoderOptions, "encoder")
+    trust_encoder: str = shared(EncoderOptions, "trust_encoder")
+    encoder_statistics: str = shared(EncoderOptions, "encoder_statistics")
+    image_size: int = _model(
+        0, "side of pictures as networks see them [pixels]; 0: what the encoder takes, simclr 48", least=0
+    )
+    model: str = _model(
+        "linear",
+        "what is trained on the labels: a linear head on the encoder's features, the encoder too (finetune), or a "
+        "network from scratch",
+        choices=("linear", "finetune", "scratch"),
+    )
+    network: str = _model("ResNet18-16", "network of simclr and of scratch")
+    n_epoch: int = _model(50, "epochs, finetune and scratch", least=1)
+    backend: str = shared(RunOptions, "backend")
+    threads: int = shared(RunOptions, "threads")
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            check_value(field, getattr(self, field.name))
+        for name in ("images", "classes"):
+            if not getattr(self, name):
+                raise InputError(f"{flag(name)} must be given. {_EXAMPLE}")
+        check_classes(self.class_names)
+        object.__setattr__(self, "strategy", _usable("strategy", self.strategy))
+        object.__setattr__(self, "initial", _usable("initial", self.initial, unlabeled=True))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes."""
+        return tuple(name.strip() for name in self.classes.split(","))
+
+
+_EXAMPLE = "For example: --images PHOTOS --classes cat,dog,bird"
+
+
+def usable_strategies(unlabeled: bool = False) -> list[str]:
+    """Names of the strategies that choose from features and a classifier's head; unlabeled: from features alone."""
+    wanted, found = {"encoder"} if unlabeled else {"encoder", "classifier"}, []
+    for name, kind in STRATEGIES.items():
+        with contextlib.suppress(InputError):  # of one that needs a file of its own
+            made = kind()
+            if {*made.learners} <= wanted and not made.oracle and not made.required_outputs:
+                found.append(name)
+    return found
+
+
+def _usable(option: str, name: str, unlabeled: bool = False) -> str:
+    """The one spelling of a strategy's name; InputError for one that cannot choose here."""
+    found, usable = strategy_name(name), usable_strategies(unlabeled)
+    if found not in usable:
+        by = "features of pictures alone" if unlabeled else "features of pictures and a classifier's head"
+        raise InputError(f"{flag(option)} must choose by {by}. Received: {name}. Valid: {', '.join(usable)}.")
+    return found
