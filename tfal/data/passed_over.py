@@ -79,7 +79,7 @@ class PassedOver:
 
 
 def _identity(folder: Path) -> tuple[int, int]:
-    """The same for all names of one folder."""
+    """What is the same for all names of one folder, and another for each folder."""
     status = folder.stat()
     return status.st_dev, status.st_ino
 

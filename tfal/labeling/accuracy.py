@@ -32,7 +32,7 @@ class Accuracy(NamedTuple):
 
 
 def accuracy(labels: np.ndarray, predicted: np.ndarray) -> Accuracy:
-    """Of whole numbers (n,), at least one."""
+    """The share of `labels` (n,), whole numbers, at least one, that `predicted` (n,) has right; see Accuracy."""
     n, right = len(labels), int(np.count_nonzero(labels == predicted))
     interval = binomtest(right, n).proportion_ci(0.95, method="wilson")
     largest = float(np.unique(labels, return_counts=True)[1].max() / n)
