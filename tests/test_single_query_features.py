@@ -1,5 +1,7 @@
 """tfal.query on a lab's own embeddings: row i is sample i, in place of a model or beside one."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import tensorflow as tf
 from keras import layers
 
 import tfal
+from tests.conftest import ROOT
 from tfal import kernels
 from tfal.errors import InputError
 from tfal.kernels.parts.pairwise import unit_rows
@@ -217,6 +220,16 @@ def test_what_cannot_be_read_is_named_in_one_line(changes, message):
     assert "\n" not in str(error.value)
 
 
+def test_that_a_query_forgets_earlier_rounds_is_said(recwarn):
+    with pytest.warns(UserWarning, match="strategy 'probcover' learns from round to round. .*tfal.Campaign keeps"):
+        tfal.query("probcover", None, None, 3, features=FEATURES, **GIVEN)
+    recwarn.clear()
+    tfal.query("probcover", None, None, 3, features=FEATURES)
+    tfal.query("probcover", None, None, 3, features=FEATURES, delta=0.3, **GIVEN)
+    tfal.query("typiclust", None, None, 3, features=FEATURES, **GIVEN)
+    assert not recwarn.list
+
+
 def test_what_would_not_be_looked_at_is_refused(images, model):
     with pytest.raises(InputError, match=r"looks at features only without a model\. Received: both"):
         tfal.query("margin", model, images, 3, features=FEATURES)
@@ -251,6 +264,17 @@ def test_an_encoder_of_keras_applications_through_its_features():
     assert len(set(ids.tolist()) - {2}) == 5
     tensor = tfal.query("typiclust", None, None, 5, features=tf.constant(features), labeled=[2])
     assert tensor.tolist() == ids.tolist()
+
+
+def test_the_examples_of_the_readme_run(tmp_path, monkeypatch):
+    readme = (ROOT / "README.md").read_text()
+    (example,) = [code for code in re.findall(r"```py\n(.*?)```", readme, re.DOTALL) if "embeddings.npy" in code]
+    monkeypatch.chdir(tmp_path)
+    np.save("embeddings.npy", FEATURES)
+    names = {"tfal": tfal, "labels": np.arange(20) % 3, "images": FEATURES, "wrapped": lambda batch: batch[:, :3]}
+    exec(example.replace("labeled=labeled", "labeled=first"), names)
+    assert len(names["first"]) == 20
+    assert {*names["ids"].tolist()} == {*range(N)} - {*names["first"].tolist()}
 
 
 def test_every_learner_says_what_a_single_array_is():

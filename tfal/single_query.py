@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from inspect import signature
 from typing import Any, Literal, NamedTuple, overload
@@ -94,11 +95,12 @@ def query(
               tfal.reading.hub_images.HubImages.
         n: number of samples to pick.
         features: embeddings (N, d) of a lab's own, row i of sample i: an array, a memory map, or the path of an .npy
-            file, which is opened as a memory map; only the rows that are asked about are read. They are what strategies
-            read of an "encoder" (typiclust, probcover, maxherding, uherding, kmeans, ...), which scale them to length
-            1. Without a model they are the features of the "classifier", too, as they are (coreset), and its logits
-            are those of a linear head that is trained on the rows and classes of the labeled samples (margin, badge,
-            ldms, uherding, ...); see tfal.evaluation.affine_head.
+            file, which is opened as a memory map; only the rows that are asked about are read, and where a strategy
+            needs those of all candidates at once, kept (see max_candidates). They are what strategies read of an
+            "encoder" (typiclust, probcover, maxherding, uherding, kmeans, ...), which scale them to length 1. Without
+            a model they are the features of the "classifier", too, as they are (coreset), and its logits are those of a
+            linear head that is trained on the rows and classes of the labeled samples (margin, badge, ldms, uherding,
+            ...); see tfal.evaluation.affine_head.
         labeled: ids (positions in `images`) of the samples that have labels, or a boolean mask (N,); they are never
             picked.
         labels: (len(labeled),) integer classes, 0 to C - 1 as the model's outputs, in the order of `labeled` (of a
@@ -117,6 +119,9 @@ def query(
         options: options of the strategy, such as n_sample for "ldms". "bald" and its like run n_pass passes through a
             model with Dropout layers, 25 when not given; "consistency" shifts images (H, W, C) n_view times by up to
             4 pixels, with zeros around them, 10 times when not given.
+
+    Each query begins anew: what "mqnet" and "probcover" learn from round to round is kept by tfal.Campaign alone, and a
+    warning says so.
 
     Returns:
         ids (n,) int64, distinct, in the order of picking; with return_scores, ids and scores as tfal.rank gives them.
@@ -211,6 +216,7 @@ def _question(
     if opened.size is None:
         raise InputError("images or features must be given: ids are positions in them. Received: neither.")
     pool = _pool(strategy, opened.size, opened.n_classes, *known)
+    _warn_of_memory(strategy, pool)
     return _Question(strategy, opened, pool, streams, None, narrowed(pool.unlabeled, max_candidates, streams))
 
 
@@ -225,6 +231,17 @@ def _pool(strategy: Strategy, size: int, n_classes: int | None, labeled: Any, la
     pool.label_samples(ids, given_labels(labels, ids, n_classes), 0)
     _reject(pool, rejected)
     return pool
+
+
+def _warn_of_memory(strategy: Strategy, pool: Pool) -> None:
+    """Warns where a strategy would know something from earlier rounds that none of its options says."""
+    options = {name for name, value in vars(strategy).items() if value is not None}
+    if len(pool.labeled) and {*strategy.memory_shapes} - options:
+        warnings.warn(
+            f"strategy {shown_name(strategy)} learns from round to round. Here each query is its first; tfal.Campaign "
+            "keeps what it has learned.",
+            stacklevel=4,
+        )
 
 
 def _reject(pool: Pool, rejected: Any) -> None:

@@ -80,7 +80,16 @@ class CallableOutputs:
         )
 
     def _call(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        found = self._function(images)
+        try:
+            found = self._function(images)
+        except InputError:
+            raise
+        except Exception as error:  # of somebody's own code, which is where the traceback leads
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise InputError(
+                f"the function for {self._name!r} must take a batch of images, a NumPy array. Received: {reason}, for "
+                f"{images.dtype} of shape {images.shape}. Call it with such an array to see where."
+            ) from error
         if not isinstance(found, Mapping) or not found or not all(isinstance(name, str) for name in found):
             raise InputError(
                 f"the function for {self._name!r} must give a dict of arrays by output, such as {{'logits': (B, C), "

@@ -278,7 +278,9 @@ def _no_layer(graph: Graph, name: str) -> InputError:
 def _check_rows(features: Value) -> None:
     shape = features.tensor.shape
     if len(shape) != 2:
+        pooling = {3: "GlobalAveragePooling1D", 4: "GlobalAveragePooling2D"}.get(len(shape), "Flatten")
         raise InputError(
             f"features must be one row (B, d) for each sample. Received: a layer that gives {shape}. Name one behind "
-            "a pooling or Flatten layer: outputs={'features': <that layer>, 'logits': ...}."
+            "a pooling or Flatten layer: outputs={'features': <that layer>, 'logits': ...}; or let the model end in "
+            f"one: keras.Model(model.inputs, keras.layers.{pooling}()(model.output))."
         )
