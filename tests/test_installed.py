@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import filelock
 import pytest
@@ -130,9 +131,9 @@ def test_all_files_of_the_checkout_are_there(installed):
     here = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tfal").rglob("*.py")}
     assert found == here | {f"tfal/models/{path.name}" for path in (ROOT / "models").glob("*.py")}
     assert (installed / "tfal" / "py.typed").exists()
-    assert (installed / "tfal" / "labeling" / "page.html").read_bytes() == (
-        ROOT / "tfal" / "labeling" / "page.html"
-    ).read_bytes()
+    for name in ("page.html", "page.css", "page.js"):
+        page = Path("tfal") / "labeling" / name
+        assert (installed / page).read_bytes() == (ROOT / page).read_bytes()
     assert {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")} == {"tfal", "bin"}
     (metadata,) = installed.glob("*.dist-info/METADATA")
     needs = re.findall(r"^Requires-Dist: (\S+?)[<>=;\[ ]", metadata.read_text(), re.MULTILINE)

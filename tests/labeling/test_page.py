@@ -88,7 +88,7 @@ def test_one_key_for_each_answer_and_the_next_picture_comes_by_itself(browser, r
     assert browser.text("#count") == "0 of 6 labeled"
     browser.press("2", "1")
     browser.click('[data-answer="bird"]')
-    browser.press("0", "u")
+    browser.press("n", "u")
     assert browser.text("#count") == "5 of 6 labeled"
     assert browser.text("#name").split() == ["6", "/", "6", "b/2.png"]
     browser.press("3")
@@ -101,7 +101,7 @@ def test_one_key_for_each_answer_and_the_next_picture_comes_by_itself(browser, r
 def test_the_suggestion_is_shown_and_taken_by_one_key(browser, root):
     asked = [Asked(PATHS[0], "dog", 0.876), Asked(PATHS[1], "bird", 1.0), Asked(PATHS[2]), Asked(PATHS[3], NONE, 0.5)]
     browser.open(page(root, asked))
-    assert browser.text("#suggestion").split() == ["Suggested:", "dog", "88", "%"]
+    assert browser.text("#suggestion").split() == ["Suggested:", "dog", "(88", "%)"]
     assert browser.all("#choices .suggested")[0].text.split() == ["2", "dog"]
     browser.press(ENTER, " ", " ")
     assert browser.text("#suggestion") == "No suggestion yet"
@@ -191,6 +191,7 @@ def test_a_browser_that_keeps_nothing_says_so_and_works(browser, root):
         browser.open(page(root))
         assert "keeps nothing" in browser.text("#notice")
         browser.press("1")
+        assert "cat: a/0.png This browser keeps nothing" in browser.text("#notice")
         assert labels(browser) == ["a/0.png cat"]
     finally:
         browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
@@ -214,7 +215,7 @@ def test_each_csv_holds_everything_so_the_last_one_is_enough(browser, root):
     browser.open(page(root))
     browser.press("1", "2")
     assert labels(browser) == ["a/0.png cat", "a/1.png dog"]
-    browser.press(BACKSPACE, "3", "0")
+    browser.press(BACKSPACE, "3", "n")
     again = labels(browser, name="labels (1).csv")
     assert again == ["a/0.png cat", "a/1.png bird", f"a/2.png {NONE}"]
     lines = (browser.downloads / "labels.csv").read_text("utf-8-sig").splitlines()
@@ -277,25 +278,47 @@ def test_more_classes_than_digits_have_letters_and_more_than_keys_are_found_by_n
     classes = [f"kind {number:02}" for number in range(40)]
     browser.open(page(root, classes=classes))
     keys = [button.text.split()[0] for button in browser.all("#choices button")]
-    assert "".join(keys[:34]) == "123456789ABCDEFGHIJKLMNOPQRSTVWXYZ"
+    assert "".join(keys[:34]) == "1234567890ABCDEFGHIJKLMOPQRSTVWXYZ"
     assert keys[34:] == ["kind"] * 6
-    browser.press("9", "a", "z", "u", "/", "k", "i", "n", "d", " ", "3", "9", ENTER, "1")
+    browser.press("9", "0", "z", "u", "/", "k", "i", "n", "d", " ", "3", "9", ENTER, "1")
     found = [f"a/0.png {classes[8]}", f"a/1.png {classes[9]}", f"a/2.png {classes[33]}", f"b/0.png {UNSURE}"]
     assert labels(browser, classes=classes) == [*found, f"b/1.png {classes[39]}", f"b/2.png {classes[0]}"]
-    browser.press("/", "3", "9", ESCAPE)
+    browser.press("/", "k", ENTER)
+    assert browser.text("#notice") == "40 classes have that in their names: go on typing."
+    browser.press("x", ENTER)
+    assert browser.text("#notice") == "0 classes have that in their names: go on typing."
+    browser.press(ESCAPE)
     assert all(button.is_displayed() for button in browser.all("#choices button"))
 
 
+def test_a_whole_name_is_found_within_longer_ones(browser, root):
+    classes = [*(f"wildcat {number}" for number in range(9)), "Cat"]
+    browser.open(page(root, classes=classes))
+    browser.press(*"/cat", ENTER)
+    assert labels(browser, classes=classes) == ["a/0.png Cat"]
+
+
 def test_keyboards_of_others_and_keys_that_are_held_down(browser, root):
-    browser.open(page(root, classes=[*CLASSES, *(f"kind {number}" for number in range(7))]))
+    classes = [*CLASSES, *(f"kind {number}" for number in range(8))]
+    browser.open(page(root, classes=classes))
     key(browser, "&", "Digit1")  # French: digits need shift
-    key(browser, "ф", "KeyA")  # Russian: the tenth class
+    key(browser, "ф", "KeyA")  # Russian: the eleventh class
     key(browser, "1", "Numpad1")
     key(browser, "1", "Numpad1", repeat=True)
     key(browser, "2", "Digit2", ctrlKey=True)
     key(browser, "d", "KeyD", altKey=True)
-    assert labels(browser, classes=[*CLASSES, *(f"kind {number}" for number in range(7))]) == [
-        *("a/0.png cat", "a/1.png kind 6", "a/2.png cat")
+    assert labels(browser, classes=classes) == ["a/0.png cat", "a/1.png kind 7", "a/2.png cat"]
+
+
+def test_a_class_that_is_called_like_a_key_has_that_key(browser, root):
+    classes = ["zero", "0", "B", "n", "1"]
+    browser.open(page(root, classes=classes))
+    assert [button.text.split() for button in browser.all("#choices button")] == [
+        *(["2", "zero"], ["0", "0"], ["B", "B"], ["3", "n"], ["1", "1"])
+    ]
+    browser.press(*"01bn3")
+    assert labels(browser, classes=classes) == [
+        *("a/0.png 0", "a/1.png 1", "a/2.png B", f"b/0.png {NONE}", "b/1.png n")
     ]
 
 

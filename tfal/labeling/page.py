@@ -10,7 +10,6 @@ import base64
 import hashlib
 import json
 import math
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -96,17 +95,20 @@ def _items(asked: Sequence[Asked], paths: Sequence[str], root: Path) -> Iterator
 
 def _template() -> tuple[str, str]:
     """What stands before and behind the data, with the policy."""
-    text = _TEMPLATE.read_text(encoding="utf-8")
-    digests = {
-        tag: base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
-        for tag, content in re.findall(r"<(style|script)>(.*?)</\1>", text, re.DOTALL)
-    }
+    style, script, page = (_TEMPLATE.with_suffix(kind).read_text(encoding="utf-8") for kind in (".css", ".js", ".html"))
     policy = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:"
-    policy += "".join(f"; {tag}-src 'sha256-{digest}'" for tag, digest in digests.items())
-    before, _, after = text.replace("@POLICY@", policy).partition("@DATA@")
+    policy += f"; style-src {_digest(style)}; script-src {_digest(script)}"
+    for mark, text in (("@POLICY@", policy), ("@STYLE@", style), ("@SCRIPT@", script)):
+        page = page.replace(mark, text)
+    before, _, after = page.partition("@DATA@")
     return before, after
+
+
+def _digest(text: str) -> str:
+    """What a policy calls a style or a script that may be used."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _json(content: dict[str, Any]) -> str:
     """Text that ends no script element, whatever stands in it."""
-    return json.dumps(content).replace("<", "\\u003c")
+    return json.dumps(content, allow_nan=False).replace("<", "\\u003c")
