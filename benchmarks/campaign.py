@@ -145,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", default="1,10,100,1000", help="where the growth is measured")
     args = parser.parse_args(argv)
     warnings.simplefilter("ignore", UserWarning)
-    import tfal.asking  # noqa: F401  its imports are no part of a call
+    import tfal.evaluation.affine_head  # noqa: F401  its imports are no part of a call
 
     with tempfile.TemporaryDirectory() as name:
         features = features_map(Path(name) / "features.npy", args.images, args.dim)

@@ -5,8 +5,8 @@ from tests.conftest import ROOT
 
 MODULES = (
     "kernels strategies pool pool.splits pool.task pool.view recipe recipe.presets recipe.protocols.mnist "
-    "networks data loop initial_pool report.compare report.correlation coldstart.criteria "
-    "coldstart.data_maps coldstart.pictures coldstart.study"
+    "networks data loop campaign asking asking.round single_query initial_pool report.compare report.correlation "
+    "coldstart.criteria coldstart.data_maps coldstart.pictures coldstart.study"
 )
 ARRAY_SIDE = ", ".join(["tfal", *(f"tfal.{name}" for name in MODULES.split())])
 

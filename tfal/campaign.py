@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tfal.asking import Given, checked_strategy
+from tfal.asking.round import Question, answer, check_again
 from tfal.errors import InputError
 from tfal.given import check_int, given_ids
 from tfal.pool.ledger import AskedRound, Ledger
@@ -163,9 +165,6 @@ class Campaign:
             InputError: fewer are left than asked for; images or features are of another pool; the strategy cannot be
                 asked, or cannot read what was given.
         """
-        from tfal.asking import Given, checked_strategy
-        from tfal.asking.round import Question, answer, check_again
-
         chosen = checked_strategy(strategy, options, {*signature(Campaign.ask).parameters} - {"self", "options"})
         given = Given(model, images, features, outputs, batch_size, backend)
         question = Question(chosen, n, given, candidates, max_candidates)

@@ -5,31 +5,24 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
-from tfal.asking.stand_ins import StandIn, is_networks, stand_ins
-from tfal.data.images import check_int
+from tfal.asking.stand_ins import StandIn, stand_ins
 from tfal.errors import InputError
-from tfal.evaluation.affine_head import affine_head
+from tfal.given import check_int
 from tfal.learners import LEARNERS
 from tfal.pool import Pool
 from tfal.pool.view import Reader
-from tfal.reading.backend import choose_backend
-from tfal.reading.callables import CallableOutputs
-from tfal.reading.inputs import ModelInput
-from tfal.reading.members import MemberOutputs
-from tfal.reading.named_outputs import NamedOutputs
-from tfal.reading.reader import LearnerReader
-from tfal.reading.stochastic_outputs import N_PASS, N_VIEW, SampledOutputs
+from tfal.reading.backend import Backend, choose_backend
 from tfal.reading.tables import TableReader, Trained
-from tfal.reading.user_images import open_source
 from tfal.reading.user_tables import UserTable
 from tfal.strategies import Strategy
 from tfal.streams import Streams
-from tfal.training.finite import check_finite_weights
+
+if TYPE_CHECKING:
+    from tfal.asking.networks import Networks
 
 
 @dataclass(frozen=True)
@@ -67,29 +60,25 @@ def open_given(strategy: Strategy, given: Given) -> Opened:
     check_int("batch_size", given.batch_size, 1)
     backend = choose_backend(given.backend)
     parts = stand_ins(strategy, given.model, given.features, given.outputs)
-    networks = {name: _network(name, part, strategy) for name, part in parts.items() if part.is_network}
+    networks = _networks(strategy, given, parts, backend)
     tables = {name: _tables(name, part) for name, part in parts.items() if not part.is_network}
-    source = _source(given, parts)
-    for network in networks.values():
-        _probe(network, source, int(given.batch_size))
+    source = networks.source if networks else None
     extra = [] if parts or given.features is None else [UserTable("features", "features", given.features)]
     size = _size(source, [*(table for found in tables.values() for table in found.values()), *extra])
     own = [found["features"] for name, found in tables.items() if parts[name].given is given.features]
     sources = {"images": source, "features": next(iter([*own, *extra]), None)}
 
     def reader(pool: Pool, streams: Streams) -> Reader:
-        for network in networks.values():
-            if isinstance(network, SampledOutputs):
-                network.seed = streams.integer("dropout")
-        shared: Any = LearnerReader(source, networks, int(given.batch_size), backend) if networks else None
-        readers = dict.fromkeys(networks, shared)
+        readers: dict[str, Reader] = {}
+        if networks and networks.by_learner:
+            readers |= dict.fromkeys(networks.by_learner, networks.reader(streams))
         for name, found in tables.items():
             trained = _trained(found["features"], pool, streams) if parts[name].head else None
             readers[name] = TableReader(found, backend, trained=trained)
         return _Readers(readers)
 
     fingerprints = {name: found.fingerprint for name, found in sources.items() if found is not None}
-    return Opened(size, _n_classes(strategy, networks, tables), reader, fingerprints)
+    return Opened(size, _n_classes(strategy, networks.by_learner if networks else {}, tables), reader, fingerprints)
 
 
 @dataclass(frozen=True)
@@ -105,28 +94,13 @@ class _Readers:
         return self.by_learner[learner].head(learner)
 
 
-def _network(name: str, part: StandIn, strategy: Strategy) -> Any:
-    """What reads images for a learner: n_classes, read(batch, outputs) and head()."""
-    if is_networks(part.given):
-        _check_members(part)
-        return MemberOutputs([_network("classifier", StandIn(each, part.outputs), strategy) for each in part.given])
-    if not isinstance(part.given, keras.Model):
-        return CallableOutputs(name, part.given)
-    spec = LEARNERS.get(name)
-    output = spec.output if spec else "features"
-    single = "logits" if output in ("logits", "member_logits") or (spec and spec.from_model) else output
-    network = NamedOutputs(part.given, part.outputs, single=single)
-    check_finite_weights(part.given)
-    n_pass, n_view = getattr(strategy, "n_pass", N_PASS), getattr(strategy, "n_view", N_VIEW)
-    return SampledOutputs(network, n_pass=n_pass, n_view=n_view)
+def _networks(strategy: Strategy, given: Given, parts: Mapping[str, StandIn], backend: Backend) -> Networks | None:
+    """What reads images; None where nothing does, and then TensorFlow is not loaded."""
+    if given.images is None and not any(part.is_network for part in parts.values()):
+        return None
+    from tfal.asking.networks import open_networks
 
-
-def _check_members(part: StandIn) -> None:
-    if len({id(each) for each in part.given}) < max(len(part.given), 2):
-        raise InputError(
-            f"{part.what} as a list must be of at least two models, none of them twice. Received: {len(part.given)}. "
-            "Give models that were trained from different first weights."
-        )
+    return open_networks(strategy, given.images, parts, int(given.batch_size), backend)
 
 
 def _tables(name: str, part: StandIn) -> dict[str, UserTable]:
@@ -137,36 +111,6 @@ def _tables(name: str, part: StandIn) -> dict[str, UserTable]:
         return {output: UserTable(f"{part.what}[{output!r}]", output, array) for output, array in part.given.items()}
     output = LEARNERS[name].output if name in LEARNERS and not part.head else "features"
     return {output: UserTable(part.what, output, part.given)}
-
-
-def _source(given: Given, parts: Mapping[str, StandIn]) -> Any:
-    """The images, where they are read or tell how many samples there are."""
-    networks = [each for part in parts.values() if part.is_network for each in _each(part.given)]
-    if given.images is None:
-        if networks:
-            raise InputError("images must be given where a model reads them. Received: None. Give the whole data set.")
-        return None
-    models = [each for each in networks if isinstance(each, keras.Model)]
-    taken = [ModelInput.of(model) for model in models]
-    for other in taken[1:]:
-        if other.dtype != taken[0].dtype or not taken[0].takes(other.shape or ()):
-            raise InputError(
-                f"all models must take the same images. Received: models of {taken[0].shape} {taken[0].dtype} and of "
-                f"{other.shape} {other.dtype}. Put what differs into the models, as layers."
-            )
-    return open_source(given.images, models[0] if models else None, int(given.batch_size))
-
-
-def _each(given: Any) -> Sequence[Any]:
-    return given if is_networks(given) else [given]
-
-
-def _probe(network: Any, source: Any, batch_size: int) -> None:
-    """Shows functions the first images, before anything is read."""
-    functions = network.members if isinstance(network, MemberOutputs) else [network]
-    for function in functions:
-        if isinstance(function, CallableOutputs):
-            function.probe(next(iter(source.batches(np.arange(min(batch_size, source.size)), batch_size))))
 
 
 def _size(source: Any, tables: Sequence[UserTable]) -> int | None:
@@ -202,6 +146,8 @@ def _trained(table: UserTable, pool: Pool, streams: Streams) -> Callable[[], Tra
 
     @functools.cache
     def trained() -> Trained:
+        from tfal.evaluation.affine_head import affine_head
+
         labels = pool.label[pool.labeled]
         if np.any(labels < 0):
             raise InputError(

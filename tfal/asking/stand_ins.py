@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import keras
 
 from tfal.asking.strategy import shown_name
 from tfal.errors import InputError
@@ -36,9 +35,15 @@ class StandIn:
         return is_network(self.given) or is_networks(self.given)
 
 
+def is_keras(given: Any) -> bool:
+    """Whether it is a Keras model; where Keras was never loaded, nothing is."""
+    keras: Any = sys.modules.get("keras")
+    return keras is not None and isinstance(given, keras.Model)
+
+
 def is_network(given: Any) -> bool:
     """Whether it is a Keras model, or a function that may stand for one."""
-    return isinstance(given, keras.Model) or (callable(given) and not hasattr(given, "__array__"))
+    return is_keras(given) or (callable(given) and not hasattr(given, "__array__"))
 
 
 def is_networks(given: Any) -> bool:
@@ -183,4 +188,4 @@ def _check_looked_at(strategy: Strategy, model: Any, features: Any, outputs: Any
 
 
 def _has_layers(given: Any) -> bool:
-    return isinstance(given, keras.Model) or (is_networks(given) and any(map(_has_layers, given)))
+    return is_keras(given) or (is_networks(given) and any(map(_has_layers, given)))

@@ -18,12 +18,13 @@ import tensorflow as tf
 
 from tfal.data import decoding
 from tfal.data.headers import checked
-from tfal.data.images import AUGMENT, ORDER, Images, check_int, on_host, stream_key
+from tfal.data.images import AUGMENT, ORDER, Images, on_host, stream_key
 from tfal.data.listing import Listing
 from tfal.data.pictures import unreadable
 from tfal.data.pipeline import PREFETCH, parallel_map
 from tfal.data.rand_augment import N_DRAWS, rand_augment
 from tfal.errors import InputError, unknown_name
+from tfal.given import check_int
 
 N_STATISTICS = 4096  # images that channel statistics are taken from: their error is then about 0.003
 _MARK, _END = "unreadable image file", "end of its name"

@@ -18,7 +18,7 @@ import tensorflow as tf
 from tfal.data.augmentations import AUGMENTATIONS
 from tfal.data.pipeline import PREFETCH, as_written, parallel_map
 from tfal.errors import InputError, unknown_name
-from tfal.given import check_int as check_int
+from tfal.given import check_int
 
 _CHUNK = 2**22  # values that a pass over many images holds at once: 32 MB in float64
 ORDER, AUGMENT, _PURPOSES = 0, 1, 2

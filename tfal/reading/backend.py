@@ -5,12 +5,14 @@ Nothing else on the network side knows CuPy. The kernels take whichever arrays t
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import tensorflow as tf
 
 from tfal.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 class Backend(Protocol):
@@ -60,6 +62,8 @@ class CupyBackend:
         DLPack is safe for eager float tensors, which are contiguous. TensorFlow keeps small integer tensors on the
         host whatever their device says, and its own __dlpack__ refuses the stream that CuPy hands over.
         """
+        import tensorflow as tf
+
         if "GPU" not in tensor.device or not tensor.dtype.is_floating or not tensor.shape.num_elements():
             return self._cupy.asarray(tensor.numpy())
         tf.test.experimental.sync_devices()  # TensorFlow may still be computing on a stream of its own
@@ -81,6 +85,8 @@ class _Shared:
         self._tensor = tensor
 
     def __dlpack__(self, **ignored: Any) -> Any:
+        import tensorflow as tf
+
         return tf.experimental.dlpack.to_dlpack(self._tensor)
 
     def __dlpack_device__(self) -> tuple[int, int]:

@@ -112,12 +112,6 @@ def same_at_rest(graph: Graph, value: Value, other: Value) -> bool:
     return start is other and _kinds(list(map(_function, chain)), start.tensor.shape[-1], "float32")[-1] == "linear"
 
 
-def is_distribution(logits: np.ndarray, tolerance: float) -> bool:
-    """Whether all rows (..., C) look like probabilities: values in [0, 1] with a sum of 1."""
-    inside = logits.min(initial=0) >= -tolerance and logits.max(initial=0) <= 1 + tolerance
-    return bool(inside and np.abs(logits.sum(axis=-1) - 1).max(initial=0) <= tolerance)
-
-
 def unreadable(what: str) -> InputError:
     """The error for a model whose logits cannot be found."""
     return InputError(

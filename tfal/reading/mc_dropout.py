@@ -23,8 +23,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfal.data.images import check_int
 from tfal.errors import InputError
+from tfal.given import check_int
 from tfal.reading.graph import Call, Value, calls_as_keras, like_masked
 from tfal.reading.inference import DROPOUT, SPATIAL, at_rest, check_repeats, check_same, infer
 from tfal.reading.named_outputs import NamedOutputs

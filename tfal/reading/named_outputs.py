@@ -13,8 +13,9 @@ import tensorflow as tf
 
 from tfal.errors import InputError
 from tfal.reading.graph import Graph, Value, functional
-from tfal.reading.heads import Head, find_head, is_distribution, same_at_rest, unreadable
+from tfal.reading.heads import Head, find_head, same_at_rest, unreadable
 from tfal.reading.inference import check_repeats, check_same, infer
+from tfal.reading.output_shapes import is_distribution
 from tfal.training.replicas import reading_function
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.reading.heads import is_distribution
 
 AXES = {
     "features": "(B, d)",
@@ -45,3 +44,9 @@ def check_logits(what: str, output: str, values: np.ndarray) -> None:
             f"{what} must be logits. Received: probabilities, values from 0 to 1 with a sum of 1 for each sample. Give "
             "what comes before the softmax, or the logarithm of the probabilities."
         )
+
+
+def is_distribution(logits: np.ndarray, tolerance: float) -> bool:
+    """Whether all rows (..., C) look like probabilities: values in [0, 1] with a sum of 1."""
+    inside = logits.min(initial=0) >= -tolerance and logits.max(initial=0) <= 1 + tolerance
+    return bool(inside and np.abs(logits.sum(axis=-1) - 1).max(initial=0) <= tolerance)

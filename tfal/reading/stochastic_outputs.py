@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfal.data.augmentations import AUGMENTATIONS
-from tfal.data.images import check_int
 from tfal.errors import InputError
+from tfal.given import check_int
 from tfal.reading.mc_dropout import MonteCarlo
 from tfal.reading.named_outputs import NamedOutputs
 

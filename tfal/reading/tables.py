@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.evaluation.linear_heads import Head
 from tfal.reading.backend import Backend
+
+if TYPE_CHECKING:
+    from tfal.evaluation.linear_heads import Head
 
 CHUNK = 8192  # rows that a strategy reads at once
 
