@@ -1,5 +1,6 @@
 """to_label.csv and what comes back from people."""
 
+import contextlib
 import csv
 import unicodedata
 
@@ -193,3 +194,20 @@ def test_classes_that_nobody_could_tell_apart_are_refused(classes, message):
 
 def test_classes_of_all_languages_and_numbers_go():
     check_classes(["-1", "+1", "0", "犬", "\u06af\u0631\u0628\u0647\u200c\u0647\u0627", "x=y", "Golden retriever"])
+
+
+PIECES = st.sampled_from(
+    [*map(str.encode, ["path", "label", ",", ";", "\t", "\n", '"', "a/1.jpg", "cat", "none", " "])]
+)
+ODD = st.sampled_from([b"\xff\xfe", b"\xef\xbb\xbf", b"\0", b"\x81", b"\r", b"./", b"\xe9"])
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(PIECES | ODD, max_size=25), st.booleans())
+def test_any_file_is_read_as_known_paths_and_answers_or_refused(tmp_path_factory, pieces, has_header):
+    file = tmp_path_factory.getbasetemp() / "any.csv"
+    file.write_bytes(b"path,label\n" * has_header + b"".join(pieces))
+    answers = []
+    with contextlib.suppress(InputError):
+        answers = read_csv(file, CLASSES, PATHS)
+    assert all(path in PATHS and label in (*CLASSES, NONE, UNSURE) for path, label in answers)

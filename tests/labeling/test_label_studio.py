@@ -1,10 +1,13 @@
 """Tasks for Label Studio, and what its exports say."""
 
+import contextlib
 import json
 import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from tfal.errors import InputError
@@ -143,3 +146,34 @@ def test_tasks_that_cannot_be_written_leave_nothing(tmp_path, root):
         with pytest.raises(InputError):
             write_tasks(tmp_path, asked, classes, root)
     assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["cat", "label", "choices", PATHS[0]]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["path", "result", "value", "choices", "label", "id"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+RESULT = st.fixed_dictionaries(
+    {"type": st.just("choices"), "from_name": st.just("label"), "value": st.just({"choices": ["cat"]}) | ANY}
+)
+ANNOTATION = st.fixed_dictionaries(
+    {"result": st.lists(RESULT, max_size=2) | ANY, "completed_by": ANY, "updated_at": ANY}
+)
+TASK = st.fixed_dictionaries(
+    {"data": st.just({"path": PATHS[0]}) | ANY, "annotations": st.lists(ANNOTATION, max_size=2) | ANY}
+)
+MINIMAL = st.fixed_dictionaries({"path": st.just(PATHS[0]), "label": ANY, "annotator": ANY, "updated_at": ANY})
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(TASK | MINIMAL | ANY, max_size=2) | ANY)
+def test_any_json_is_read_as_answers_or_refused(tmp_path_factory, content):
+    file = tmp_path_factory.getbasetemp() / "any.json"
+    file.write_text(json.dumps(content))
+    answers = []
+    with contextlib.suppress(InputError):
+        answers = read_label_studio(file, CLASSES, PATHS)
+    assert set(answers) <= {Answer(PATHS[0], "cat")}

@@ -88,7 +88,7 @@ def read_label_studio(
     if disagreement not in DISAGREEMENTS:
         raise InputError(f"disagreement must be one of {', '.join(DISAGREEMENTS)}. Received: {disagreement!r}.")
     known, labels = Paths(paths), Labels(classes)
-    votes: dict[str, dict[Any, tuple[str, str]]] = {}
+    votes: dict[str, dict[str, tuple[str, str]]] = {}
     left_out: Counter[str] = Counter()
     for vote in _votes(file, left_out):
         try:
@@ -112,7 +112,7 @@ def read_label_studio(
 
 
 def _decided(
-    votes: Mapping[str, Mapping[Any, tuple[str, str]]], left_out: Counter[str]
+    votes: Mapping[str, Mapping[str, tuple[str, str]]], left_out: Counter[str]
 ) -> tuple[list[Answer], list[str]]:
     """What the majorities say, and the pictures that annotators disagree on."""
     answers, split = [], []
@@ -132,7 +132,7 @@ class _Vote(NamedTuple):
 
     path: str
     label: str
-    annotator: Any
+    annotator: str
     time: str
     where: str
 
@@ -184,7 +184,7 @@ def _votes(file: Path, left_out: Counter[str]) -> Iterator[_Vote]:
         else:
             found = [_of_minimal(file, task, path, where)] if task.get(_LABEL) else []
         left_out["not annotated"] += not found and left_out["skipped"] == before
-        yield from found or [_Vote(path, "", None, "", where)]
+        yield from found or [_Vote(path, "", "", "", where)]
 
 
 def _of_task(file: Path, task: Mapping[str, Any], path: str, where: str, left_out: Counter[str]) -> Iterator[_Vote]:
@@ -202,18 +202,18 @@ def _of_task(file: Path, task: Mapping[str, Any], path: str, where: str, left_ou
             by = each.get("completed_by")
             annotator = by.get("id", by.get("email")) if isinstance(by, dict) else by or each.get("id")
             time = str(each.get("updated_at") or each.get("created_at") or "")
-            yield _Vote(path, _single(file, where, chosen), annotator, time, where)
+            yield _Vote(path, _single(file, where, chosen), str(annotator), time, where)
 
 
 def _of_minimal(file: Path, task: Mapping[str, Any], path: str, where: str) -> _Vote:
     label = task[_LABEL]
-    chosen = label.get("choices", []) if isinstance(label, dict) else label if isinstance(label, list) else [label]
+    chosen = label.get("choices") if isinstance(label, dict) else label if isinstance(label, list) else [label]
     time = str(task.get("updated_at") or task.get("created_at") or "")
-    return _Vote(path, _single(file, where, chosen), task.get("annotator"), time, where)
+    return _Vote(path, _single(file, where, chosen), str(task.get("annotator")), time, where)
 
 
-def _single(file: Path, where: str, chosen: Sequence[Any]) -> str:
-    if len(chosen) != 1 or not isinstance(chosen[0], str):
+def _single(file: Path, where: str, chosen: Any) -> str:
+    if not isinstance(chosen, list) or len(chosen) != 1 or not isinstance(chosen[0], str):
         raise InputError(f"{file}, {where}: the answer must be one class. Received: {chosen!r}. Choose one.")
     return chosen[0]
 
