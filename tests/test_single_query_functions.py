@@ -76,7 +76,7 @@ def test_a_function_may_give_the_passes_of_dropout_itself():
         (
             "margin",
             lambda f: lambda x: x.numpy(),
-            r"an array. Received: AttributeError: .* for float32 of shape \(40, 4, 4",
+            r"NumPy array. Received: AttributeError: .* for float32 of shape \(40, 4, 4",
         ),
         ("margin", lambda f: lambda x: {0: f(x)["logits"]}, "a dict whose keys are no names"),
         (
