@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _MOST_FOLDS, _MOST_FOLDS_NETWORK = 10, 5  # of heads, which are trained together, and of whole networks
 _BATCH = 32
+_RATE = 0.1  # of heads, ten times that of studies with more labels: few labels are few steps
 _CHUNK = 8192  # rows whose logits are computed at once
 
 
@@ -134,6 +135,7 @@ class Classifiers:
                 selections,
                 n_classes=labeled.n_outputs,
                 seeds=[seed] * len(selections),
+                learning_rate=_RATE,
             )
 
     def _network_of(self, head: Head) -> keras.Model:

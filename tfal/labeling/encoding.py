@@ -41,9 +41,10 @@ if TYPE_CHECKING:
     from tfal.learners.base import Builder
 
 NETWORK = "ResNet18-16"
-_SIDE = 48  # pixels, of pictures that SimCLR is trained on
-_MOST = 20_000  # pictures that it is trained on: 138 MB
-_EPOCHS = 200, 3  # at most, and at least
+_SIDE = 32  # pixels, of pictures that SimCLR is trained on
+_MOST = 20_000  # pictures that it is trained on: 61 MB
+_SEEN = 20_000, 60_000  # pictures in all passes together, at least and at most: 7 ms of a processor each
+_EPOCHS = 3, 300  # at least, and at most
 _BATCH = 64
 
 
@@ -57,10 +58,10 @@ class Budget(NamedTuple):
 
 
 def budget(n: int) -> Budget:
-    """For `n` pictures: so many passes that 10,000 pictures are seen, or 60,000 where there are that many."""
+    """For `n` pictures. So short a training is worth something for small pools, too: some minutes on two cores."""
     used = min(n, _MOST)
-    seen = min(max(10_000, 10 * used), 60_000)
-    epochs = max(_EPOCHS[1], min(_EPOCHS[0], round(seen / used)))
+    seen = min(max(_SEEN[0], 30 * used), _SEEN[1])
+    epochs = max(_EPOCHS[0], min(_EPOCHS[1], round(seen / used)))
     return Budget(used, epochs, max(1, epochs // 10), min(_BATCH, max(2, used // 2)))
 
 

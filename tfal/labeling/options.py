@@ -51,7 +51,7 @@ class Options:
     trust_encoder: str = shared(EncoderOptions, "trust_encoder")
     encoder_statistics: str = shared(EncoderOptions, "encoder_statistics")
     image_size: int = _model(
-        0, "side of pictures as networks see them [pixels]; 0: what the encoder takes, simclr 48", least=0
+        0, "side of pictures as networks see them [pixels]; 0: what the encoder takes, simclr 32", least=0
     )
     model: str = _model(
         "linear",
