@@ -98,6 +98,12 @@ def test_a_head_of_two_is_chosen_by_the_name_of_its_output(models, two_headed):
         tfal.query("badge", two_headed, IMAGES, 5, outputs={"logits": "kinds"})
 
 
+def test_a_head_of_a_list_of_outputs_is_chosen_by_its_layer(models, two_headed):
+    listed = keras.Model(two_headed.inputs, list(two_headed.output.values()))
+    expected = tfal.query("badge", models[0], IMAGES, 5).tolist()
+    assert tfal.query("badge", listed, IMAGES, 5, outputs={"logits": models[0].layers[-1].name}).tolist() == expected
+
+
 def _mqnet(models, csi, mode="conf"):
     classifier = {"classifier": models[0], "csi": csi}
     return tfal.query("mqnet", classifier, IMAGES, 6, labeled=LABELED, labels=CLASSES, mqnet_mode=mode).tolist()
@@ -124,6 +130,9 @@ def test_encoders_by_name(models):
     for same in (encoder, models[1], {"features": features}, lambda x: {"features": encoder(x)}):
         images = None if isinstance(same, dict) else IMAGES
         assert tfal.query("typiclust", {"encoder": same}, images, 5).tolist() == expected
+    last = {"encoder": {"features": models[1].layers[-1].name}}
+    of_last = tfal.query("typiclust", None, None, 5, features=models[1].predict(IMAGES, verbose=0)).tolist()
+    assert tfal.query("typiclust", {"encoder": models[1]}, IMAGES, 5, outputs=last).tolist() == of_last
     by_layer = {"encoder": {"features": models[1].layers[-2].name}}
     assert tfal.query("typiclust", {"encoder": models[1]}, IMAGES, 5, outputs=by_layer).tolist() == expected
 
@@ -176,6 +185,8 @@ def test_every_strategy_can_be_asked_about_arrays():
         ("variation_ratio", lambda m: [m[0], m[0]], {}, "none of them twice"),
         ("variation_ratio", lambda m: [m[0], _network(5, 4)], {}, r"must have the same classes. Received: .*\[3, 4\]"),
         ("variation_ratio", lambda m: [m[0], FEATURES], {}, "model must be a Keras model, .* Received: a list"),
+        ("margin", lambda m: {"classifier": m}, {}, r"model\['classifier'\] must be one model. Received: a list"),
+        ("variation_ratio", lambda m: m, {"features": FEATURES}, "Received: both. Leave out features.$"),
         ("margin", lambda m: FEATURES, {}, "Received: a ndarray. Embeddings are given as features=..., logits of a"),
         ("margin", lambda m: {"logits": FEATURES}, {}, "by the learners that strategy 'margin' reads, classifier. Rec"),
         ("margin", lambda m: {"classifier": m[0], "encoder": m[1]}, {}, "reads, classifier. Received: 'encoder'"),

@@ -82,7 +82,9 @@ def query(
             - A dict by learner, each of these, or an array (N, ...), row i of sample i, or a dict of arrays by output:
               {"classifier": model, "csi": projections} for "mqnet" with mqnet_mode="conf", {"classifier": logits} for
               "margin", {"encoder": model} for "typiclust". The one output of such a model, and a single array, is what
-              tfal.learners.LEARNERS says: "logits" of a classifier, "features" of an encoder, "projection" of csi.
+              tfal.learners.LEARNERS says: "logits" of a classifier, "features" of an encoder, "projection" of csi. Of
+              an encoder that ends in a linear or softmax Dense layer, they are what that layer takes; to read what it
+              gives, name it: outputs={"encoder": {"features": <that layer>}}.
         images: the whole data set as the model takes it; None where features say how many samples there are and
             nothing else reads images. An id is a position in it.
             - An array (N, ...), a memory map, or (array, labels), of which the labels are not looked at.

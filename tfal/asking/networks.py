@@ -61,7 +61,7 @@ def open_networks(
 def _network(name: str, part: StandIn, strategy: Strategy) -> Any:
     """What reads images for a learner: n_classes, read(batch, outputs) and head()."""
     if is_networks(part.given):
-        _check_members(part)
+        _check_members(name, part)
         return MemberOutputs([_network("classifier", StandIn(each, part.outputs), strategy) for each in part.given])
     if not isinstance(part.given, keras.Model):
         return CallableOutputs(name, part.given)
@@ -74,7 +74,9 @@ def _network(name: str, part: StandIn, strategy: Strategy) -> Any:
     return SampledOutputs(network, n_pass=n_pass, n_view=n_view)
 
 
-def _check_members(part: StandIn) -> None:
+def _check_members(name: str, part: StandIn) -> None:
+    if name != "ensemble":
+        raise InputError(f"{part.what} must be one model. Received: a list. Lists are for 'ensemble' alone.")
     if len({id(each) for each in part.given}) < max(len(part.given), 2):
         raise InputError(
             f"{part.what} as a list must be of at least two models, none of them twice. Received: {len(part.given)}. "

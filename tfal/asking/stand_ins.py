@@ -172,9 +172,10 @@ def _check_looked_at(strategy: Strategy, model: Any, features: Any, outputs: Any
     """Raises InputError for what was given and is not read by this strategy: its picks would not depend on it."""
     name = shown_name(strategy)
     if features is not None and not any(part.given is features for part in found.values()):
+        no_head = "classifier" not in strategy.learners or strategy.required_outputs
         raise InputError(
             f"strategy {name} reads no encoder, and looks at features only without a model. Received: both. Leave out "
-            "features, or the model, for a linear head on features."
+            + ("features." if no_head else "features, or the model, for a linear head on features.")
         )
     networks = [part for part in found.values() if part.what != "features"]
     if model is not None and not networks:
