@@ -180,6 +180,21 @@ def test_what_was_not_kept_is_named(campaign, reads, message):
     assert campaign._folder.journal.path.read_bytes() == journal
 
 
+@dataclass(frozen=True)
+class Odd(Curious):
+    """Keeps what no file holds."""
+
+    def query(self, view, n, rng):
+        return Picks(view.candidates[:n], notes={"note": np.array([{}, None])})
+
+
+def test_what_no_file_holds_is_refused_before_anything_is_written(campaign):
+    with pytest.raises(InputError, match=r"what Odd keeps of a round must be arrays.* for 'notes/note'"):
+        campaign.ask(Odd(), n=3)
+    assert not len(campaign.rounds)
+    assert not (campaign._folder.path / "memory").exists()
+
+
 def test_learners_that_are_not_declared_are_refused_as_in_a_run(campaign):
     campaign.tell(campaign.ask(Curious("undeclared"), n=3), [0, 1, 2])
     with pytest.raises(InputError, match="reads what its `learners` name"):

@@ -27,7 +27,10 @@ def observes(strategy: Strategy) -> bool:
 
 
 def kept_arrays(strategy: Strategy, picks: Picks, view: PoolView) -> dict[str, np.ndarray]:
-    """What `learned` needs, as arrays by name. view: the one that the strategy chose with; it is read once more."""
+    """What `learned` needs, as arrays by name. view: the one that the strategy chose with; it is read once more.
+
+    Raises InputError for what no file of arrays holds.
+    """
     found = {f"{_MEMORY}{name}": array for name, array in view.memory.items()}
     found |= {f"{_NOTES}{name}": to_numpy(array) for name, array in picks.notes.items()}
     found |= {f"{_BY_PICK}{name}": to_numpy(array) for name, array in picks.by_pick.items()}
@@ -36,6 +39,12 @@ def kept_arrays(strategy: Strategy, picks: Picks, view: PoolView) -> dict[str, n
     for learner, outputs in strategy.observes.items():
         read = view.read(learner, outputs, picks.ids)
         found |= {f"{_OUTPUT}{learner}/{name}": to_numpy(array) for name, array in read.items()}
+    odd = [name for name, array in found.items() if array.dtype.hasobject]
+    if odd:
+        raise InputError(
+            f"what {type(strategy).__name__} keeps of a round must be arrays of numbers or texts. Received: Python "
+            f"objects for {odd[0]!r}. Make numbers of them."
+        )
     return found
 
 
