@@ -165,21 +165,24 @@ def _in_a_line(preset: Recipe) -> str:
     return f"{what}; {preset.n_init} labels, {preset.n_query} more in each of {preset.n_step} rounds"
 
 
-def add_option(group: Any, field: dataclasses.Field[Any], value: Any, source: str, listed: str = "") -> None:
+def add_option(group: Any, field: dataclasses.Field[Any], value: Any, source: str | None, listed: str = "") -> None:
     """The flag of an option.
 
-    value: its default. source: of defaults that are not the option's own. listed: names that it may have.
+    value: its default; "" where it must be given. source: of defaults that are not the option's own; None: sources are
+    not told. listed: names that it may have.
     """
     kind, choices = type_text(field).partition(" ")[0], field.metadata["choices"]
     origin = field.metadata["source"] or "tfal"
     if value != field.default and not (isinstance(value, str) and kind != "str"):
-        origin = source if field.metadata["protocol"] else "tfal"
+        origin = (source or "") if field.metadata["protocol"] else "tfal"
+    told = "" if source is None else f"; source: {origin}"
+    default = "required" if value == "" else f"default: {_text(value)}"
     group.add_argument(
         flag(field.name),
         dest=field.name,
         type={"int": int, "float": float}.get(kind, str),
         metavar="|".join(choices) or {"int": "N", "float": "X"}.get(kind, "NAME"),
-        help=f"{field.metadata['help']}{listed} (default: {_text(value)}; source: {origin})".replace("%", "%%"),
+        help=f"{field.metadata['help']}{listed} ({default}{told})".replace("%", "%%"),
     )
 
 

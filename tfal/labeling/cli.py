@@ -64,7 +64,7 @@ def parse(networks: Mapping[str, Builder], argv: Sequence[str] | None = None) ->
         if title not in groups:
             groups[title] = parser.add_argument_group(title)
         listed = f": {', '.join(names[field.name])}" if field.name in names else ""
-        add_option(groups[title], field, field.default, "", listed)
+        add_option(groups[title], field, field.default, None, listed)
     known, unknown = parser.parse_known_args(sys.argv[1:] if argv is None else list(argv))
     if unknown:
         refuse_unknown(parser, unknown[0], "--help")

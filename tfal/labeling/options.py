@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, fields
+import math
+from dataclasses import dataclass, field, fields
 from functools import partial
+from typing import Any
 
 from tfal.data.listing import MAX_PIXELS
 from tfal.errors import InputError
@@ -17,6 +19,12 @@ from tfal.strategies import STRATEGIES, strategy_name
 _pictures = partial(option, group="pictures and answers")
 _choice = partial(option, group="the next batch")
 _model = partial(option, group="features and classifier")
+
+
+def _as_elsewhere(owner: type, name: str, group: str = "features and classifier") -> Any:
+    """The option `name` of another command, under another heading."""
+    found = shared(owner, name)
+    return field(default=found.default, metadata={**found.metadata, "group": group})
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ class Options:
     )
     predict: str | None = _pictures(None, "csv file to write, class and probabilities of all pictures")
     max_pixels: int = _pictures(MAX_PIXELS, "largest picture that is decoded [pixels]", least=1)
-    results_dir: str = shared(RunOptions, "results_dir")
+    results_dir: str = _as_elsewhere(RunOptions, "results_dir", "pictures and answers")
     n_query: int = _choice(0, "pictures of a batch; 0: a tenth of the folder's, from 10 to 50", least=0)
     strategy: str = _choice("uherding", "query strategy, once there are labels of two classes")
     initial: str = _choice("typiclust", "strategy before that, one that needs no labels")
@@ -46,10 +54,10 @@ class Options:
     max_candidates: int = _choice(
         20_000, "pictures that a strategy chooses from, drawn at random where there are more", least=1
     )
-    seed: int = shared(RunOptions, "seed")
-    encoder: str = shared(EncoderOptions, "encoder")
-    trust_encoder: str = shared(EncoderOptions, "trust_encoder")
-    encoder_statistics: str = shared(EncoderOptions, "encoder_statistics")
+    seed: int = _choice(0, "seed of all random numbers", least=0, most=math.inf)
+    encoder: str = _as_elsewhere(EncoderOptions, "encoder")
+    trust_encoder: str = _as_elsewhere(EncoderOptions, "trust_encoder")
+    encoder_statistics: str = _as_elsewhere(EncoderOptions, "encoder_statistics")
     image_size: int = _model(
         0, "side of pictures as networks see them [pixels]; 0: what the encoder takes, simclr 32", least=0
     )
@@ -61,12 +69,12 @@ class Options:
     )
     network: str = _model("ResNet18-16", "network of simclr and of scratch")
     n_epoch: int = _model(50, "epochs, finetune and scratch", least=1)
-    backend: str = shared(RunOptions, "backend")
-    threads: int = shared(RunOptions, "threads")
+    backend: str = _as_elsewhere(RunOptions, "backend", "machine")
+    threads: int = _as_elsewhere(RunOptions, "threads", "machine")
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            check_value(field, getattr(self, field.name))
+        for each in fields(self):
+            check_value(each, getattr(self, each.name))
         for name in ("images", "classes"):
             if not getattr(self, name):
                 raise InputError(f"{flag(name)} must be given. {_EXAMPLE}")
