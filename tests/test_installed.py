@@ -59,11 +59,14 @@ images, labeled = rng.integers(256, size=(200, 8, 8, 1), dtype=np.uint8), np.ara
 model = BUILDERS["MLP"]((8, 8, 1), 4)
 features, kernel, bias = rng.normal(size=(200, 6)), rng.normal(size=(6, 4)), np.zeros(4)
 mc_features = features
+np.save("embeddings.npy", features)
+labels, wrapped = np.arange(20) % 4, lambda batch: model(batch)["logits"]
 build, recipe = BUILDERS["MLP"], tfal.Recipe(dataset="mine", strategy="random", **SMALL)
 x_train, y_train, x_test, y_test = images, np.arange(200) % 4, images[:40], np.arange(40) % 4
 """
 THEN = """
-assert len(set(ids.tolist())) == len(set(rows.tolist())) == 100 and not set(ids.tolist()) & set(labeled.tolist())
+assert len(set(ids.tolist())) == len(scores) == 180 and not set(ids.tolist()) & set(labeled.tolist())
+assert len(set(rows.tolist())) == 100 and len(set(first.tolist())) == 20
 assert round.row["labels"] == 25 and data.n_classes == 4 and [done.row["labels"] for done in rounds] == [20, 25]
 """
 OPTIONS = {"n_rep": 1, "n_step": 1, "n_epoch": 1, "n_init": 20, "n_valid": 20, "n_pool": 60, "n_query": 5}
