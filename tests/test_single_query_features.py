@@ -55,9 +55,10 @@ def test_features_and_labels_are_enough(strategy, tmp_path):
     assert ids.dtype == np.int64
     assert len(set(ids.tolist()) - {*LABELED}) == 12
     assert np.array_equal(FEATURES, kept)
-    np.save(tmp_path / "features.npy", FEATURES)
-    mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
-    for same in (mapped, tmp_path / "features.npy", str(tmp_path / "features.npy"), FEATURES.astype(np.float64)):
+    path = tmp_path / "features.npy"
+    np.save(path, FEATURES)
+    others = (np.load(path, mmap_mode="r"), str(path), FEATURES.astype(np.float64), FEATURES.tolist())
+    for same in (path, *(others if strategy in ("typiclust", "badge") else ())):
         assert tfal.query(strategy, None, None, 12, features=same, **GIVEN).tolist() == ids.tolist()
 
 
@@ -261,6 +262,8 @@ def test_an_encoder_of_keras_applications_through_its_features():
     encoder = keras.applications.MobileNetV2((32, 32, 3), alpha=0.35, include_top=False, weights=None, pooling="avg")
     features = encoder.predict(keras.applications.mobilenet_v2.preprocess_input(images.astype("f4")), verbose=0)
     ids = tfal.query("typiclust", None, images, 5, features=features, labeled=[2])
+    prepared = keras.applications.mobilenet_v2.preprocess_input(images.astype("f4"))
+    assert tfal.query("typiclust", {"encoder": encoder}, prepared, 5, labeled=[2]).tolist() == ids.tolist()
     assert len(set(ids.tolist()) - {2}) == 5
     tensor = tfal.query("typiclust", None, None, 5, features=tf.constant(features), labeled=[2])
     assert tensor.tolist() == ids.tolist()

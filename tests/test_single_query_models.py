@@ -123,6 +123,12 @@ def test_learners_by_name(models):
         assert _mqnet(models, same) == expected
 
 
+def test_features_and_an_array_by_name_may_be_the_same():
+    given = {"labeled": LABELED, "labels": CLASSES, "mqnet_mode": "conf"}
+    once = tfal.query("mqnet", {"csi": FEATURES}, None, 6, features=FEATURES, **given).tolist()
+    assert tfal.query("mqnet", {"csi": FEATURES.copy()}, None, 6, features=FEATURES, **given).tolist() == once
+
+
 def test_encoders_by_name(models):
     encoder = keras.Model(models[1].inputs, models[1].layers[-1].input)
     features = encoder.predict(IMAGES, verbose=0)
@@ -179,7 +185,7 @@ def test_every_strategy_can_be_asked_about_arrays():
 @pytest.mark.parametrize(
     ("strategy", "make", "changes", "message"),
     [
-        ("margin", lambda m: m, {}, r"reads classifier\. Received: a list of models, nothing for classifier"),
+        ("margin", lambda m: m, {}, r"reads classifier, and no ensemble\. Received: a list of models"),
         ("variation_ratio", lambda m: m[0], {}, r"reads ensemble. Received: a model, .*model=\[first, second, third\]"),
         ("variation_ratio", lambda m: m[:1], {}, "at least two models, none of them twice. Received: 1"),
         ("variation_ratio", lambda m: [m[0], m[0]], {}, "none of them twice"),
@@ -187,6 +193,7 @@ def test_every_strategy_can_be_asked_about_arrays():
         ("variation_ratio", lambda m: [m[0], FEATURES], {}, "model must be a Keras model, .* Received: a list"),
         ("margin", lambda m: {"classifier": m}, {}, r"model\['classifier'\] must be one model. Received: a list"),
         ("variation_ratio", lambda m: m, {"features": FEATURES}, "Received: both. Leave out features.$"),
+        ("margin", lambda m: "model.keras", {}, r"Received: a str. Load it: keras.saving.load_model\(path\)"),
         ("margin", lambda m: FEATURES, {}, "Received: a ndarray. Embeddings are given as features=..., logits of a"),
         ("margin", lambda m: {"logits": FEATURES}, {}, "by the learners that strategy 'margin' reads, classifier. Rec"),
         ("margin", lambda m: {"classifier": m[0], "encoder": m[1]}, {}, "reads, classifier. Received: 'encoder'"),
@@ -227,7 +234,9 @@ def test_every_strategy_can_be_asked_about_arrays():
             {},
             r"of shape \(B,\). Received: \(40, 1\). Take its last",
         ),
-        ("mqnet", lambda m: {"csi": m[0]}, {}, "nothing for loss_predictor"),
+        ("mqnet", lambda m: {"csi": m[0]}, {}, "Received: a dict, nothing for loss_predictor"),
+        ("margin", lambda m: {}, {}, "Received: no model, nothing for classifier"),
+        ("uherding", lambda m: m, {"features": FEATURES}, "reads encoder and classifier, and no ensemble"),
         ("typiclust", lambda m: {"encoder": m[0]}, {"features": FEATURES}, "must not both be the encoder"),
         ("margin", lambda m: _function(m[0]), {"outputs": {"logits": "fc"}}, "Received: outputs without such a model"),
         ("margin", lambda m: {"classifier": m[0]}, {"outputs": {"logits": "fc"}}, "for each model, {'classifier': {"),

@@ -65,7 +65,7 @@ def open_given(strategy: Strategy, given: Given) -> Opened:
     source = networks.source if networks else None
     extra = [] if parts or given.features is None else [UserTable("features", "features", given.features)]
     size = _size(source, [*(table for found in tables.values() for table in found.values()), *extra])
-    own = [found["features"] for name, found in tables.items() if parts[name].given is given.features]
+    own = [found["features"] for name, found in tables.items() if parts[name].what == "features"]
     sources = {"images": source, "features": next(iter([*own, *extra]), None)}
 
     def reader(pool: Pool, streams: Streams) -> Reader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -59,6 +60,7 @@ def stand_ins(strategy: Strategy, model: Any, features: Any, outputs: Any) -> di
     Raises InputError where nothing stands for one of them, and where something that was given would not be looked at.
     A strategy that reads nothing ignores all of it.
     """
+    model = None if isinstance(model, Mapping) and not model else model
     _check_outputs(outputs, isinstance(model, Mapping))
     if not strategy.learners:
         return {}
@@ -107,12 +109,21 @@ def _single(strategy: Strategy, model: Any, outputs: Any) -> dict[str, StandIn]:
     if model is None:
         return {}
     if is_networks(model):
-        return {"ensemble": StandIn(model, outputs, "model")} if "ensemble" in strategy.learners else {}
+        if "ensemble" not in strategy.learners:
+            raise InputError(
+                f"strategy {shown_name(strategy)} reads {' and '.join(strategy.learners)}, and no ensemble. Received: "
+                "a list of models. Lists are for strategies such as variation_ratio and ensemble_entropy."
+            )
+        return {"ensemble": StandIn(model, outputs, "model")}
     if not is_network(model):
+        mend = (
+            "Load it: keras.saving.load_model(path)"
+            if isinstance(model, (str, os.PathLike))
+            else "Embeddings are given as features=..., logits of a classifier as model={'classifier': logits}"
+        )
         raise InputError(
             "model must be a Keras model, a function of a batch, a list of these, or a dict of them by learner. "
-            f"Received: a {type(model).__name__}. Embeddings are given as features=..., logits of a classifier as "
-            "model={'classifier': logits}."
+            f"Received: a {type(model).__name__}. {mend}."
         )
     reads = [name for name in strategy.learners if name in LEARNERS and LEARNERS[name].from_model]
     return {name: StandIn(model, outputs, "model") for name in reads}
@@ -143,7 +154,7 @@ def _of_features(strategy: Strategy, features: Any, found: Mapping[str, StandIn]
 
 def _nothing_for(strategy: Strategy, missing: Sequence[str], model: Any, features: Any) -> InputError:
     reads = f"strategy {shown_name(strategy)} reads {' and '.join(strategy.learners)}"
-    what = "a list of models" if is_networks(model) else "a model" if model is not None else "no model"
+    what = "a dict" if isinstance(model, Mapping) else "a model" if model is not None else "no model"
     what += "" if features is None else " and features"
     if missing == ["classifier"]:
         named = " and ".join(strategy.required_outputs)
@@ -171,7 +182,7 @@ def _output(name: str) -> str:
 def _check_looked_at(strategy: Strategy, model: Any, features: Any, outputs: Any, found: Mapping[str, StandIn]) -> None:
     """Raises InputError for what was given and is not read by this strategy: its picks would not depend on it."""
     name = shown_name(strategy)
-    if features is not None and not any(part.given is features for part in found.values()):
+    if features is not None and not any(part.what == "features" for part in found.values()):
         no_head = "classifier" not in strategy.learners or strategy.required_outputs
         raise InputError(
             f"strategy {name} reads no encoder, and looks at features only without a model. Received: both. Leave out "
