@@ -221,6 +221,15 @@ def test_the_whole_folder_may_move_but_not_become_another_one(begun, tmp_path, c
     assert (begun.results / "photographs.csv").read_bytes() == table
 
 
+def test_before_any_answer_the_classes_may_be_others(begun):
+    paths = [row["path"] for row in begun.asked()]
+    assert begun.run(classes="rouge,vert") == 0
+    assert [row["path"] for row in begun.asked()] == paths
+    assert '"rouge"' in (begun.results / "to_label.html").read_text()
+    begun.answer(label=lambda path: "vert")
+    assert begun.run(classes="rouge,vert") == 0
+
+
 def test_classes_may_be_added_at_the_end(begun, capsys):
     begun.answer()
     begun.truth = {path: "blue" if colour == "blue" else colour for path, colour in begun.truth.items()}

@@ -33,7 +33,8 @@ class Place:
     """The results folder of `options`. Raises InputError where it is of something else; writes nothing.
 
     Attributes: root, the folder of pictures; path, the results folder; outside, folders for results, which are no
-    pictures even where they lie among them; moved, whether it was made when the pictures lay somewhere else.
+    pictures even where they lie among them; moved, whether it was made when the pictures lay somewhere else; added,
+    classes that follow those before; renamed, whether the classes are others than those of the page that is there.
     """
 
     def __init__(self, options: Options) -> None:
@@ -48,6 +49,7 @@ class Place:
         check_writable(self.path)
         stored = self._folder.stored(lambda path: read_json(path, _MEND))
         self.moved = stored is not None and stored.get("images") != self._about["images"]
+        self.renamed = stored is not None and stored.get("classes") != self._about["classes"]
         self.added = self._added(stored) if stored else []
         self._stored = stored
 
@@ -74,20 +76,24 @@ class Place:
         return about | ({"network": options.network} if options.encoder == "simclr" else {})
 
     def _added(self, stored: dict[str, Any]) -> list[str]:
-        """Classes that were not there before; InputError where anything else is other than it was."""
+        """Classes that were not there before; InputError where anything else is other than it was.
+
+        Before anything is answered, the classes may be any others.
+        """
         before, here = list(stored.get("classes", ())), list(self._about["classes"])
         differences = differing(
             {name: value for name, value in stored.items() if name not in ("images", "classes")},
             {name: value for name, value in self._about.items() if name not in ("images", "classes")},
         )
-        if here[: len(before)] != before:
+        answered = (self.path / "answers.csv").exists()
+        if answered and here[: len(before)] != before:
             differences.append(f"classes: {','.join(before)} there, {','.join(here)} here; new ones go to the end")
         if differences:
             raise InputError(
                 f"{self.path} was made with other options ({'; '.join(differences)}). Use the same ones to go on, or "
                 "give another --resultsDir."
             )
-        return here[len(before) :]
+        return here[len(before) :] if here[: len(before)] == before else []
 
 
 def _encoder(given: str) -> str:

@@ -201,7 +201,7 @@ class Round:
         page, table = folder / PAGE, folder / BATCH
         if again:
             print(f"No answer to the open batch yet: the same {len(asked):,} pictures again.")
-        if not (again and page.exists() and _holds(table, asked)):
+        if not (again and page.exists() and _holds(table, asked) and not self._place.renamed):
             self._take()  # what was answered while the batch was chosen, before its csv is replaced
             title = f"{self._place.root.resolve().name}, round {number + 1}"
             write_page(page, asked, classes, self._place.root, title, f"labels-{number + 1}.csv")
