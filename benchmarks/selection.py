@@ -40,6 +40,7 @@ def main() -> None:
     if given.backend == "numpy":
         bandwidth, rate = copy_bandwidth(), matmul_rate()
         found |= {"bandwidth": bandwidth, "matmul": rate}
+        print("".join(f"{line}\n" for line in products_made(found["comparison"], rate)), flush=True)
         sizes = (*SIZES, FULL_SIZE) if given.full else SIZES
         closed_set = set(growth.CASES) - set(growth.OPEN_SET)
         found["growth"] = grow([name for name in only if name in closed_set], sizes)
@@ -72,10 +73,10 @@ def compare(xp: Any, builders: Iterable[Callable[[Any], Comparison]]) -> list[Ro
         case = build(xp)
         works = {"ours": case.ours} | {name: work for name, work in case.others.items() if work is not None}
         measured = measure(works, xp)
-        ours = measured["ours"]
+        ours, flops = measured["ours"], case.flops() if case.flops else None
         for name in case.others or {"": None}:
             row: Row = {"kernel": case.kernel, "sizes": case.sizes, "other": name or "none for this backend"}
-            row |= {"ours_s": ours.seconds, "ours_mb": ours.peak_mb}
+            row |= {"ours_s": ours.seconds, "ours_mb": ours.peak_mb, "flops": flops}
             if name in measured:
                 other = measured[name]
                 row |= {"other_s": other.seconds, "other_mb": other.peak_mb, "ratio": other.seconds / ours.seconds}
@@ -106,6 +107,19 @@ def comparison_table(rows: list[Row]) -> str:
         for row in rows
     ]
     return _table(head, columns) + "\n\nPeaks: memory beyond the inputs, in the first calls."
+
+
+def products_made(rows: list[Row], rate: float) -> list[str]:
+    """A line for every kernel that counts the products it makes: how far it is from their time."""
+    lines = []
+    for row in rows:
+        if row["flops"]:
+            limit, rounded = row["flops"] / rate, f"{row['flops'] / 1e9:,.0f} Gflop"
+            lines.append(
+                f"{row['kernel']}, {row['sizes']}: products of {rounded}, {_number(limit)} s at the {rate / 1e9:.0f} "
+                f"Gflop/s measured in this run; it takes {row['ours_s'] / limit:.1f}x that."
+            )
+    return lines
 
 
 def growth_table(rows: list[Row], bandwidth: float, rate: float) -> str:

@@ -25,23 +25,43 @@ class Comparison(NamedTuple):
     ours: Work
     others: dict[str, Work | None]  # None: the package is not installed
     agree: Callable[[Any, Any], str]  # of our answer and another's: what is equal
+    flops: Callable[[], float] | None = None  # of the products that ours makes, where its inputs tell how many
 
 
 def ldm(xp: Any, n: int = 20_000, m: int = 2000, d: int = 128) -> Comparison:
     """On features of a trained network: random ones need fewer hypotheses."""
     head = trained_head(n + m, d)
     given = [xp.asarray(a) for a in (head.features[:n], head.features[n:], head.kernel, head.bias)]
+    ours = lambda: kernels.least_disagree_metric(*given, rng=np.random.default_rng(1))  # noqa: E731
     return Comparison(
         "ldm",
         f"n={n:,} M={m:,} d={d} C={len(head.bias)}",
-        lambda: kernels.least_disagree_metric(*given, rng=np.random.default_rng(1)),
+        ours,
         {
             "one hypothesis at a time": lambda: others.one_hypothesis_at_a_time(
                 *given, rng=np.random.default_rng(1), xp=xp
             )
         },
         same("values"),
+        lambda: flops_of_flips(ours),
     )
+
+
+def flops_of_flips(work: Work) -> float:
+    """Float operations of the products of rows and hypotheses that a call makes."""
+    module: Any = importlib.import_module("tfal.kernels.hypotheses")
+    flips, made = module._flips, list[int]()
+
+    def counted(tile: Any, columns: Any, hypotheses: Any) -> Any:
+        made.append(2 * hypotheses.size * len(tile.label))
+        return flips(tile, columns, hypotheses)
+
+    module._flips = counted
+    try:
+        work()
+    finally:
+        module._flips = flips
+    return float(sum(made))
 
 
 def ldm_seeding(xp: Any, n: int = 4000, d: int = 512, q: int = 400) -> Comparison:

@@ -95,6 +95,23 @@ def test_the_comparison_table(unwatched):
     assert "picks equal" in table
 
 
+def test_the_products_that_ldm_makes_are_counted():
+    rng = np.random.default_rng(0)
+    given = [rng.normal(size=size) for size in ((90, 6), (50, 6), (6, 3), 3)]
+    sigmas = np.array([1e3])  # so large that no row is left out
+
+    def work():
+        with selection_growth.fixed_hypotheses():
+            selection_rows.kernels.least_disagree_metric(*given, rng=rng, sigmas=sigmas, patience=16)
+
+    flops = selection_rows.flops_of_flips(work)
+    assert flops == 2 * 16 * (6 + 1) * (3 - 1) * (90 + 50)  # 16 hypotheses, with bias, without class 0
+    row = {"kernel": "ldm", "sizes": "n=90", "flops": flops, "ours_s": 3.0}
+    (line,) = selection.products_made([row, row | {"flops": None}], flops / 2)
+    assert line.startswith("ldm, n=90: products of 0 Gflop, 2.00 s at the 0 Gflop/s")
+    assert line.endswith("it takes 1.5x that.")
+
+
 def test_a_missing_package_is_listed(monkeypatch, unwatched):
     monkeypatch.setattr(selection_rows.importlib.util, "find_spec", lambda name: None)
     rows = selection.compare(np, [functools.partial(selection_rows.k_center, **TINY["k_center"])])
