@@ -10,7 +10,7 @@ import pytest
 
 from tfal.errors import InputError
 from tfal.pool import Pool
-from tfal.storage.array_files import ArrayFileError, read_array, read_arrays, read_ids
+from tfal.storage.array_files import ArrayFileError, map_array, read_array, read_arrays, read_ids
 from tfal.storage.checkpoint import EncoderFile
 from tfal.storage.index_files import read_pool_ids
 from tfal.storage.runfolder import read_memory
@@ -82,7 +82,7 @@ NPZ = {
 def test_what_is_no_npy_is_refused_in_one_line(name, tmp_path):
     path = tmp_path / "a.npy"
     path.write_bytes(NPY[name])
-    for read in (read_array, read_ids, lambda path, mend: read_pool_ids(path, np.arange(3))):
+    for read in (read_array, map_array, read_ids, lambda path, mend: read_pool_ids(path, np.arange(3))):
         with pytest.raises(ArrayFileError, match=r"a\.npy is damaged or no \.npy file \(.+\)\. \w") as error:
             read(path, "Mend it.")
         assert "\n" not in str(error.value)
@@ -130,6 +130,7 @@ def test_sound_files_are_read(tmp_path):
         read_arrays(tmp_path / "plain.npz", names=["a", "d"])
     np.save(tmp_path / "a.npy", np.zeros((0, 3)))
     assert read_array(tmp_path / "a.npy").shape == (0, 3)
+    assert map_array(tmp_path / "a.npy").shape == (0, 3)
 
 
 @pytest.mark.parametrize(
@@ -153,3 +154,13 @@ def test_ids_keep_their_order(tmp_path):
     np.save(tmp_path / "ids.npy", np.array([5, 0, 3], np.uint8))
     assert read_ids(tmp_path / "ids.npy").tolist() == [5, 0, 3]
     assert read_ids(tmp_path / "ids.npy").dtype == np.int64
+
+
+def test_a_map_is_of_the_same_values_and_reads_none(tmp_path):
+    array = np.arange(12.0).reshape(3, 4)
+    for order in "CF":
+        np.save(tmp_path / "a.npy", np.asarray(array, order=order))
+        found = map_array(tmp_path / "a.npy")
+        assert isinstance(found, np.memmap)
+        assert np.array_equal(found, array)
+        assert not found.flags.writeable
