@@ -83,8 +83,9 @@ def test_something_else_while_a_batch_is_open_is_said(campaign):
     for other in ({"n": 5}, {"n": 3}):
         with pytest.warns(
             UserWarning, match="3 of the 4 ids that 'random' was asked for are open, and are given again"
-        ):
+        ) as said:
             assert campaign.ask("random", **other).tolist() == ids[1:].tolist()
+        assert [one.filename for one in said] == [__file__]
     with pytest.warns(UserWarning, match="given again"):
         assert campaign.ask("typiclust", n=4).tolist() == ids[1:].tolist()
     with pytest.raises(InputError, match="Did you mean 'random'"):
@@ -221,8 +222,9 @@ def test_another_pool_is_refused(campaign, tmp_path):
     assert _lines(campaign) == before
     # the advice works
     named = Campaign(tmp_path / "here", fingerprint="birds 2")
-    with pytest.warns(UserWarning, match="images are others than in the rounds before"):
+    with pytest.warns(UserWarning, match="images are others than in the rounds before") as said:
         ids = named.ask("random", images=others[1], n=3)
+    assert [one.filename for one in said] == [__file__]
     assert named.ask("random", images=others[1], n=3).tolist() == ids.tolist()
     with pytest.raises(InputError, match=r"of the pool 'birds 2'. Received: fingerprint='birds'"):
         Campaign(tmp_path / "here", fingerprint="birds")

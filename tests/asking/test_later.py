@@ -118,8 +118,9 @@ def test_other_strategies_and_options_in_between(campaign, labels):
     found = ProbCover(), ProbCover(delta=0.5), "random", ProbCover()
     for number, strategy in enumerate(found):
         if number == 1:
-            with pytest.warns(UserWarning, match="learned in round 0 was with other options, and is not used"):
+            with pytest.warns(UserWarning, match="learned in round 0 was with other options, and is not used") as said:
                 ids = campaign.ask(strategy, n=N)
+            assert [one.filename for one in said] == [__file__]
         else:
             ids = campaign.ask(strategy, n=N)
         campaign.tell(ids, _said(labels, ids))

@@ -171,7 +171,7 @@ def _new_prints(fingerprints: Fingerprints, ledger: Ledger, about: About) -> dic
             warnings.warn(
                 "images are others than in the rounds before. The pool has its name, so they are taken for the same "
                 "samples in the same order, processed otherwise.",
-                stacklevel=5,
+                stacklevel=4,
             )
         if changed or size != ledger.size:
             new[name] = fingerprint(ledger.size)
@@ -190,7 +190,7 @@ def _memory(question: Question, ledger: Ledger, about: About, folder: CampaignFo
         warnings.warn(
             f"what {question.name!r} learned in round {rounds[-1]} was with other options, and is not used: it begins "
             "anew.",
-            stacklevel=5,
+            stacklevel=4,
         )
     if not same:
         return {}
