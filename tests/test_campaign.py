@@ -409,3 +409,33 @@ def test_what_the_model_cannot_have_learned_is_refused(campaign):
     assert "\n" not in str(error.value)
     campaign.tell(ids[1:2], [None])
     assert len(campaign.ask("margin", model, n=3)) == 3
+
+
+def test_two_that_ask_at_once_get_one_batch(campaign, tmp_path):
+    found, start = [], threading.Barrier(4)
+
+    def work(one):
+        start.wait()
+        found.append(one.ask("random", n=6).tolist())
+
+    threads = [threading.Thread(target=work, args=(Campaign(tmp_path / "here"),)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [campaign.pending.tolist()] * 4
+    assert len(campaign.rounds) == 1
+
+
+def test_the_last_line_may_be_taken_back_by_hand(campaign):
+    campaign.extend(400)
+    path = campaign._folder.journal.path
+    path.write_text("")
+    assert campaign.size == 40
+    campaign.tell(campaign.ask("random", n=3), [0, 1, 2])
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines))  # an editor that ends no line
+    assert len(Campaign(path.parent).labeled) == 0  # it counts once somebody writes
+    campaign.tell(campaign.rounds[0].ids[:1], [5])
+    assert campaign.labels[np.searchsorted(campaign.labeled, campaign.rounds[0].ids)].tolist() == [5, 1, 2]
+    assert len(path.read_text().splitlines()) == 3
