@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.labeling.browser import started
 from tests.labeling.pictures import SIDE, draw, encoder
 from tfal.labeling import cli
 from tfal.labeling.answers import NONE
@@ -395,3 +396,23 @@ def test_killed_at_every_write_and_started_again(begun, tmp_path, monkeypatch):
         moments.pop(0)
     assert begun.run() == 0
     assert (begun.asked(), begun.rounds(), begun.answers()) == expected
+
+
+def test_two_rounds_on_the_page_in_a_browser(begun):
+    browser = started(begun.results)
+    try:
+        for number in (1, 2):
+            browser.open(begun.results / "to_label.html")
+            assert browser.text("#title") == f"in, round {number}"
+            asked = browser.run("return items.map((item) => item.path)")
+            assert asked == [row["path"] for row in begun.asked()]
+            browser.press(*({"red": "1", "green": "2", NONE: "n"}[begun.label(path)] for path in asked))
+            browser.saved(f"labels-{number}.csv")
+            assert begun.run() == 0
+            assert {path: begun.answers()[path] for path in asked} == {path: begun.label(path) for path in asked}
+        assert browser.run("return items.map((item) => item.suggestion)") == [
+            row["suggested"] for row in begun.asked("asked.csv")[10:20]
+        ]
+    finally:
+        browser.driver.quit()
+    assert [row["labels"] for row in begun.rounds()] == ["0", "10", "20"]
