@@ -4,7 +4,8 @@
 
 Pictures of train/<class>/ are copied into one folder, shuffled and renamed; the classes that are not named are "none".
 Each of `--strategies` is asked `--rounds` times by the command itself; after each round model.keras is tested on val/.
-"default" is the command without --strategy and --initial. Other flags go to the command.
+"default" is the command without --strategy and --initial. Other flags go to the command. With --browser the answers are
+keys pressed on the page in Chromium, and the csv that it saves; --shots keeps pictures of it, 1280 and 400 pixels wide.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
+import functools
+import importlib
 import io
 import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +52,7 @@ def without_labels(found: Sequence[tuple[Path, str]], folder: Path, seed: int) -
     return truth
 
 
-def answer(results: Path, truth: dict[str, str]) -> int:
+def answer_in_csv(results: Path, truth: dict[str, str]) -> int:
     """Fills in to_label.csv; how many pictures."""
     table = results / "to_label.csv"
     with table.open(newline="", encoding="utf-8-sig") as file:
@@ -59,6 +62,27 @@ def answer(results: Path, truth: dict[str, str]) -> int:
         out.writerow(("path", "label"))
         out.writerows((row["path"], truth[row["path"].removeprefix("./")]) for row in rows)
     return len(rows)
+
+
+def answer_on_page(results: Path, truth: dict[str, str], shots: Path | None = None) -> int:
+    """Presses the keys of the answers on to_label.html, and moves what it saves to it; how many pictures."""
+    browser = importlib.import_module("tests.labeling.browser").Browser(results)
+    try:
+        browser.open(results / "to_label.html")
+        data = json.loads(browser.run("return document.getElementById('data').textContent"))
+        keys = {button.get_attribute("data-answer"): button for button in browser.all("button[data-answer]")}
+        keys = {name: button.find_element("css selector", "kbd").text.lower() for name, button in keys.items()}
+        for number, item in enumerate(data["items"]):
+            browser.press(keys[truth[item["path"].removeprefix("./")]])
+            if shots and number == len(data["items"]) // 2:
+                for width in (1280, 400):
+                    browser.resize(width, 800)
+                    browser.driver.save_screenshot(str(shots / f"{data['save_as']}-{width}.png"))
+                browser.resize(1280, 800)
+        browser.saved(data["save_as"])
+    finally:
+        browser.driver.quit()
+    return len(data["items"])
 
 
 def tested(results: Path, held_out: Sequence[tuple[Path, str]]) -> tuple[float, float]:
@@ -80,11 +104,8 @@ def tested(results: Path, held_out: Sequence[tuple[Path, str]]) -> tuple[float, 
     return float(np.mean(said == true)), float(np.mean(recalls))
 
 
-def rounds(command: Sequence[str], folder: Path, truth: dict[str, str], n: int) -> Iterator[int]:
-    """Runs the command, answers, and runs it again, n times; gives the number of labels after each run that had some.
-
-    folder: where it keeps its results.
-    """
+def rounds(command: Sequence[str], answer: Callable[[], int], n: int) -> Iterator[int]:
+    """Runs the command, answers, and runs it again, n times; the number of labels after each run that had some."""
     labels = 0
     for step in range(n + 1):
         with contextlib.redirect_stdout(io.StringIO()):
@@ -94,7 +115,7 @@ def rounds(command: Sequence[str], folder: Path, truth: dict[str, str], n: int) 
         if step:
             yield labels
         if step < n:
-            labels += answer(folder, truth)
+            labels += answer()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -117,7 +138,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 command = ["--images", images, "--classes", given.classes, "--nQuery", given.n_query, "--seed", seed]
                 command += [] if strategy == "default" else ["--strategy", strategy, "--initial", strategy]
                 words = [str(word) for word in (*command, "--resultsDir", results, *flags)]
-                for labels in rounds(words, folder, truth, given.rounds):
+                answer = functools.partial(answer_in_csv, folder, truth)
+                if given.browser:
+                    answer = functools.partial(answer_on_page, folder, truth, given.shots)
+                for labels in rounds(words, answer, given.rounds):
                     with (folder / "answers.csv").open(newline="") as file:
                         known = sum(row["label"] != NONE for row in csv.DictReader(file))
                     accuracy, recall = tested(folder, held_out)
@@ -135,6 +159,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--nQuery", dest="n_query", default="30")
     parser.add_argument("--keep", type=Path, help="an empty folder for pictures, truth.csv and results")
+    parser.add_argument("--browser", action="store_true", help="answer on the page; needs what its tests need")
+    parser.add_argument("--shots", type=Path, help="folder for pictures of the page, with --browser")
     return parser
 
 
