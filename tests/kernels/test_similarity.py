@@ -80,6 +80,23 @@ def test_rows_of_zeros_and_of_extreme_size():
     assert Items((rows, ones), plain_map).self_similarities().tolist() == [0, 1, 1, 0]
 
 
+class Flagging(np.ndarray):
+    """Rows whose product reports an invalid value, as that of OpenBLAS does now and then."""
+
+    def __matmul__(self, others):
+        np.multiply(np.float32(np.inf), np.zeros(1, np.float32))
+        return np.asarray(self) @ others
+
+
+def test_an_invalid_value_that_is_reported_of_finite_rows_is_no_warning(recwarn):
+    candidates = sample_sets(0)[0]
+    items = Items(candidates, plain_map)
+    directions = [direction.view(Flagging) for direction in items.directions(slice(4))]
+    found = items.similarities(directions, slice(None))
+    np.testing.assert_allclose(found, similarities([factor[:4] for factor in candidates], candidates), atol=1e-6)
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize("block", [2, 1024])
 def test_nearest(block, monkeypatch):
     monkeypatch.setattr(similarity, "_BLOCK", block)

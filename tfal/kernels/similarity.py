@@ -54,9 +54,11 @@ class Items:
     def similarities(self, directions: list[Any], rows: Any) -> Any:
         """float32 (directions, rows): of the samples that have these directions to some of these."""
         found = []
-        for to, factor, inverse in zip(directions, self.factors, self.inverse_norms, strict=True):
-            found.append(to @ float32_rows(factor, rows).T)
-            found[-1] *= inverse[rows]
+        # Of finite rows no product is invalid. OpenBLAS reports one now and then all the same, with a finite result.
+        with np.errstate(invalid="ignore"):
+            for to, factor, inverse in zip(directions, self.factors, self.inverse_norms, strict=True):
+                found.append(to @ float32_rows(factor, rows).T)
+                found[-1] *= inverse[rows]
         return functools.reduce(operator.imul, found)
 
     def self_similarities(self) -> Any:
