@@ -8,6 +8,7 @@ turns into one line.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import re
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from tfal.data.headers import checked
 from tfal.data.images import AUGMENT, ORDER, Images, on_host, stream_key
 from tfal.data.listing import Listing
 from tfal.data.pictures import unreadable
-from tfal.data.pipeline import PREFETCH, parallel_map
+from tfal.data.pipeline import PREFETCH, as_written, parallel_map
 from tfal.data.rand_augment import N_DRAWS, rand_augment
 from tfal.errors import InputError, unknown_name
 from tfal.given import check_int
@@ -92,7 +93,7 @@ class ImageFiles(Images):
         wanted = on_host(self._checked_ids(ids))
         rows = tf.range(len(wanted))
         stream = self._stream(wanted, batch_size, range(1), lambda epoch: rows, self._centre)
-        return stream.map(lambda rows, images: images)
+        return stream.map(as_written(lambda rows, images: images))
 
     def _training(
         self, wanted: tf.Tensor, targets: tf.Tensor, batch_size: int, epochs: range, seed: int, augment: str
@@ -104,24 +105,20 @@ class ImageFiles(Images):
         def order(epoch: tf.Tensor) -> tf.Tensor:
             return tf.random.experimental.stateless_shuffle(tf.range(n), stream_key(seed, epoch, ORDER))
 
-        def changed(epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-            key = tf.random.experimental.stateless_fold_in(stream_key(seed, epoch, AUGMENT), number)
-            if augment == "randaugment":
-                draws = tf.random.stateless_uniform([1, N_DRAWS], key)
-                return rand_augment(self._centre(epoch, number)[None], draws)[0]
-            draws = tf.random.stateless_uniform([decoding.N_DRAWS], key)
-            if augment == "crop":
-                draws = tf.concat([tf.ones(1), draws[1:]], axis=0)  # the first says whether it is mirrored
-            return decoding.random_crop(self._bytes(number), draws, self.shape[0])
+        read = self._reader(augment)
 
-        stream = self._stream(wanted, batch_size, epochs, order, self._centre if augment == "none" else changed)
-        return stream.map(lambda rows, images: (images, tf.gather(targets, rows)))
+        def image(epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+            return read(self._path(number), stream_key(seed, epoch, AUGMENT), number)
+
+        stream = self._stream(wanted, batch_size, epochs, order, self._centre if augment == "none" else image)
+        return stream.map(as_written(lambda rows, images: (images, tf.gather(targets, rows))))
 
     def _centre(self, epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-        return decoding.centre(self._bytes(number), self.shape[0])
+        found: tf.Tensor = self._reader("none")(self._path(number), tf.zeros(2, tf.int64), number)
+        return found
 
-    def _bytes(self, number: tf.Tensor) -> tf.Tensor:
-        return checked(tf.io.read_file(self._path(number)), self._listing.max_pixels)
+    def _reader(self, augment: str) -> Callable[..., tf.Tensor]:
+        return _reader(augment, self.shape[0], self._listing.max_pixels)
 
     def _path(self, number: tf.Tensor) -> tf.Tensor:
         return tf.strings.join([self._listing.root, tf.gather(self._paths, number)], separator="/")
@@ -169,12 +166,37 @@ class ImageFiles(Images):
             count = tf.reduce_sum(tf.cast(rows >= 0, tf.int32))
             return rows[:count], images[:count]
 
-        everything = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(items).enumerate()
+        everything = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(as_written(items)).enumerate()
         images = parallel_map(everything, read, single=True).ignore_errors()
         # Whatever was left out moves all that follows to other places, at least this end, which no whole batch holds.
         end = tf.data.Dataset.from_tensors((tf.constant(-1, tf.int64), -1, empty))
-        batches = images.concatenate(end).batch(size).take(total).enumerate().map(checked)
+        batches = images.concatenate(end).batch(size).take(total).enumerate().map(as_written(checked))
         return batches.apply(tf.data.experimental.assert_cardinality(total)).prefetch(PREFETCH)
+
+
+@functools.cache
+def _reader(augment: str, size: int, max_pixels: int) -> Callable[..., tf.Tensor]:
+    """One file as an image, by its path, a stream key and its id. Traced once for all pipelines of a process.
+
+    It is two thousand operations, and every round and every pass of the features has a pipeline of its own.
+    """
+
+    def read(path: tf.Tensor, key: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+        data = checked(tf.io.read_file(path), max_pixels)
+        if augment == "none":
+            return decoding.centre(data, size)
+        key = tf.random.experimental.stateless_fold_in(key, number)
+        if augment == "randaugment":
+            draws = tf.random.stateless_uniform([1, N_DRAWS], key)
+            return rand_augment(decoding.centre(data, size)[None], draws)[0]
+        draws = tf.random.stateless_uniform([decoding.N_DRAWS], key)
+        if augment == "crop":
+            draws = tf.concat([tf.ones(1), draws[1:]], axis=0)  # the first says whether it is mirrored
+        return decoding.random_crop(data, draws, size)
+
+    signature = [tf.TensorSpec([], tf.string), tf.TensorSpec([2], tf.int64), tf.TensorSpec([], tf.int64)]
+    found: Callable[..., tf.Tensor] = tf.function(read, input_signature=signature, autograph=False)
+    return found
 
 
 def open_images(images: np.ndarray | Listing, corrupt: np.ndarray | None = None) -> Images:
