@@ -4,6 +4,8 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several processes share a GPU
+# Two processes have two cores: threads of one that wait for each other take from the other, five times its work in bait.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import contextlib
 import ctypes

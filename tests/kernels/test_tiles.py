@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from tfal.errors import InputError
 from tfal.kernels import badge_seeding, hypotheses, k_center_greedy, ldm_seeding, least_disagree_metric
@@ -120,7 +120,7 @@ def test_every_finite_float16_is_widened_to_the_same_number():
 def test_matrix_products_take_one_thread_those_of_faiss_too():
     badge(small_numbers())  # looks for the libraries, perhaps before faiss is loaded
     assert faiss_backend.use_faiss("auto", np)
-    with tiles.workers(np):
+    with threadpool_limits(2, user_api="blas"), tiles.workers(np):
         threads = [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
     assert set(threads) == {1}
 

@@ -56,7 +56,9 @@ class SimCLRLoss:
             )
         self._network, self._prepared, self._temperature = network, prepared, temperature
         self._places = tf.constant(np.random.default_rng(0).integers(2**36, size=images.shape))
-        self._score = tf.function(self._losses, input_signature=[tf.TensorSpec([None, *images.shape], tf.float32)])
+        self._score = tf.function(
+            self._losses, input_signature=[tf.TensorSpec([None, *images.shape], tf.float32)], autograph=False
+        )
         self._negatives, self._seen = self._read(images, negatives)
 
     def __call__(self, batch: tf.Tensor) -> tf.Tensor:

@@ -67,8 +67,9 @@ class VAALearner:
             )
         ]
         batch = tf.TensorSpec([None, *images.shape], tf.float32)
-        self._compiled_step = tf.function(self._step, input_signature=[tf.TensorSpec([2], tf.int64), batch, batch])
-        self._compiled_read = tf.function(self._read, input_signature=[batch])
+        key = tf.TensorSpec([2], tf.int64)
+        self._compiled_step = tf.function(self._step, input_signature=[key, batch, batch], autograph=False)
+        self._compiled_read = tf.function(self._read, input_signature=[batch], autograph=False)
         self._trained = False
 
     def fit(self, pool: Pool, streams: Streams, on_epoch: OnEpoch | None = None) -> dict[str, float]:

@@ -60,10 +60,12 @@ def reading_function(
     def read_parts(batch: tf.Tensor) -> Any:
         return _by_parts(strategy, read, batch)
 
-    found: Callable[[tf.Tensor], Any] = tf.function(
-        read if strategy.num_replicas_in_sync == 1 else read_parts, input_signature=[signature]
+    compiled: Callable[[tf.Tensor], Any] = tf.function(
+        read if strategy.num_replicas_in_sync == 1 else read_parts,
+        input_signature=[signature],
+        autograph=False,  # which converts no layer of Keras anyway
     )
-    return found
+    return compiled
 
 
 class WholeBatchModel(keras.Model):  # type: ignore[misc]
