@@ -4,7 +4,7 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several processes share a GPU
-# Two processes have two cores: threads of one that wait for each other take from the other, five times its work in bait.
+# Two processes have two cores: threads of one that wait for each other take the other's, in bait five times its work.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import contextlib
@@ -26,6 +26,7 @@ gc.set_threshold(50_000, 20, 20)  # graphs are millions of objects, and looking 
 
 _STATM = Path("/proc/self/statm")
 _GROWTH_MB, _LEFT = 100, [0.0]  # what was left behind the last collection
+_LONG = ("test_attack.py", "test_devices.py", "test_kill.py", "test_scripts.py")
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
@@ -37,6 +38,11 @@ def pytest_cmdline_main(config):
     all_of_them = config.args_source is config.ArgsSource.TESTPATHS and not (given.keyword or given.markexpr)
     if all_of_them and not is_worker and getattr(given, "numprocesses", 0) is None and not given.usepdb:
         given.numprocesses, given.dist = min(2, usable_cores()), "worksteal"
+
+
+def pytest_collection_modifyitems(items):
+    """What takes a minute by itself comes first: at the end, one process would wait for the other."""
+    items.sort(key=lambda item: item.path.name not in _LONG)
 
 
 def pytest_collection_finish():

@@ -208,7 +208,7 @@ def test_nothing_is_traced_after_the_first_round(small, digits):
         networks.append(keras.Model(model.inputs, {"features": features, "logits": logits}))
         return networks[-1]
 
-    recipe = dataclasses.replace(small, strategy="ldms,margin", n_rep=2, n_epoch=1)
+    recipe = dataclasses.replace(small, strategy="ldms,margin", n_rep=2, n_epoch=1, n_step=1)
     counts = []
     for _ in run(recipe, build, data=digits):
         built = len(networks)  # each building runs through the layer, too, at the same cost

@@ -81,7 +81,8 @@ def test_training_lowers_the_loss_and_sorts_the_neighbors(learner, epochs, rate,
         recipe, network="SCNN", n_epoch_csi=epochs, n_epoch_ccal=epochs, n_warmup=3, lr_encoder=rate, n_batch_encoder=32
     )
     x, labels = digits.x_train[:n].astype(np.float32) / 255, digits.y_train[:n]
-    start, first = trained(Images(digits.x_train[:n]), change(recipe, lr_encoder=1e-9), learner)
+    still = change(recipe, n_epoch_csi=1, n_epoch_ccal=1, lr_encoder=1e-9)
+    start, first = trained(Images(digits.x_train[:n]), still, learner)
     end, last = trained(Images(digits.x_train[:n]), recipe, learner)
     name = f"{learner.name}_loss"
     assert last[name] < first[name] - 0.1

@@ -1,6 +1,7 @@
 """Clusters without labels: the losses by hand, and digits that fall into their classes."""
 
 import math
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -158,6 +159,8 @@ def test_stopped_and_continued_ends_as_one_that_was_not(learner, images, recipe,
     recipe = change(recipe, network="SCNN")
     _, whole = trained(images, recipe, learner)
     stopped = change(recipe, results_dir=str(tmp_path / "stopped"))
+    shutil.copytree(Path(recipe.results_dir), stopped.results_dir)  # what it begins with is there already
+    file(stopped, learner.name).unlink()
 
     def stop(name, epoch, epochs):
         if (name, epoch) == (learner.name, 2):

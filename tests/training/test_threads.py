@@ -1,12 +1,9 @@
 """--threads: the same numbers on any number of cores, and what recipe.json tells of the machine."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 
-from tests.conftest import ROOT
 from tfal.errors import InputError
 from tfal.storage.environment import Notes, differences, environment, usable_cores
 from tfal.training.runtime import prepare_tensorflow
@@ -36,15 +33,12 @@ print(digest.hexdigest())
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or usable_cores() < 2, reason="needs two cores, on Linux")
-def test_with_fixed_threads_cores_do_not_matter():
+def test_with_fixed_threads_cores_do_not_matter(nursery, tmp_path):
+    """TensorFlow looks for its cores when it first computes, in the fork."""
     first, second = sorted(os.sched_getaffinity(0))[:2]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    environment.pop("OPENBLAS_NUM_THREADS", None)  # of the tests; here NumPy is to start with all cores
-    children = [
-        subprocess.Popen([sys.executable, "-c", CHILD, cores], stdout=subprocess.PIPE, text=True, env=environment)
-        for cores in (f"{first}", f"{first},{second}")
-    ]
-    found = [child.communicate()[0].strip() for child in children]
+    ended = [nursery.run(tmp_path, "-c", CHILD, cores) for cores in (f"{first}", f"{first},{second}")]
+    assert [done.code for done in ended] == [0, 0], ended[0].err
+    found = [done.out.strip() for done in ended]
     assert len(found[0]) == 128
     assert found[0] == found[1]
 
