@@ -4,7 +4,9 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several processes share a GPU
-# Two processes have two cores: threads of one that wait for each other take the other's, in bait five times its work.
+# Two processes have two cores: threads of one that look out for work take the other's. bait then took five times its
+# work, and t-SNE twenty times. Those of OpenMP can sleep in between; those of OpenBLAS cannot.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import contextlib
