@@ -189,8 +189,9 @@ def test_uci_letter(tmp_path, fork):
 
 @pytest.mark.skipif(not SHARED_DATA.exists(), reason="the real data sets are not on this machine")
 @pytest.mark.parametrize(("script", "folder"), [("run_mnist.py", "mnist"), ("run_cifar10.py", ".")])
-def test_scripts_on_the_real_data(tmp_path, script, folder):
-    done = _script(script, *TINY, *LDMS, "--dataDir", str(SHARED_DATA / folder), "--resultsDir", str(tmp_path))
+def test_scripts_on_the_real_data(tmp_path, script, folder, fork):
+    assert _script(script, "--help").code == 0  # a new process, as by a user; the fork runs the same file
+    done = fork(script, *TINY, *LDMS, "--dataDir", str(SHARED_DATA / folder), "--resultsDir", str(tmp_path))
     assert done.code == 0, done.err
 
 
