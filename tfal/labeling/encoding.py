@@ -33,7 +33,7 @@ from tfal.learners.keras_files import objects
 from tfal.pool import Pool
 from tfal.progress import Progress
 from tfal.recipe import Recipe
-from tfal.storage.feature_store import BLOCK, normalized
+from tfal.storage.feature_store import normalized
 from tfal.streams import Streams
 from tfal.training.runtime import read_batch_size
 
@@ -46,6 +46,7 @@ _MOST = 20_000  # pictures that it is trained on: 61 MB
 _SEEN = 20_000, 60_000  # pictures in all passes together, at least and at most: 7 ms of a processor each
 _EPOCHS = 3, 300  # at least, and at most
 _BATCH = 64
+_BLOCK = 4096  # pictures that are read between two notes on the disk, by a pipeline of their own
 
 
 class Budget(NamedTuple):
@@ -119,9 +120,9 @@ class Encoding:
     def _read(self, rows: Rows, new: np.ndarray, unreadable: set[int]) -> None:
         """Reads the pictures `new`, ids, and adds those that cannot be decoded to `unreadable`."""
         size = read_batch_size((self.size, self.size, 3))
-        hidden = None if len(new) > BLOCK else True
+        hidden = None if len(new) > _BLOCK else True
         with tqdm(total=len(new), desc="reading pictures", unit="picture", disable=hidden) as bar:
-            for ids in _runs(new, -(-BLOCK // size) * size):
+            for ids in _runs(new, _BLOCK):
                 last = {"max_pixels": self._options.max_pixels} if ids[-1] == new[-1] else {}
                 found = np.zeros((len(ids), self.network.output.shape[1]), np.float32)
                 left = {*range(len(ids))}
