@@ -61,11 +61,13 @@ features, kernel, bias = rng.normal(size=(200, 6)), rng.normal(size=(6, 4)), np.
 mc_features = features
 np.save("embeddings.npy", features)
 labels, wrapped = np.arange(20) % 4, lambda batch: model(batch)["logits"]
+classes = [0] * 25 + [None] * 24 + [tfal.UNSURE]
 build, recipe = BUILDERS["MLP"], tfal.Recipe(dataset="mine", strategy="random", **SMALL)
 x_train, y_train, x_test, y_test = images, np.arange(200) % 4, images[:40], np.arange(40) % 4
 """
 THEN = """
-assert len(set(ids.tolist())) == len(scores) == 180 and not set(ids.tolist()) & set(labeled.tolist())
+assert len(scores) == 180 and len(set(ids.tolist())) == 50
+assert campaign.labeled.tolist() == sorted(ids[:25].tolist()) and len(campaign.rejected) == 24
 assert len(set(rows.tolist())) == 100 and len(set(first.tolist())) == 20
 assert round.row["labels"] == 25 and data.n_classes == 4 and [done.row["labels"] for done in rounds] == [20, 25]
 """
