@@ -104,8 +104,9 @@ def _foreseen(cover: _Cover, n: int) -> list[int]:
     floors, guessed = [cover.floor], list[int]()
     if len(cover.items) ** 2 >= _WORTH:
         guessed, floors = _guesses(cover, min(_GUESSED, n))
-    between = cover.between(cover.rows, [*floors, cover.ceiling])
-    gains = between[::-1].cumsum(axis=0)[::-1]
+    gains = cover.between(cover.rows, [*floors, cover.ceiling])  # and with all that lies above:
+    for below, above in reversed(list(itertools.pairwise(gains))):
+        below += above
     picks: list[int] = []
     for floor, bounds in zip(floors, gains, strict=True):
         bounds[picks] = 0
