@@ -3,7 +3,7 @@ import pytest
 from benchmarks import cores
 
 
-@pytest.mark.parametrize("learner", ["classifier", "vae"])
+@pytest.mark.parametrize("learner", ["classifier", "vae", cores.HEADS])
 def test_measures_all_epochs_but_the_first(learner):
     found = cores.measure(learner, "MLP", size=6, n=64, n_epoch=3, autotuning=False)
     assert found.wall > 0
