@@ -114,6 +114,30 @@ def test_from_no_label_to_a_classifier(folder, tmp_path, capsys):
     assert float(second_row["low"]) < float(second_row["accuracy"]) <= float(second_row["high"])
 
 
+def test_files_that_look_like_answers_and_are_not_read_are_said(begun, capsys):
+    begun.answer(name="mine.csv")
+    (begun.results / "export.json").write_text("[]")
+    (begun.results / "notes.csv").write_text("path,labels\nx,1\n")
+    assert begun.run() == 0
+    out, err = capsys.readouterr()
+    assert "Not read: export.json, mine.csv. Answers in " in err
+    assert "Labels: 0" in out
+    assert begun.run("--labels", begun.results / "mine.csv") == 0
+    out, err = capsys.readouterr()
+    assert "Answers: 10 of mine.csv." in out
+    assert "Not read: export.json. " in err
+
+
+def test_predictions_that_cannot_be_written_are_refused_at_once(begun, tmp_path, capsys):
+    before = sorted(begun.results.rglob("*"))
+    begun.answer()
+    assert begun.run("--predict", tmp_path) == 2
+    assert "--predict must be a csv file to write. Received: the folder " in capsys.readouterr().err
+    assert sorted(begun.results.rglob("*")) == before
+    assert begun.run("--predict", tmp_path / "new" / "all.csv") == 0
+    assert (tmp_path / "new" / "all.csv").is_file()
+
+
 def test_the_saved_model_says_what_the_predictions_say(begun, tmp_path):
     begun.answer()
     assert begun.run("--predict", tmp_path / "all.csv") == 0

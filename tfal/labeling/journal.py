@@ -6,6 +6,7 @@ keeps every answer, with the file that it came from, and so outlives to_label.cs
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import NamedTuple
 from tfal.errors import InputError
 from tfal.files import read_json, storage_errors, write_json
 from tfal.labeling.answers import Answer, Asked, read_csv
-from tfal.labeling.label_studio import read_label_studio
+from tfal.labeling.label_studio import TASKS, read_label_studio
 from tfal.storage.folder import digest_of
 from tfal.storage.tables import read_table, write_table
 
@@ -118,6 +119,15 @@ class Journal:
         listed = [self._folder / BATCH, *(path for one in PATTERNS for path in sorted(self._folder.glob(one)))]
         return list({file.resolve(): file for file in [*listed, *self._others] if file.is_file()}.values())
 
+    def passed_over(self) -> list[str]:
+        """Names of files in the folder that look like answers and are not read, as nothing tells that they are."""
+        read = {file.name for file in self._files()} | {self._table.name, self._asked.name, TASKS}
+        return sorted(
+            file.name
+            for file in self._folder.iterdir()
+            if file.name not in read and file.is_file() and _looks_like_answers(file)
+        )
+
     def _name(self, file: Path) -> str:
         return file.name if file.resolve().parent == self._folder.resolve() else str(file.resolve())
 
@@ -156,6 +166,15 @@ class Journal:
                     f"{entry.label!r} counts for the one that it was last.",
                     file=sys.stderr,
                 )
+
+
+def _looks_like_answers(file: Path) -> bool:
+    """A csv with a column label, or json that is a list, as exports of Label Studio are."""
+    if file.suffix.lower() not in (".csv", ".json"):
+        return False
+    with storage_errors(file), file.open("rb") as content:
+        start = content.readline(4096).replace(b"\0", b"").strip().lower()
+    return start.startswith(b"[") if file.suffix.lower() == ".json" else b"label" in re.split(rb"[,;\t\"]+", start)
 
 
 def _shown(entry: Entry) -> str:

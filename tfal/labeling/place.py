@@ -47,6 +47,8 @@ class Place:
         self._folder = Folder(self.path, "labeling.json", ["photographs.csv"])
         self._about = self._described(options)
         check_writable(self.path)
+        if options.predict:
+            _check_file(Path(options.predict))
         stored = self._folder.stored(lambda path: read_json(path, _MEND))
         self.moved = stored is not None and stored.get("images") != self._about["images"]
         self.renamed = stored is not None and stored.get("classes") != self._about["classes"]
@@ -94,6 +96,15 @@ class Place:
                 "give another --resultsDir."
             )
         return here[len(before) :] if here[: len(before)] == before else []
+
+
+def _check_file(file: Path) -> None:
+    """Raises InputError where the predictions could not be written at the end."""
+    if file.is_dir():
+        raise InputError(
+            f"--predict must be a csv file to write. Received: the folder {str(file)!r}. Name a file in it."
+        )
+    check_writable(file.parent, "the folder of --predict", "Give another file.")
 
 
 def _encoder(given: str) -> str:

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfal.campaign import Campaign
-from tfal.files import write_json
+from tfal.files import make_folder, write_json
 from tfal.labeling.accuracy import FEW, Accuracy, accuracy, too_few
 from tfal.labeling.answers import NONE, UNSURE, write_csv, written
 from tfal.labeling.classifier import Classifiers, Labeled, Trained
 from tfal.labeling.encoding import Encoding, save
-from tfal.labeling.journal import BATCH, PAGE, Journal, Question
-from tfal.labeling.label_studio import write_tasks
+from tfal.labeling.journal import BATCH, PAGE, PATTERNS, Journal, Question
+from tfal.labeling.label_studio import TASKS, write_tasks
 from tfal.labeling.options import Options
 from tfal.labeling.page import write_page
 from tfal.labeling.photographs import Photographs
@@ -55,6 +55,7 @@ class Round:
         self._campaign = _campaign(place.path / "campaign", len(self._photographs), options.seed)
         self._say_pictures()
         self._take()
+        self._say_passed_over()
 
     def run(self) -> None:
         """Does all of it, and says what was done."""
@@ -83,6 +84,15 @@ class Round:
             print(
                 f"Classes added: {', '.join(self._place.added)}. Pictures that were answered {NONE!r} before stay so; "
                 f"those of the new classes can be corrected in any csv of answers."
+            )
+
+    def _say_passed_over(self) -> None:
+        names = self._journal.passed_over()
+        if names:
+            print(
+                f"Not read: {', '.join(names)}. Answers in {self._place.path} are to_label.csv and files called "
+                f"{' or '.join(PATTERNS)}; others go with --labels.",
+                file=sys.stderr,
             )
 
     def _take(self) -> None:
@@ -208,7 +218,7 @@ class Round:
             write_csv(table, asked)
         if self._options.export == "label-studio":
             write_tasks(folder, asked, classes, self._place.root)
-            print(f"Tasks for Label Studio: {folder / 'label_studio_tasks.json'}")
+            print(f"Tasks for Label Studio: {folder / TASKS}")
         print(f"Label them on the page {page}, or in {table}; then run the same command again.")
 
     def _note(self, labeled: Labeled, found: Accuracy | None) -> None:
@@ -237,6 +247,7 @@ class Round:
             | {f"p_{name}": round(float(value), 4) for name, value in zip(names, row, strict=True)}
             for (path, _), row in zip(paths, found, strict=True)
         ]
+        make_folder(file.parent)
         write_table(file, rows)
         print(f"Predictions of {len(rows):,} pictures: {file}")
 
