@@ -273,6 +273,7 @@ def test_classes_may_be_added_at_the_end(begun, capsys):
         (["--imageSize", "20"], "image_size: 0 there, 20 here"),
         (["--encoder", "simclr"], "encoder: 'encoder.keras "),
         (["--encoder", "nowhere.keras"], "--encoder: there is no file 'nowhere.keras'"),
+        (["--predict", "no/where.csv"], "--predict: there is no folder for 'no/where.csv'"),
         (["--labels", "nowhere.csv"], "--labels: there is no file 'nowhere.csv'"),
         (["--strategy", "bald"], "--strategy must choose by features of pictures and a classifier's head. Received"),
         (["--initial", "margin"], "--initial must choose by features of pictures alone. Received: margin. Valid: "),
@@ -320,6 +321,15 @@ def test_pictures_that_cannot_be_decoded_are_said_and_never_asked_for(folder, ca
         assert "in: 2 of 42 files cannot be read, the first is " in err
         assert "They are left out." in err
     assert {row["path"] for row in folder.asked()} == {*folder.truth}
+
+
+def test_a_wrong_encoder_can_be_put_right(folder, tmp_path, capsys):
+    right, folder.encoder = folder.encoder, tmp_path / "wrong.keras"
+    folder.encoder.write_text("no model")
+    assert folder.run() == 2
+    assert "wrong.keras is no file of Keras, or damaged" in capsys.readouterr().err
+    folder.encoder = right
+    assert folder.run() == 0
 
 
 def test_when_all_is_answered_nothing_is_asked(folder, capsys):

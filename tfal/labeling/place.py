@@ -39,6 +39,8 @@ class Place:
 
     def __init__(self, options: Options) -> None:
         self.root = Path(options.images)
+        if options.predict and not Path(options.predict).absolute().parent.is_dir():
+            raise InputError(f"--predict: there is no folder for {options.predict!r}. Make it, or correct the path.")
         name = self.root.resolve().name or "pictures"
         results = Path(options.results_dir)
         self.path = results / "labeling" / name
@@ -80,13 +82,15 @@ class Place:
     def _added(self, stored: dict[str, Any]) -> list[str]:
         """Classes that were not there before; InputError where anything else is other than it was.
 
-        Before anything is answered, the classes may be any others.
+        Before anything is answered, the classes may be any others, and before features are read, the options of these.
         """
         before, here = list(stored.get("classes", ())), list(self._about["classes"])
-        differences = differing(
-            {name: value for name, value in stored.items() if name not in ("images", "classes")},
-            {name: value for name, value in self._about.items() if name not in ("images", "classes")},
+        there, now = (
+            {name: value for name, value in about.items() if name not in ("images", "classes")}
+            for about in (stored, self._about)
         )
+        is_read = any((self.path / "encoder" / name).exists() for name in ("encoder.keras", "features.json"))
+        differences = differing(there, now) if is_read else []
         answered = (self.path / "answers.csv").exists()
         if answered and here[: len(before)] != before:
             differences.append(f"classes: {','.join(before)} there, {','.join(here)} here; new ones go to the end")
