@@ -273,7 +273,6 @@ def test_classes_may_be_added_at_the_end(begun, capsys):
         (["--imageSize", "20"], "image_size: 0 there, 20 here"),
         (["--encoder", "simclr"], "encoder: 'encoder.keras "),
         (["--encoder", "nowhere.keras"], "--encoder: there is no file 'nowhere.keras'"),
-        (["--predict", "no/where.csv"], "--predict: there is no folder for 'no/where.csv'"),
         (["--labels", "nowhere.csv"], "--labels: there is no file 'nowhere.csv'"),
         (["--strategy", "bald"], "--strategy must choose by features of pictures and a classifier's head. Received"),
         (["--initial", "margin"], "--initial must choose by features of pictures alone. Received: margin. Valid: "),

@@ -39,8 +39,6 @@ class Place:
 
     def __init__(self, options: Options) -> None:
         self.root = Path(options.images)
-        if options.predict and not Path(options.predict).absolute().parent.is_dir():
-            raise InputError(f"--predict: there is no folder for {options.predict!r}. Make it, or correct the path.")
         name = self.root.resolve().name or "pictures"
         results = Path(options.results_dir)
         self.path = results / "labeling" / name
