@@ -84,14 +84,17 @@ class Classifiers:
     features: np.ndarray
     build: Builder
 
-    def train(self, labeled: Labeled, ids: np.ndarray) -> Trained:
+    def train(self, labeled: Labeled, ids: np.ndarray, temperature: float = 1.0) -> Trained:
         """A classifier of all labeled pictures, and its features of `ids`, those that may be asked for or predicted.
+
+        temperature: what its logits are divided by, see tfal.labeling.accuracy.temperature.
 
         Raises TrainingError for a loss or weights that are no numbers, InputError for a picture that cannot be read.
         """
         seed = Streams(self.options.seed).integer("model")
         if self.options.model == "linear":
             (head,) = self._heads(labeled, [np.arange(len(labeled.ids))], seed)
+            head = Head(*(array / np.float32(temperature) for array in head))
             return Trained(self._network_of(head), head, self.features)
         with named_errors(), training_of(f"the training by --model {self.options.model}", _MEND):
             trainer = self._trainer(labeled.n_outputs)
@@ -99,31 +102,34 @@ class Classifiers:
             outputs = NamedOutputs(trainer.network)
             features = self._read(outputs, "features", ids)
             kernel, bias = outputs.head()
-        probabilities = layers.Softmax(name="probabilities", dtype="float32")(trainer.network.output)
+        logits = layers.Rescaling(1 / temperature, dtype="float32", name="temperature")(trainer.network.output)
+        probabilities = layers.Softmax(name="probabilities", dtype="float32")(logits)
         table = np.zeros((len(self.features), features.shape[1]), np.float32)
         table[ids] = features
-        return Trained(keras.Model(trainer.network.inputs, probabilities), Head(kernel, bias), table)
+        return Trained(
+            keras.Model(trainer.network.inputs, probabilities), Head(kernel / temperature, bias / temperature), table
+        )
 
     def cross_validated(self, labeled: Labeled) -> tuple[np.ndarray, int]:
-        """What each labeled picture is taken for (n,) by a classifier that was trained without it; number of folds.
+        """Logits (n, C) of each labeled picture by a classifier that was trained without it; number of folds.
 
         Every class has at least two pictures. Raises the same as `train`.
         """
         is_linear = self.options.model == "linear"
         parts = folds(labeled.labels, _MOST_FOLDS if is_linear else _MOST_FOLDS_NETWORK, self.options.seed)
-        seed, found = Streams(self.options.seed).integer("evaluate"), np.full(len(labeled.ids), -1)
+        seed = Streams(self.options.seed).integer("evaluate")
+        found = np.zeros((len(labeled.ids), labeled.n_outputs), np.float32)
         if is_linear:
             heads = self._heads(labeled, [train for train, _ in parts], seed)
             for (_, test), head in zip(parts, heads, strict=True):
-                logits = self.features[labeled.ids[test]] @ head.kernel + head.bias
-                found[test] = logits.argmax(axis=1)
+                found[test] = self.features[labeled.ids[test]] @ head.kernel + head.bias
             return found, len(parts)
         with named_errors(), training_of(f"the training by --model {self.options.model}", _MEND):
             trainer = self._trainer(labeled.n_outputs)
             outputs = NamedOutputs(trainer.network)
             for train, test in parts:
                 trainer.fit(labeled.ids[train], labeled.labels[train], seed)
-                found[test] = self._read(outputs, "logits", labeled.ids[test]).argmax(axis=1)
+                found[test] = self._read(outputs, "logits", labeled.ids[test])
         return found, len(parts)
 
     def _heads(self, labeled: Labeled, selections: list[np.ndarray], seed: int) -> list[Head]:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfal.campaign import Campaign
-from tfal.files import make_folder, write_json
-from tfal.labeling.accuracy import FEW, Accuracy, accuracy, too_few
+from tfal.files import write_json
+from tfal.labeling.accuracy import FEW, Accuracy, accuracy, temperature, too_few
 from tfal.labeling.answers import NONE, UNSURE, write_csv, written
 from tfal.labeling.classifier import Classifiers, Labeled, Trained
 from tfal.labeling.encoding import Encoding, save
@@ -67,8 +67,8 @@ class Round:
         trained, found = None, None
         if len(np.unique(labeled.labels)) > 1:
             classifiers = Classifiers(self._options, encoding, features, self._build)
-            found = self._judged(classifiers, labeled, names)
-            trained = classifiers.train(labeled, self._usable)
+            found, divisor = self._judged(classifiers, labeled, names)
+            trained = classifiers.train(labeled, self._usable, divisor)
             self._keep(trained, names, encoding.size)
         self._take()  # what was answered meanwhile
         self._next(trained, names, features)
@@ -125,17 +125,20 @@ class Round:
         if n_lost:
             print(f"{n_lost:,} more are of pictures that are gone or cannot be read; they train nothing.")
 
-    def _judged(self, classifiers: Classifiers, labeled: Labeled, names: Sequence[str]) -> Accuracy | None:
+    def _judged(
+        self, classifiers: Classifiers, labeled: Labeled, names: Sequence[str]
+    ) -> tuple[Accuracy | None, float]:
+        """How good such a classifier is, and what its logits are to be divided by to be as sure as it may be."""
         missing = too_few(labeled.labels, names)
         if missing:
             print(f"Accuracy: no figure yet, for which every class needs two labels: {', '.join(missing)}.")
-            return None
-        predicted, n_folds = classifiers.cross_validated(labeled)
-        found = accuracy(labeled.labels, predicted)
+            return None, 1.0
+        logits, n_folds = classifiers.cross_validated(labeled)
+        found = accuracy(labeled.labels, logits.argmax(axis=1))
         print(f"Accuracy, cross-validated in {n_folds} folds: {found}.")
         few = f"{found.n} labels are few: trust the range more than the figure. " if found.n < FEW else ""
         print(f"{few}It is that of the labeled pictures, which were chosen, often as hard ones; all others may differ.")
-        return found
+        return found, temperature(logits, labeled.labels)
 
     def _keep(self, trained: Trained, names: Sequence[str], size: int) -> None:
         write_json(
@@ -247,7 +250,6 @@ class Round:
             | {f"p_{name}": round(float(value), 4) for name, value in zip(names, row, strict=True)}
             for (path, _), row in zip(paths, found, strict=True)
         ]
-        make_folder(file.parent)
         write_table(file, rows)
         print(f"Predictions of {len(rows):,} pictures: {file}")
 
