@@ -34,7 +34,7 @@ def opened(tmp_path, photographs, **given):
     [
         (2, Budget(2, 300, 30, 2)),
         (50, Budget(50, 300, 30, 25)),
-        (300, Budget(300, 67, 6, 64)),
+        (300, Budget(300, 50, 5, 64)),
         (1000, Budget(1000, 30, 3, 64)),
         (100_000, Budget(20_000, 3, 1, 64)),
     ],

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 NETWORK = "ResNet18-16"
 _SIDE = 32  # pixels, of pictures that SimCLR is trained on
 _MOST = 20_000  # pictures that it is trained on: 61 MB
-_SEEN = 20_000, 60_000  # pictures in all passes together, at least and at most: 7 ms of a processor each
+_SEEN = 15_000, 60_000  # pictures in all passes together, at least and at most: 7 ms of a processor each
 _EPOCHS = 3, 300  # at least, and at most
 _BATCH = 64
 _BLOCK = 4096  # pictures that are read between two notes on the disk, by a pipeline of their own
