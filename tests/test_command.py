@@ -200,6 +200,30 @@ sys.exit(run_command('p', work))
     assert done.stderr == "p: terminated. The same command goes on from here.\n"
 
 
+def test_a_signal_that_is_swallowed_ends_the_work_all_the_same():
+    """As in a destructor, in which Python drops whatever is raised."""
+    code = """
+import os, signal, threading
+import tfal.command
+from tfal.command import run_command
+tfal.command._PATIENCE = 0.1
+class Swallows:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(100):  # the handler runs between two of these
+            pass
+def work():
+    Swallows()
+    print("goes on", flush=True)
+    threading.Event().wait()
+run_command("p", work)
+"""
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert found.returncode == 143
+    assert found.stdout == "goes on\n"
+    assert found.stderr.endswith("p: terminated. The same command goes on from here.\n")
+
+
 def test_notes_of_a_start_that_fails_are_shown():
     code = """
 def work():

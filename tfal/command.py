@@ -27,6 +27,7 @@ from tfal.errors import InputError, StorageError, TrainingError
 
 _ASCII = {"±": "+-"}
 _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+_PATIENCE = 10.0  # seconds in which an interruption must have come through
 _GOES_ON = "The same command goes on from here."
 
 
@@ -114,7 +115,9 @@ class Stopped(KeyboardInterrupt):
 class _Signals:
     """Turns SIGINT and SIGTERM into Stopped; the second one, and any while TensorFlow loads, ends the process at once.
 
-    Nothing that is on the disk needs an orderly end: a commit is one rename, and locks go with the process.
+    So does the first one where Stopped does not come through in time: Python drops what is raised in a destructor or in
+    the callback of a library. Nothing that is on the disk needs an orderly end: a commit is one rename, and locks go
+    with the process.
     """
 
     current: _Signals | None = None
@@ -124,6 +127,7 @@ class _Signals:
         self.at_once: int | None = None  # the descriptor to say it on, while nothing may be raised
         self.program, self._again = program, again
         self._before: dict[int, Any] = {}
+        self._watch: threading.Timer | None = None
 
     def __enter__(self) -> _Signals:
         if threading.current_thread() is threading.main_thread():
@@ -135,6 +139,8 @@ class _Signals:
 
     def __exit__(self, *error: object) -> None:
         self.at_once = 2
+        if self._watch is not None:
+            self._watch.cancel()
         _Signals.current = self._outer
         for number, handler in self._before.items():
             signal.signal(number, handler)
@@ -152,6 +158,9 @@ class _Signals:
     def _handle(self, number: int, frame: object) -> None:
         if self.at_once is None and self.received is None:
             self.received = number
+            self._watch = threading.Timer(_PATIENCE, self._leave_at_once, [number])
+            self._watch.daemon = True
+            self._watch.start()
             raise Stopped
         self._leave_at_once(number)
 
