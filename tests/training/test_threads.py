@@ -13,6 +13,8 @@ CHILD = """
 import os, sys, hashlib
 os.sched_setaffinity(0, {int(core) for core in sys.argv[1].split(",")})
 import numpy as np
+import threadpoolctl
+threadpoolctl.threadpool_limits(len(os.sched_getaffinity(0)))  # as BLAS begins in a process of its own
 from models import BUILDERS
 from tfal.data.images import Images
 from tfal.learners.classifier import Classifier
