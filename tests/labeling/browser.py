@@ -7,6 +7,7 @@ import pytest
 
 try:
     from selenium import webdriver
+    from selenium.common.exceptions import WebDriverException
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.wait import WebDriverWait
@@ -65,4 +66,7 @@ def started(downloads: Path) -> Browser:
     """A browser; the test that asks for it is skipped where there is none."""
     if not (webdriver and CHROMIUM and DRIVER):
         pytest.skip(NEEDED)
-    return Browser(downloads)
+    try:
+        return Browser(downloads)
+    except WebDriverException as error:
+        pytest.skip(f"Chromium is there and does not start: {str(error.msg).partition(chr(10))[0]}")
