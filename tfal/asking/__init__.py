@@ -4,7 +4,7 @@
 for all candidates in order.
 """
 
-from tfal.asking.ask import Ranked, ask, checked_number, narrowed, rank_all, view_of
+from tfal.asking.ask import Ranked, ask, checked_number, narrowed, rank_all
 from tfal.asking.opened import Given, Opened, open_given
 from tfal.asking.strategy import checked_strategy, shown_name
 
@@ -19,5 +19,4 @@ __all__ = [
     "open_given",
     "rank_all",
     "shown_name",
-    "view_of",
 ]

@@ -53,7 +53,7 @@ def ask(
     Raises:
         InputError: the strategy cannot choose, or something that it reads cannot be used.
     """
-    view = view_of(strategy, opened, pool, streams, memory, candidates)
+    view = _view(strategy, opened, pool, streams, memory, candidates)
     strategy.check_pool(view.candidates, n, len(pool))
     picks = strategy.query(view, n, streams("query"))
     return check_picks(picks, view.candidates, n, type(strategy).__name__), view
@@ -80,7 +80,7 @@ def rank_all(
             f"strategy {shown_name(strategy)} chooses by what else it chooses, or by chance, and has no scores "
             f"of single samples. Those that have: {known}; one of your own needs a method scores(view)."
         )
-    view = view_of(strategy, opened, pool, streams, memory, candidates)
+    view = _view(strategy, opened, pool, streams, memory, candidates)
     scores = to_numpy(strategy.scores(view))
     if scores.shape != view.candidates.shape:
         raise InputError(
@@ -107,7 +107,7 @@ def narrowed(candidates: np.ndarray, most: Any, streams: Streams) -> np.ndarray:
     return np.sort(streams("candidates").choice(candidates, int(most), replace=False))
 
 
-def view_of(
+def _view(
     strategy: Strategy,
     opened: Opened,
     pool: Pool,
@@ -115,7 +115,7 @@ def view_of(
     memory: Mapping[str, np.ndarray] | None = None,
     candidates: np.ndarray | None = None,
 ) -> PoolView:
-    """What the strategy sees of a pool; see `ask`. For `observe` make one once the labels of the picks are there."""
+    """What the strategy sees of a pool; see `ask`."""
     candidates = pool.unlabeled if candidates is None else candidates
     return PoolView(pool, candidates, opened.reader(pool, streams), streams, memory, learners=strategy.learners)
 

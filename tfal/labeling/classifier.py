@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import keras
 import numpy as np
 from keras import layers
+from scipy.special import softmax
 
 from tfal.data.image_files import ImageFiles, named_errors
 from tfal.errors import training_of
@@ -60,7 +61,7 @@ class Trained(NamedTuple):
         found = [np.zeros((0, len(self.head.bias)))]
         for start in range(0, len(ids), _CHUNK):
             rows = np.asarray(self.features[ids[start : start + _CHUNK]], np.float32)
-            found.append(_softmax(rows @ self.head.kernel + self.head.bias))
+            found.append(softmax((rows @ self.head.kernel + self.head.bias).astype(np.float64), axis=1))
         return np.concatenate(found)
 
     def on_features(self) -> keras.Model:
@@ -169,9 +170,3 @@ class Classifiers:
 
 
 _MEND = "Look at the pictures and their labels."
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    found: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
-    return found
