@@ -12,8 +12,8 @@ import pytest
 from tests.labeling.browser import started
 from tests.labeling.pictures import SIDE, draw, encoder
 from tfal.labeling import cli
+from tfal.labeling.answer_files import BATCH
 from tfal.labeling.answers import NONE
-from tfal.labeling.journal import BATCH
 from tfal.networks import builders
 
 

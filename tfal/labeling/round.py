@@ -17,10 +17,10 @@ import numpy as np
 from tfal.campaign import Campaign
 from tfal.files import write_json
 from tfal.labeling.accuracy import FEW, Accuracy, accuracy, temperature, too_few
+from tfal.labeling.answer_files import BATCH, PAGE, PATTERNS, AnswerFiles, Question
 from tfal.labeling.answers import NONE, UNSURE, write_csv, written
 from tfal.labeling.classifier import Classifiers, Labeled, Trained
 from tfal.labeling.encoding import Encoding, save
-from tfal.labeling.journal import BATCH, PAGE, PATTERNS, Journal, Question
 from tfal.labeling.label_studio import TASKS, write_tasks
 from tfal.labeling.options import Options
 from tfal.labeling.page import write_page
@@ -48,7 +48,7 @@ class Round:
     def __init__(self, place: Place, options: Options, build: Builder) -> None:
         self._place, self._options, self._build = place, options, build
         others = [Path(name.strip()) for name in (options.labels or "").split(",") if name.strip()]
-        self._journal = Journal(place.path, options.class_names, others, options.disagreement)
+        self._answers = AnswerFiles(place.path, options.class_names, others, options.disagreement)
         place.write()
         share = _SHARE if place.moved else 0.0
         self._photographs = Photographs.scan(place.root, place.path, place.outside, share)
@@ -87,7 +87,7 @@ class Round:
             )
 
     def _say_passed_over(self) -> None:
-        names = self._journal.passed_over()
+        names = self._answers.passed_over()
         if names:
             print(
                 f"Not read: {', '.join(names)}. Answers in {self._place.path} are to_label.csv and files called "
@@ -97,7 +97,7 @@ class Round:
 
     def _take(self) -> None:
         """Reads all answers, and tells them."""
-        answers = self._journal.take(self._photographs.ids)
+        answers = self._answers.take(self._photographs.ids)
         numbers: dict[str, Any] = {name: number for number, name in enumerate(self._options.class_names)}
         labels = [(numbers | {NONE: None, UNSURE: CANNOT_SAY})[label] for label in answers.values()]
         with warnings.catch_warnings():
@@ -164,10 +164,10 @@ class Round:
             if not self._ask(trained, features):
                 return
         number = len(campaign.rounds) - 1
-        questions = [question for question in self._journal.questions if question.round == number]
+        questions = [question for question in self._answers.questions if question.round == number]
         if not questions:
             questions = self._questions(number, trained, names)
-            self._journal.ask(questions)
+            self._answers.ask(questions)
         self._show(questions, number, again=bool(again and len(asked)))
 
     def _ask(self, trained: Trained | None, features: np.ndarray) -> bool:

@@ -8,8 +8,8 @@ import re
 import pytest
 
 from tfal.errors import InputError
+from tfal.labeling.answer_files import BATCH, AnswerFiles, Question
 from tfal.labeling.answers import Asked
-from tfal.labeling.journal import BATCH, Journal, Question
 from tfal.labeling.label_studio import TASKS, write_tasks
 
 
@@ -27,7 +27,7 @@ def write(file, *rows, time=None):
 
 
 def journal(folder, *others):
-    return Journal(folder, ("cat", "dog"), others, "majority")
+    return AnswerFiles(folder, ("cat", "dog"), others, "majority")
 
 
 def questions(number, *pictures):

@@ -56,8 +56,8 @@ class Question(NamedTuple):
         return Asked(self.path, self.suggested, float(self.probability) if self.probability else None)
 
 
-class Journal:
-    """The tables in `folder`.
+class AnswerFiles:
+    """Files of answers in `folder`, and the tables of what was asked and answered there.
 
     Args:
         folder: of the results.
