@@ -141,8 +141,9 @@ def test_repetitions_and_strategies_run_alone_or_together_give_the_same(small, d
     )
     list(run(together, MLP, data=digits))
     alone = dataclasses.replace(together, results_dir=str(tmp_path / "alone"))
-    for strategy, n_rep in itertools.product(("ldms", "random"), (1, 2)):
-        list(run(dataclasses.replace(alone, strategy=strategy, n_rep=n_rep), MLP, data=digits))
+    for rep, strategy in itertools.product((2, 1), ("ldms", "random")):
+        rounds = list(run(dataclasses.replace(alone, strategy=strategy, n_rep=1, rep=rep), MLP, data=digits))
+        assert {(found.strategy, found.rep) for found in rounds} == {(strategy, rep)}
     assert _files(together) == _files(alone)
 
 

@@ -61,9 +61,9 @@ def plan(recipe: Recipe, data: Dataset) -> list[Job]:
     """
     initial = initial_strategy(recipe, data.n_classes)
     data_print, jobs = fingerprint(data), []
-    tasks = {rep: make_task(recipe, rep, data) for rep in range(1, recipe.n_rep + 1)}
+    tasks = {rep: make_task(recipe, rep, data) for rep in recipe.reps}
     for single in recipe.each_strategy():
-        strategy = make_strategy(single.strategy, with_clusters(single, tasks[1].n_classes))
+        strategy = make_strategy(single.strategy, with_clusters(single, tasks[recipe.reps[0]].n_classes))
         for rep, task in tasks.items():
             _check_pool(recipe, initial, strategy, task)
             job = Job(single, rep, strategy, RunFolder(single, rep, data_print), task, [])

@@ -83,7 +83,7 @@ def plan(recipe: Recipe, data: Dataset) -> list[Job]:
         _check_strategy(single.strategy, strategy)
         _check_head(single)
         strategy.check_pool(np.setdiff1d(members, start), budgets[0] - len(start), len(data.y_train))
-        for rep in range(1, single.n_rep + 1):
+        for rep in single.reps:
             folder = RunFolder(single, rep, data_print)
             check_writable(folder.path)
             jobs.append(Job(single, rep, strategy, folder, budgets, start, folder.rows()))

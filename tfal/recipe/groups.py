@@ -28,7 +28,13 @@ class RunOptions:
     network: str = _of_ldms("SCNN", "network")
     strategy: str = option("ldms", "query strategy, or a comma list that runs one after the other")
     seed: int = option(0, "seed of all random numbers; repetition r uses (seed, r)", least=0, most=math.inf)
-    n_rep: int = _of_ldms(5, "repetitions, each with its own split", least=1, identity=False)
+    n_rep: int = _of_ldms(5, "repetitions, each with its own split", least=1, identity=False, uses="repetitions")
+    rep: int = option(
+        0,
+        "the one repetition to run, by its number from 1, beside others of them elsewhere; 0: all of nRep",
+        least=0,
+        identity=False,
+    )
     backend: str = option("auto", "where the kernels compute: auto, numpy or cupy", identity=False)
     devices: str = option(
         "one",

@@ -120,6 +120,11 @@ class Recipe(RunOptions, DataOptions, PoolOptions, TrainingOptions, OpenSetOptio
         return [dataclasses.replace(self, strategy=name) for name in self.strategy.split(",")]
 
     @property
+    def reps(self) -> range:
+        """Numbers of the repetitions, from 1: all of them, or the one of `rep`."""
+        return range(self.rep, self.rep + 1) if self.rep else range(1, self.n_rep + 1)
+
+    @property
     def milestones(self) -> tuple[int, ...] | None:
         """Those of `lr_schedule`, percent of the epochs; None where each training has its own."""
         return None if self.lr_schedule is None else _percents(self.lr_schedule)
