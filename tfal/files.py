@@ -175,6 +175,45 @@ def locked(path: Path, busy: str | None = None) -> Iterator[None]:
             lock.release()
 
 
+@contextlib.contextmanager
+def inheritable_lock(path: Path) -> Iterator[int | None]:
+    """Holds the lock file `path`; gives its descriptor, or None where another process has it.
+
+    A program that is started meanwhile and gets the descriptor holds the lock as long as it lives, even when this
+    process is killed before it. Raises StorageError where there are no locks.
+    """
+    make_folder(path.parent)
+    with storage_errors(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        yield descriptor if _acquired(path, descriptor) else None
+    finally:
+        os.close(descriptor)
+
+
+def _acquired(path: Path, descriptor: int) -> bool:
+    if fcntl is None:
+        return True
+    with storage_errors(path):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock file of `inheritable_lock`."""
+    if fcntl is None or not path.exists():
+        return False
+    with storage_errors(path), path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def check_writable(
     folder: Path, what: str = "the results folder", mend: str = "Give another one with --resultsDir."
 ) -> None:

@@ -57,7 +57,7 @@ def load_csv(path: str | Path, label: str, test: str | Path | None = None) -> Da
             test rows have, too few rows for test rows, values too large for the deviation of the training rows, a file
             named like a known data set.
     """
-    name, table = _name(Path(path)), read_table(Path(path), label)
+    name, table = table_name(Path(path)), read_table(Path(path), label)
     classes = table.class_names()
     if len(classes) < 2:
         raise InputError(
@@ -128,7 +128,8 @@ def _say(path: Path, text: str) -> None:
     print(f"{path}: {text}.", file=sys.stderr)
 
 
-def _name(path: Path) -> str:
+def table_name(path: Path) -> str:
+    """What a csv file is called as a data set. Raises InputError for the name of a known one."""
     name = re.sub(r"[^A-Za-z0-9_.-]+", "_", path.stem).lstrip("_.-")
     if not name or name in DATASETS:
         raise InputError(f"a csv file must not be named like a known data set. Received: {path.name}. Rename it.")

@@ -31,6 +31,16 @@ from tfal.strategies import STRATEGIES
 _MEND = "Remove its folder or give another --resultsDir."
 
 
+def experiment_name(recipe: Recipe) -> str:
+    """The folder below the results that all strategies and repetitions of a recipe share: "mnist_SCNN"."""
+    return f"{recipe.title}_{as_part(recipe.network)}"
+
+
+def repetition_part(strategy: str, rep: int) -> Path:
+    """The folder of one repetition, below that of the experiment: "ldms/rep001"."""
+    return Path(as_part(strategy)) / f"rep{rep:03d}"
+
+
 class RunFolder:
     """`<results_dir>/<dataset>_<network>/<strategy>/rep<NNN>/` of one repetition of one recipe.
 
@@ -39,9 +49,9 @@ class RunFolder:
     """
 
     def __init__(self, recipe: Recipe, rep: int, data: str) -> None:
-        self.experiment = Path(recipe.results_dir) / f"{recipe.title}_{as_part(recipe.network)}"
-        self.strategy = self.experiment / as_part(recipe.strategy)
-        self.path = self.strategy / f"rep{rep:03d}"
+        self.experiment = Path(recipe.results_dir) / experiment_name(recipe)
+        self.path = self.experiment / repetition_part(recipe.strategy, rep)
+        self.strategy = self.path.parent
         self.rep = rep
         self._identity = Identity(recipe, data)
         self._shared = Folder(self.path, "recipe.json", ["rounds.csv", "pool.npz"])

@@ -1,0 +1,177 @@
+"""A manifest as jobs: one for each strategy and repetition of each set of options."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tfal.data.tabular import table_name
+from tfal.errors import InputError
+from tfal.flags import parsed
+from tfal.networks import builders
+from tfal.recipe import Recipe
+from tfal.recipe.options import flag
+from tfal.recipe.protocols import NAMES, protocol
+from tfal.recipe.usage import usage
+from tfal.storage.folder import digest_of
+from tfal.storage.runfolder import experiment_name, repetition_part
+from tfal.sweep.job import Job
+from tfal.sweep.manifest import Manifest, OptionSet
+
+# Options by which the folders of runs differ anyway.
+_APART = (
+    *("protocol", "dataset", "network", "n_class_known", "known_classes", "ood_rate", "ood_dataset", "trial"),
+    *("long_tail", "initial"),
+)
+
+
+@dataclass(frozen=True)
+class SingleRun:
+    """One strategy and one repetition. recipe: None for a command that has none. typed: names of its options."""
+
+    job: Job
+    set_name: str
+    recipe: Recipe | None = None
+    typed: tuple[str, ...] = ()
+
+
+class _Place(NamedTuple):
+    """results: of the whole sweep. data_dirs: see `expand`. beside: the folder of the manifest."""
+
+    results: Path
+    data_dirs: Mapping[str, str]
+    beside: Path
+
+    def data_dir(self, *names: str) -> str | None:
+        """Where data lie that go by one of these names, the first that is known."""
+        return next((self.data_dirs[name] for name in (*names, "") if name in self.data_dirs), None)
+
+    def file(self, named: str, set_name: str) -> str:
+        """A file that a manifest names: from the folder of the data, or from its own."""
+        folders = [Path(folder) for folder in [self.data_dir(set_name)] if folder] + [self.beside.absolute()]
+        found = [folder / named for folder in folders]
+        return str(next((path for path in found if path.exists()), found[0]).resolve())
+
+
+def expand(manifest: Manifest, results: Path, data_dirs: Mapping[str, str]) -> list[SingleRun]:
+    """All runs of a manifest, those of one repetition after the other, so that a sweep that is stopped is paired.
+
+    Args:
+        manifest: what is compared.
+        results: the folder of all its results.
+        data_dirs: where data lie, by the name of a set or data set; "" for all others.
+
+    Raises:
+        InputError: options that cannot be, or that nothing would look at; two runs that are the same, or would write
+            into one folder. Needs no data.
+    """
+    place = _Place(results.absolute(), data_dirs, manifest.path.parent)
+    runs = [run for chosen in manifest.sets for run in _of_a_set(manifest, chosen, place)]
+    runs.sort(key=lambda run: 0 if run.recipe is None else run.recipe.rep)
+    _check_apart(manifest, runs)
+    return runs
+
+
+def _check_apart(manifest: Manifest, runs: Sequence[SingleRun]) -> None:
+    seen: dict[str, SingleRun] = {}
+    for run in runs:
+        for what, key in (("are the same", run.job.id), ("would write into one folder", run.job.results)):
+            other = seen.setdefault(key, run) if key else run
+            if other is not run:
+                raise InputError(
+                    f"{manifest.path}: two runs {what}: {other.job.title}, and {run.job.title}. Give them sets of "
+                    "their own, or leave one out."
+                )
+
+
+def _of_a_set(manifest: Manifest, chosen: OptionSet, place: _Place) -> Iterator[SingleRun]:
+    if "command" in chosen.base:
+        yield _command(manifest, chosen, place)
+        return
+    others = {key: values for key, values in chosen.grid.items() if key not in ("strategy", "rep")}
+    together = {"strategy": chosen.grid["strategy"]} if "strategy" in chosen.grid else {}
+    for values in itertools.product(*others.values()):
+        varied = dict(zip(others, values, strict=True))
+        apart = [f"{flag(key)[2:]}{_text(varied[key])}" for key in others if key not in _APART and len(others[key]) > 1]
+        folder = place.results.joinpath(*([chosen.name] if chosen.name else []), *apart)
+        try:
+            yield from _runs({**chosen.base, **varied, **together}, chosen, folder, place)
+        except InputError as error:
+            where = f"{manifest.path}{f', set {chosen.name!r}' if chosen.name else ''}"
+            raise InputError(f"{where}: {error}") from None
+
+
+def _runs(options: Mapping[str, Any], chosen: OptionSet, folder: Path, place: _Place) -> Iterator[SingleRun]:
+    """The runs of some options: one for each strategy and repetition.
+
+    An option that some of the strategies look at is left out for the others. Raises InputError for one that none does.
+    """
+    name = options.get("protocol")
+    if name not in NAMES:
+        raise InputError(f"protocol must be one of {', '.join(NAMES)}. Received: {name!r}.")
+    known = protocol(name)
+    given = {key: value for key, value in options.items() if key not in ("protocol", "preset")}
+    given |= {key: place.file(given[key], chosen.name) for key in ("csv", "csv_test") if key in given}
+    if not chosen.resources.gpus:
+        given.setdefault("threads", chosen.resources.threads)
+    preset = ["--preset", str(options["preset"])] if "preset" in options else []
+    every, _ = parsed("", known.PRESETS, builders(), known.SOURCE, [*preset, *_words(given)])
+    where = None if every.csv else place.data_dir(chosen.name, every.dataset)
+    for recipe in every.each_strategy():
+        used = usage(recipe).names
+        typed = {key: value for key, value in given.items() if key in used} | {"strategy": recipe.strategy}
+        typed |= {"data_dir": where} if where else {}
+        for rep in chosen.grid.get("rep", every.reps):
+            single = recipe.replace(rep=rep, results_dir=str(folder), **({"data_dir": where} if where else {}))
+            words = _words(typed | {"rep": rep, "results_dir": str(folder)})
+            job = _job(single, ("run", name, *preset, *words), chosen, folder.relative_to(place.results))
+            yield SingleRun(job, chosen.name, single, tuple(typed))
+
+
+def _job(recipe: Recipe, command: tuple[str, ...], chosen: OptionSet, below: Path) -> Job:
+    """below: its folder, from the results of the whole sweep."""
+    if recipe.csv:
+        recipe = recipe.replace(dataset=table_name(Path(recipe.csv)))
+    set_folder = below.as_posix() if below.parts else ""
+    experiment = experiment_name(recipe)
+    about = {"folder": set_folder, "identity": recipe.identity(), "rep": recipe.rep}
+    group = f"{set_folder or experiment}, {recipe.strategy}"
+    return Job(
+        digest_of(about)[:12],
+        f"{group}, repetition {recipe.rep}",
+        group,
+        command,
+        resources=chosen.resources,
+        results=(below / experiment / repetition_part(recipe.strategy, recipe.rep) / "rounds.csv").as_posix(),
+    )
+
+
+def _command(manifest: Manifest, chosen: OptionSet, place: _Place) -> SingleRun:
+    """A set that is one command of tfal, such as the cold-start benchmark."""
+    name = chosen.base["command"]
+    if name != "coldstart":
+        raise InputError(f"{manifest.path}: command must be coldstart. Received: {name!r}. Leave it out for runs.")
+    from tfal.coldstart.cli import parse
+
+    options = {key: value for key, value in chosen.base.items() if key != "command"}
+    where = place.data_dir(chosen.name, str(options.get("dataset", "")))
+    ends = {"data_dir": where} if where else {}
+    words = _words({**options, **ends, "results_dir": str(place.results / chosen.name)})
+    parse(builders(), words)
+    title = f"{chosen.name or manifest.name}, {name}"
+    digest = digest_of({"folder": chosen.name, "command": name, "words": _words(options)})
+    return SingleRun(Job(digest[:12], title, title, (name, *words), resources=chosen.resources), chosen.name)
+
+
+def _words(options: Mapping[str, Any]) -> list[str]:
+    """Options as they are typed."""
+    return [word for key, value in options.items() for word in (flag(key), _text(value))]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return ",".join(map(_text, value)) if isinstance(value, list) else str(value)
