@@ -21,7 +21,7 @@ def _as_a_script(monkeypatch):
     [
         ("", "tfal: error: the command comes first, one of run, sweep, report, "),
         ("--odd", "tfal: error: the command comes first, one of run, sweep, report, "),
-        ("nonsense", "tfal: error: unknown command 'nonsense'. Valid: coldstart, "),
+        ("bananas", "tfal: error: unknown command 'bananas'. Valid: coldstart, "),
         ("reprot results", "tfal: error: unknown command 'reprot'. Did you mean 'report'? "),
         ("run", "tfal: error: the protocol comes first, one of digits, mnist, "),
         ("run --strategy badge", "Received: --strategy. See tfal run --help."),
