@@ -69,8 +69,25 @@ def _run_and_report(recipe: Recipe, typed: Sequence[str], build: Builder) -> int
     data = load_for(recipe)
     refuse_unused(typed, usage(recipe, data))
     recipe = recipe.replace(dataset=data.name)
+    if recipe.prepare != "off":
+        return _prepare(recipe, build, data)
     run = _run_low_budget if recipe.splits else _run_loop
     report.report(run(recipe, build, data))
+    return 0
+
+
+def _prepare(recipe: Recipe, build: Builder, data: Any) -> int:
+    """Makes what several runs need once, and runs none of them."""
+    from tfal import prepare
+
+    if prepare.needs(recipe) is None:
+        print(f"{recipe.title}, {recipe.strategy}: {prepare.NOTHING}")
+        return 0
+    start_tensorflow(recipe)
+    with _Progress(1, f"{recipe.title}, {recipe.network}", (), "preparation") as progress:
+        found = prepare.prepare(recipe, build, data=data, on_epoch=progress.epoch)
+        progress.advance()
+    print(found)
     return 0
 
 

@@ -59,6 +59,14 @@ def plan(recipe: Recipe, data: Dataset) -> list[Job]:
 
     Raises InputError for anything that cannot be run or resumed. Writes nothing.
     """
+    return [_checked(job) for job in asked_for(recipe, data)]
+
+
+def asked_for(recipe: Recipe, data: Dataset) -> list[Job]:
+    """All repetitions of all strategies of a recipe, checked against the data; no file is looked at.
+
+    Raises InputError for anything that cannot be run.
+    """
     initial = initial_strategy(recipe, data.n_classes)
     data_print, jobs = fingerprint(data), []
     tasks = {rep: make_task(recipe, rep, data) for rep in recipe.reps}
@@ -66,8 +74,7 @@ def plan(recipe: Recipe, data: Dataset) -> list[Job]:
         strategy = make_strategy(single.strategy, with_clusters(single, tasks[recipe.reps[0]].n_classes))
         for rep, task in tasks.items():
             _check_pool(recipe, initial, strategy, task)
-            job = Job(single, rep, strategy, RunFolder(single, rep, data_print), task, [])
-            jobs.append(_checked(job))
+            jobs.append(Job(single, rep, strategy, RunFolder(single, rep, data_print), task, []))
     return jobs
 
 

@@ -19,6 +19,7 @@ from tfal.jobs import Job, already_done, plan
 from tfal.learners import LEARNERS, Builder, OnEpoch, check_learner
 from tfal.pool import LABELED, Pool
 from tfal.pool.view import PoolView
+from tfal.prepare import refuse_preparing
 from tfal.recipe import Recipe
 from tfal.recipe.options import flag
 from tfal.recipe.usage import idle
@@ -70,6 +71,7 @@ def run(
         )
     if on_epoch is not None and not callable(on_epoch):
         raise InputError(f"on_epoch must be a function (name, epoch, epochs). Received: a {type(on_epoch).__name__}.")
+    refuse_preparing(recipe)
     recipe, data = data_for(recipe, data)
     jobs = plan(recipe, data)
     for line in idle(recipe, data) + already_done(jobs):

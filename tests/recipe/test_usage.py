@@ -33,6 +33,8 @@ ALWAYS = {
         "strategy",
         "seed",
         "n_rep",
+        "rep",
+        "prepare",
         "backend",
         "devices",
         "threads",

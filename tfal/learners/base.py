@@ -84,6 +84,8 @@ class LearnerSpec:
         doing: what a progress bar says of its training.
         from_model: whether the one trained model of tfal.query stands for it.
         from_features: whether frozen features, or a linear head on them, can stand for it, as in a low-budget study.
+        kept: whether one training serves all runs with the same images and options, in a file below
+            `<results>/encoders`, as tfal.learners.pretrained.Pretrained keeps it: then `--prepare on` makes it.
         output: what a single array, or the one output of a model, is where it stands for this learner in tfal.query.
 
     Raises:
@@ -99,6 +101,7 @@ class LearnerSpec:
     doing: str = ""
     from_model: bool = False
     from_features: bool = False
+    kept: bool = False
     output: str = "features"
 
     def __post_init__(self) -> None:

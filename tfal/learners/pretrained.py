@@ -220,7 +220,9 @@ class Pretrained:
 
     def _identity(self, ids: np.ndarray, seed: int) -> dict[str, Any]:
         """All that the weights depend on, as json can write it; a learner adds its own options."""
+        threads = self._recipe.threads
         return {
+            **({"threads": threads} if threads else {}),
             "format": FORMAT,
             "learner": self.name,
             "n_epoch": self.n_epoch,

@@ -174,7 +174,7 @@ def _of_encoder(recipe: Any) -> tuple[str, ...]:
 
 _HERE = "tfal.learners"
 _by_labels = partial(LearnerSpec, trained_on="labels")
-_pretrained = partial(LearnerSpec, trained_on="images", learning_rate_option="lr_encoder")
+_pretrained = partial(LearnerSpec, trained_on="images", learning_rate_option="lr_encoder", kept=True)
 
 
 LEARNERS: dict[str, LearnerSpec] = {
@@ -237,6 +237,7 @@ LEARNERS: dict[str, LearnerSpec] = {
             "encoder",
             f"{_HERE}.frozen_encoder:FrozenEncoder",
             options=EncoderOptions,
+            kept=False,  # its simclr is
             starts_from=_of_encoder,
             from_features=True,
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,6 +70,14 @@ class Job:
 
 def plan(recipe: Recipe, data: Dataset) -> list[Job]:
     """All repetitions of all strategies, checked against data and files. Raises InputError; writes nothing."""
+    return [_checked(job, data.readable) for job in asked_for(recipe, data)]
+
+
+def asked_for(recipe: Recipe, data: Dataset) -> list[Job]:
+    """All repetitions of all strategies, checked against the data; no file but that of the first ids is looked at.
+
+    Raises InputError.
+    """
     budgets = _budgets(recipe.splits or "")
     members = data.readable
     start = _start_ids(recipe.resume_indices, members)
@@ -84,12 +93,17 @@ def plan(recipe: Recipe, data: Dataset) -> list[Job]:
         _check_head(single)
         strategy.check_pool(np.setdiff1d(members, start), budgets[0] - len(start), len(data.y_train))
         for rep in single.reps:
-            folder = RunFolder(single, rep, data_print)
-            check_writable(folder.path)
-            jobs.append(Job(single, rep, strategy, folder, budgets, start, folder.rows()))
-            if not folder.is_of_another_try():
-                jobs[-1].check(members)
+            jobs.append(Job(single, rep, strategy, RunFolder(single, rep, data_print), budgets, start, []))
     return jobs
+
+
+def _checked(job: Job, members: np.ndarray) -> Job:
+    """The job with the budgets that are judged, once all files that it needs have been looked at."""
+    check_writable(job.folder.path)
+    job = dataclasses.replace(job, rows=job.folder.rows())
+    if not job.folder.is_of_another_try():
+        job.check(members)
+    return job
 
 
 def budgets_left(jobs: Sequence[Job]) -> int:

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tfal.data import Dataset, fingerprint
-from tfal.data.image_files import open_images
+from tfal.data import Dataset
 from tfal.errors import training_of
 from tfal.evaluation.knn import knn_scores
 from tfal.evaluation.linear_heads import MILESTONES, Head, linear_heads
@@ -18,23 +17,19 @@ from tfal.evaluation.linear_probe import linear_probes
 from tfal.evaluation.scores import Scores, class_coverage
 from tfal.evaluation.trainer import Training
 from tfal.evaluation.transfer import finetuner, scratch_trainer
-from tfal.learners import LEARNERS
 from tfal.learners.base import Builder, OnEpoch
+from tfal.low_budget.features import FrozenFeatures
 from tfal.low_budget.jobs import Job
-from tfal.pool import Pool
 from tfal.reading.backend import choose_backend
 from tfal.reading.tables import TableReader, Trained
 from tfal.recipe import Recipe
 from tfal.recipe.options import flag
 from tfal.storage.environment import Notes
-from tfal.storage.feature_store import FeatureStore
 from tfal.storage.index_files import query_seconds
 from tfal.storage.tables import Row
 from tfal.strategies import Strategy
 from tfal.streams import Streams
-from tfal.training.built import checked_builder
 from tfal.training.layers import Watched
-from tfal.training.runtime import distribution, prepare_tensorflow, read_batch_size
 
 
 class Session:
@@ -46,57 +41,26 @@ class Session:
     def __init__(
         self, recipe: Recipe, build: Builder, data: Dataset, on_epoch: OnEpoch | None, jobs: Sequence[Job] = ()
     ) -> None:
-        prepare_tensorflow(recipe.threads)
-        build = checked_builder(build, recipe.network)
+        self._frozen = FrozenFeatures(recipe, build, data, on_epoch)
         self.notes = Notes()
-        self.recipe, self.build, self.data, self.n_classes = recipe, build, data, data.n_classes
-        self.labels, self.members = data.y_train, data.readable
-        self.images = open_images(data.x_train, data.corrupt)
-        self.test_images = open_images(data.x_test)
-        self.backend = choose_backend(recipe.backend)
-        self.encoder = LEARNERS["encoder"](build, self.images, self.n_classes, recipe)
+        self.recipe, self.build, self.data, self.n_classes = recipe, self._frozen.build, data, data.n_classes
+        self.labels, self.members, self.empty_pool = data.y_train, data.readable, self._frozen.empty_pool
+        self.images, self.test_images = self._frozen.images, self._frozen.test_images
+        self.backend, self.encoder = choose_backend(recipe.backend), self._frozen.encoder
         if recipe.encoder == "simclr" or "scratch" in recipe.evaluate.split(","):
-            network = Watched(build).described(self.images.shape, self.n_classes)
+            network = Watched(self.build).described(self.images.shape, self.n_classes)
             for job in jobs:
                 job.folder.check_network(network)
-        with training_of("the frozen encoder", "Lower --lrEncoder, or look at the images."):
-            self.encoder.fit(self.empty_pool(), Streams(recipe.seed), on_epoch)
-        self._on_epoch = on_epoch
-        self.features, self.test_features = self._features(on_epoch)
+        self._frozen.fit()
+        self.features, self.test_features = self._frozen.train(), self._frozen.test()
         self._trainers: dict[str, Any] = {}
-
-    def empty_pool(self) -> Pool:
-        """Nothing is labeled."""
-        return Pool.unlabeled_pool(len(self.labels), self.members)
-
-    def _features(self, on_epoch: OnEpoch | None) -> tuple[np.ndarray, np.ndarray]:
-        test_ids = np.arange(len(self.test_images))
-        return (
-            self._read("train", self.images, self.members, on_epoch),
-            self._read("test", self.test_images, test_ids, on_epoch),
-        )
-
-    def _read(
-        self, part: str, images: Any, ids: np.ndarray, on_epoch: OnEpoch | None, *, raw: bool = False
-    ) -> np.ndarray:
-        """Unit rows, float16, or raw ones, float32, which have no largest value that is known."""
-        identity = {"data": fingerprint(self.data), "part": part, **self.encoder.identity()}
-        store = FeatureStore(None, {**identity, "rows": "raw"} if raw else identity, self.recipe.results_dir)
-        return store.open_or_make(
-            images,
-            lambda batch: self.encoder.read(batch, ["features"])["features"].numpy(),
-            ids,
-            read_batch_size(self.images.shape, distribution(self.recipe.devices).num_replicas_in_sync),
-            "float32" if raw else "float16",
-            on_block=on_epoch and (lambda done, total: on_epoch("features", done, total)),
-        )
 
     @functools.cached_property
     def _seen_by_head(self) -> np.ndarray:
         """What the head of strategies sees (m, d), row i of sample members[i]."""
         if self.recipe.head_input == "unit":
             return self.features
-        return self._read("train", self.images, self.members, self._on_epoch, raw=True)
+        return self._frozen.train(raw=True)
 
     def reader(self, strategy: Strategy, labeled: np.ndarray, streams: Streams) -> TableReader:
         """What the strategy reads; trains a head on the labeled samples once it asks for one."""

@@ -22,6 +22,7 @@ from tfal.data import Dataset, data_for
 from tfal.errors import training_of
 from tfal.low_budget.jobs import Job, plan
 from tfal.pool.view import PoolView
+from tfal.prepare import refuse_preparing
 from tfal.recipe import Recipe
 from tfal.recipe.usage import idle
 from tfal.storage.index_files import write_ids
@@ -65,6 +66,7 @@ def run(
         InputError: something cannot be used; raised before anything is written.
         TrainingError: a training went wrong. What was written stays.
     """
+    refuse_preparing(recipe)
     recipe, data = data_for(recipe, data)
     planned = plan(recipe, data)
     for line in idle(recipe, data):

@@ -35,6 +35,13 @@ class RunOptions:
         least=0,
         identity=False,
     )
+    prepare: str = option(
+        "off",
+        "on: what several runs need once is made, and nothing is run: encoders that their strategies read and, with "
+        "--splits, the features of the frozen one; encoders: without features",
+        choices=("off", "on", "encoders"),
+        identity=False,
+    )
     backend: str = option("auto", "where the kernels compute: auto, numpy or cupy", identity=False)
     devices: str = option(
         "one",

@@ -191,7 +191,13 @@ def _strategies(recipe: Recipe) -> list[Strategy]:
 
 def learners_of(recipe: Recipe, strategies: Sequence[Strategy]) -> list[LearnerSpec]:
     """All learners that are trained or read for the strategies, and those that these start from."""
-    asked = {"encoder"} if recipe.splits else {name for s in strategies for name in (*s.learners, s.task_learner)}
+    return with_starts(
+        recipe, {"encoder"} if recipe.splits else {name for s in strategies for name in (*s.learners, s.task_learner)}
+    )
+
+
+def with_starts(recipe: Recipe, asked: Collection[str]) -> list[LearnerSpec]:
+    """Learners by name, and those that these start from."""
     found: dict[str, LearnerSpec] = {}
     while asked:
         found |= {name: LEARNERS[name] for name in sorted(asked)}
