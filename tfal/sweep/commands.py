@@ -26,7 +26,7 @@ def lines(folder: JobFolder, jobs: Sequence[Job]) -> Iterator[str]:
 
 def _needs(job: Job) -> str:
     asked = job.resources
-    told = [f"{asked.gpus} GPU" if asked.gpus else f"{asked.threads or 'all'} cores"]
+    told = [f"{asked.gpus} GPU" if asked.gpus else f"{asked.threads or 'all'} core{'s' * (asked.threads != 1)}"]
     told += [f"{asked.memory_gb:g} GB"] if asked.memory_gb else []
     told += [f"{asked.minutes:g} minutes"] if asked.minutes else []
     return f" ({', '.join(told)})"

@@ -160,7 +160,10 @@ def _command(manifest: Manifest, chosen: OptionSet, place: _Place) -> SingleRun:
     where = place.data_dir(chosen.name, str(options.get("dataset", "")))
     ends = {"data_dir": where} if where else {}
     words = _words({**options, **ends, "results_dir": str(place.results / chosen.name)})
-    parse(builders(), words)
+    try:
+        parse(builders(), words)
+    except InputError as error:
+        raise InputError(f"{manifest.path}, set {chosen.name!r}: {error}") from None
     title = f"{chosen.name or manifest.name}, {name}"
     digest = digest_of({"folder": chosen.name, "command": name, "words": _words(options)})
     return SingleRun(Job(digest[:12], title, title, (name, *words), resources=chosen.resources), chosen.name)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -71,11 +72,13 @@ def read_manifest(path: Path, variant: str | None = None) -> Manifest:
     if variant is not None:
         content = _varied(content, content[resolve_name(f"variant of {path}", variant, variants)])
     about = _table(where, content, "sweep")
+    with _in(where):
+        name = check_part("name", str(about.get("name", path.stem)))
     _refuse_unknown(f"{where}, [sweep]", about, ("name", "about", "source"))
     resources, shared = _resources(where, _table(where, content, "resources"))
     return Manifest(
         path,
-        check_part("name", str(about.get("name", path.stem))) + (f"-{variant}" if variant else ""),
+        f"{name}-{variant}" if variant else name,
         tuple(_sets(where, content, resources)),
         str(about.get("about", "")),
         str(about.get("source", "")),
@@ -98,11 +101,17 @@ def _content(path: Path) -> dict[str, Any]:
 
 def _varied(content: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """The tables with what a variant changes, key by key; a list of sets as a whole."""
-    merged = {
-        name: {**content.get(name, {}), **table} if isinstance(table, dict) else table
+    return content | {
+        name: _changed(content.get(name, {}), table) if isinstance(table, dict) else table
         for name, table in changes.items()
     }
-    return content | merged
+
+
+def _changed(table: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A table with other values of some keys, which may be spelled as flags in one and as fields in the other."""
+    new = {_folded(key) for key in changes}
+    kept = table.items() if isinstance(table, dict) else ()
+    return {key: value for key, value in kept if _folded(key) not in new} | dict(changes)
 
 
 def _sets(where: str, content: Mapping[str, Any], resources: Options) -> list[OptionSet]:
@@ -112,7 +121,8 @@ def _sets(where: str, content: Mapping[str, Any], resources: Options) -> list[Op
         name = str(row.get("name", ""))
         here = f"{where}, set {name!r}" if row else where
         if row:
-            check_part("name", name)
+            with _in(here):
+                check_part("name", name)
         if name in {other.name for other in found}:
             raise InputError(f"{where} has two sets called {name!r}. Give one of them another name.")
         free = "command" in shared or "command" in row
@@ -139,7 +149,8 @@ def _options(where: str, table: Mapping[str, Any], free: bool = False) -> Option
         if name == "rep":
             raise InputError(f"{where}: rep = {value!r} belongs into a grid. Write it below [grid].")
         if name == "strategy":
-            _load(value)
+            with _in(where):
+                _load(value)
         found[name] = value
     return found
 
@@ -207,6 +218,15 @@ def _published(where: str, row: Options) -> Options:
             f"Received: {row}. Mend {wrong[0]}."
         )
     return row
+
+
+@contextlib.contextmanager
+def _in(where: str) -> Iterator[None]:
+    """An InputError in here says where it is."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def _table(where: str, content: Mapping[str, Any], name: str) -> dict[str, Any]:

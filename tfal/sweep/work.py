@@ -72,7 +72,7 @@ def _attempt(
         log.flush()
         start = time.monotonic()
         process = subprocess.Popen(
-            [sys.executable, "-m", "tfal", *job.command],
+            program(job),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -82,6 +82,11 @@ def _attempt(
         ended = _ended(process, job.resources.minutes, stop)
     folder.write_state(job.id, {**began, **ended, "seconds": time.monotonic() - start})
     return folder.state(job, look_at_lock=False)
+
+
+def program(job: Job) -> list[str]:
+    """What is started for a job."""
+    return [sys.executable, "-m", "tfal", *job.command]
 
 
 def _ended(process: subprocess.Popen[bytes], minutes: float | None, stop: threading.Event) -> dict[str, Any]:

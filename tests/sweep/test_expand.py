@@ -1,0 +1,142 @@
+"""Which runs a manifest means: commands, folders and ids."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from tfal.errors import InputError
+from tfal.recipe.protocols import digits
+from tfal.sweep.expand import expand
+from tfal.sweep.manifest import read_manifest
+
+HEAD = '[base]\nprotocol = "digits"\nn_epoch = 2\n'
+
+
+@pytest.fixture
+def expanded(tmp_path):
+    def expand_(text, results="r", **data_dirs):
+        path = tmp_path / "m.toml"
+        path.write_text(text)
+        return expand(read_manifest(path), tmp_path / results, data_dirs)
+
+    return expand_
+
+
+def test_a_run_is_the_command_that_a_user_would_type(expanded, tmp_path):
+    (run,) = expanded(HEAD + '[grid]\nstrategy = "margin"\nrep = [3]\n[resources]\nthreads = 2\n')
+    assert run.job.command == (
+        *("run", "digits", "--nEpoch", "2", "--strategy", "margin", "--threads", "2", "--rep", "3"),
+        *("--resultsDir", str(tmp_path / "r")),
+    )
+    assert run.job.results == "digits_SCNN/margin/rep003/rounds.csv"
+    assert run.job.title == "digits_SCNN, margin, repetition 3"
+    assert run.recipe == digits.DIGITS.replace(
+        n_epoch=2, strategy="margin", threads=2, rep=3, results_dir=str(tmp_path / "r")
+    )
+
+
+def test_strategies_and_repetitions_of_the_preset_where_none_are_named(expanded):
+    titles = [run.job.title for run in expanded(HEAD)]
+    assert titles == [f"digits_SCNN, {name}, repetition {rep}" for rep in (1, 2, 3) for name in ("ldms", "random")]
+
+
+def test_an_option_goes_to_the_strategies_that_look_at_it(expanded):
+    ldms, random = expanded(HEAD + 'n_sample = 50\n[grid]\nstrategy = ["ldms", "random"]\nrep = [1]\n')
+    assert "--nSample" in ldms.job.command
+    assert "--nSample" not in random.job.command
+
+
+def test_other_options_of_a_grid_have_folders_of_their_own(expanded):
+    runs = expanded(HEAD + '[grid]\nstrategy = "random"\nrep = [1]\nn_query = [5, 10]\nnetwork = ["MLP", "SCNN"]\n')
+    assert sorted(run.job.results for run in runs) == [
+        f"nQuery{n}/digits_{network}/random/rep001/rounds.csv" for n in (10, 5) for network in ("MLP", "SCNN")
+    ]
+
+
+def test_ids_depend_on_options_alone(expanded):
+    text = HEAD + '[grid]\nstrategy = "random"\nrep = 2\n'
+    here = [run.job.id for run in expanded(text)]
+    assert here == [run.job.id for run in expanded(text, "elsewhere")]
+    assert len({*here}) == 2
+    assert {*here}.isdisjoint(run.job.id for run in expanded(text.replace("n_epoch = 2", "n_epoch = 3")))
+    assert here == [
+        run.job.id for run in expanded(text.replace("n_epoch", "nEpoch").replace("rep = 2", "rep = [1, 2]"))
+    ]
+
+
+def test_data_lie_where_the_command_line_says(expanded):
+    text = '[base]\nprotocol = "mnist"\n[grid]\nstrategy = "random"\nrep = [1]\n[[set]]\nname = "a"\n'
+    text += '[[set]]\nname = "b"\ndataset = "cifar10"\n'
+    first, second = expanded(text, **{"a": "/here", "cifar10": "/there"})
+    assert (first.recipe.data_dir, second.recipe.data_dir) == ("/here", "/there")
+    assert first.job.command[first.job.command.index("--dataDir") + 1] == "/here"
+    first, second = expanded(text, **{"": "/all"})
+    assert first.recipe.data_dir == second.recipe.data_dir == "/all"
+    first, _ = expanded(text)
+    assert "--dataDir" not in first.job.command
+
+
+def test_a_table_lies_with_the_data_or_beside_the_manifest(expanded, tmp_path):
+    text = '[base]\nprotocol = "tabular"\ncsv = "t.csv"\nlabel = "y"\n[grid]\nstrategy = "random"\nrep = [1]\n'
+    (run,) = expanded(text)
+    assert run.recipe.csv == str(tmp_path / "t.csv")
+    assert run.job.results == "t_MLP/random/rep001/rounds.csv"
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "t.csv").write_text("a,y\n")
+    (there,) = expanded(text, **{"": str(tmp_path / "d")})
+    assert there.recipe.csv == str(tmp_path / "d" / "t.csv")
+    assert there.job.id == run.job.id
+    assert "--dataDir" not in there.job.command
+
+
+def test_a_command_of_its_own(expanded, tmp_path):
+    (run,) = expanded(
+        '[[set]]\nname = "cold"\ncommand = "coldstart"\ndataset = "digits"\nbudgets = [20, 50]\nnRun = 1\n'
+    )
+    assert run.recipe is None
+    assert run.job.command == (
+        *("coldstart", "--dataset", "digits", "--budgets", "20,50", "--nRun", "1"),
+        *("--resultsDir", str(tmp_path / "r" / "cold")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", "protocol must be one of digits"),
+        ('[base]\nprotocol = "digit"', "protocol must be one of digits"),
+        ('[base]\nprotocol = "digits"\npreset = "opensett"', "Did you mean 'openset'"),
+        (HEAD + "n_query = -1", "--nQuery must be at least 1"),
+        (HEAD + 'n_query = "many"', "--nQuery"),
+        (HEAD + 'n_sample = 50\n[grid]\nstrategy = ["margin", "random"]', "--nSample goes with"),
+        (HEAD + "[grid]\nrep = [1, 2]\n[[set]]\nname = 'a'\n[[set]]\nname = 'A'", None),
+        (HEAD + '[grid]\nstrategy = "random"\nood_rate = [0.1, 0.2]', "need to know which classes are known"),
+        (HEAD + '[grid]\nstrategy = ["random"]\nrep = ["first"]', "--rep"),
+        ('[[set]]\nname = "cold"\ncommand = "coldstrat"', "command must be coldstart"),
+        ('[[set]]\nname = "cold"\ncommand = "coldstart"\nbudgetts = 3', "unrecognized arguments"),
+    ],
+)
+def test_what_cannot_run_is_refused_without_data(expanded, text, found):
+    if found is None:
+        assert len({run.job.id for run in expanded(text)}) == 8
+        return
+    with pytest.raises(InputError) as error:
+        expanded(text)
+    assert found in str(error.value)
+    assert "m.toml" in str(error.value)
+
+
+def test_two_runs_in_one_folder_are_refused(expanded):
+    grid = '[grid]\nstrategy = "random"\nrep = [1]\n'
+    runs = expanded(f'[base]\nprotocol = "digits"\n{grid}preset = ["digits", "initpools"]\ninitial = "random"\n')
+    assert len({Path(run.job.results) for run in runs}) == 2
+    alike = 'dataset = "digits"\nn_query = 5\nn_pool = 100\nn_epoch = 1\nn_valid = 0\nn_init = 20\nn_step = 1\n'
+    with pytest.raises(InputError, match="are the same"):
+        expanded(f'[base]\n{alike}{grid}protocol = ["digits", "mnist"]\n')
+
+
+def test_jobs_as_json(expanded):
+    for run in expanded(HEAD):
+        assert type(run.job).of_json(run.job.as_json()) == run.job
+        assert dataclasses.asdict(run.job) == run.job.as_json()
