@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from tests.conftest import ROOT
 from tfal import files
@@ -159,6 +160,16 @@ def test_a_disk_without_locks(error, tmp_path, monkeypatch):
         pass
 
 
+def test_who_waits_for_a_lock_says_so(tmp_path, monkeypatch):
+    other, said = FileLock(tmp_path / ".lock"), []
+    other.acquire()
+    monkeypatch.setattr(files.LOGGER, "warning", lambda text, *args: (said.append(text % args), other.release()))
+    with locked(tmp_path / ".lock"):
+        assert said == [f"waits for another process, which holds {tmp_path / '.lock'}."]
+    with locked(tmp_path / ".lock"):
+        assert len(said) == 1
+
+
 @pytest.mark.parametrize(
     ("folder", "reason"),
     [
@@ -186,3 +197,38 @@ def test_a_folder_that_can_be_made(tmp_path, monkeypatch):
     for folder in (tmp_path, tmp_path / "a" / "b", files.Path("."), files.Path("results")):
         check_writable(folder)
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(files.fcntl is None, reason="there an open file cannot be removed")
+@pytest.mark.parametrize("ends", ["before", "after"])
+def test_a_part_that_another_process_took_for_a_leftover_is_written_again(ends, tmp_path, monkeypatch):
+    """It looks for leftovers after a part was made and before that is locked; it ends before the lock, or after."""
+    try_lock, held, seen = files._try_lock, [], []
+
+    def meanwhile(descriptor, **options):
+        parts = list(tmp_path.glob(".curves.png.*.part"))
+        if parts and not seen:  # of this process, without a lock
+            seen.append(parts[0])
+            other = os.open(parts[0], os.O_RDWR)
+            assert try_lock(other)
+            parts[0].unlink()
+            held.append(other) if ends == "after" else os.close(other)
+        return try_lock(descriptor, **options)
+
+    monkeypatch.setattr(files, "_try_lock", meanwhile)
+    write_text(tmp_path / "curves.png", "whole")
+    assert seen
+    assert os.listdir(tmp_path) == ["curves.png"]
+    assert (tmp_path / "curves.png").read_text() == "whole"
+    for other in held:
+        os.close(other)
+
+
+@pytest.mark.skipif(files.fcntl is None, reason="there are no such locks")
+def test_where_there_are_no_locks_files_are_written_all_the_same(tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(files.fcntl, "flock", no_locks)
+    write_text(tmp_path / "a", "whole")
+    assert (tmp_path / "a").read_text() == "whole"

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import inspect
 import json
+import logging
 import os
 import re
 import secrets
@@ -28,6 +29,7 @@ try:
 except ImportError:  # Windows: there an open file cannot be removed
     fcntl = None  # type: ignore[assignment]
 
+LOGGER = logging.getLogger("tfal")
 _PART = re.compile(r"\..+\.[0-9a-f]{8}\.part")
 _AGAIN = "then run the same command again: it goes on from here"
 _ELSEWHERE = "Choose a folder that can be written to"
@@ -93,10 +95,8 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """
     with storage_errors(path):
         remove_leftovers(path.parent, path.name)
-        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        part, descriptor = _opened_part(path)
         try:
-            _try_lock(descriptor)
             with os.fdopen(descriptor, "wb") as file:
                 write(file)
                 file.flush()
@@ -106,6 +106,21 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             part.unlink(missing_ok=True)
             raise
         _sync(path.parent)
+
+
+def _opened_part(path: Path) -> tuple[Path, int]:
+    """A new part of a file, open and locked.
+
+    Another process that looks for leftovers can have the lock before this one, and removes the part then: so it is kept
+    once this process has the lock and its name is still there.
+    """
+    while True:
+        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        if _try_lock(descriptor, unknown=True) and part.exists():
+            return part, descriptor
+        os.close(descriptor)
+        part.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -156,16 +171,19 @@ def remove_leftovers(folder: Path, name: str | None = None) -> None:
 def locked(path: Path, busy: str | None = None) -> Iterator[None]:
     """Holds the lock file `path`, which goes with the process, however it ends.
 
-    busy: what InputError says when another process holds it; None: to wait until it is free. Raises StorageError where
-    there are no locks, or no such file can be made.
+    busy: what InputError says when another process holds it; None: to say so, and wait until it is free. Raises
+    StorageError where there are no locks, or no such file can be made.
     """
     make_folder(path.parent)
-    lock = FileLock(path, timeout=-1 if busy is None else 0, **_LOCK)  # type: ignore[arg-type]
+    lock = FileLock(path, timeout=0, **_LOCK)  # type: ignore[arg-type]
     with storage_errors(path):
         try:
             lock.acquire()
         except Timeout:
-            raise InputError(str(busy)) from None
+            if busy is not None:
+                raise InputError(busy) from None
+            LOGGER.warning("waits for another process, which holds %s.", path)
+            lock.acquire(timeout=-1)
         except NotImplementedError as error:  # older versions of filelock say it so
             raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK)) from error
     try:
@@ -238,14 +256,16 @@ def check_writable(
         raise InputError(f"cannot write to {what} {str(folder)!r}: {str(existing)!r}: {reason}. {mend}") from None
 
 
-def _try_lock(descriptor: int) -> bool:
-    """Whether this process has the lock of an open file now; False also where there are no locks."""
+def _try_lock(descriptor: int, *, unknown: bool = False) -> bool:
+    """Whether this process has the lock of an open file now; `unknown` where there are no locks."""
     if fcntl is None:
-        return False
+        return unknown
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError:
+        return unknown
     return True
 
 
