@@ -148,6 +148,8 @@ def test_test_rows_must_fit_the_training_rows(tmp_path):
         ({"label": None}, "a table needs --csv FILE and --label COLUMN. Received: --csv only"),
         ({"csv": None}, "Received: --label only"),
         ({"csv": None, "label": None, "csv_test": "t.csv"}, "Received: --csvTest only"),
+        ({"csv": None, "label": None, "drop": "width"}, "Received: --drop only"),
+        ({"drop": "kind"}, "--drop must leave column kind"),
         ({"splits": "10,20"}, "--splits needs images"),
         ({"ood_dataset": "mnist"}, "--oodDataset needs images"),
         ({"augment": "flip_crop"}, "--augment must be none"),
@@ -223,7 +225,7 @@ def test_a_column_that_numbers_the_rows_is_left_out(tmp_path, name, capsys):
     assert (data.x_train.shape, data.x_test.shape) == ((60, 1, 1, 1), (2, 1, 1, 1))
     assert f"left out, as it numbers the rows: column {name!r}." in capsys.readouterr().err
     load_csv(written(tmp_path / "t.csv", "id,a,y", *[f"{row},{row % 7},{'xy'[row % 2]}" for row in range(60)]), "y")
-    assert "counts the rows: column id. Remove it if it is no feature." in capsys.readouterr().err
+    assert "counts the rows and is a feature all the same: column id." in capsys.readouterr().err
 
 
 def test_a_nameless_column_with_values_stays(tmp_path):
@@ -231,6 +233,64 @@ def test_a_nameless_column_with_values_stays(tmp_path):
     assert values(load_csv(written(tmp_path / "t.csv", ",a,y", *rows), "y")).shape == (60, 2)
     alone = written(tmp_path / "t.csv", ",y", *[f"{row},{'xyz'[row // 20]}" for row in range(60)])
     assert "Received: row numbers only" in refusal(load_csv, alone, "y")
+
+
+@pytest.mark.parametrize("drop", ["width,legs", " legs , width", "0,3", "-4,legs", "width,width,3"])
+def test_columns_that_are_left_out(tmp_path, drop):
+    path = made(tmp_path / "t.csv")
+    data, whole = load_csv(path, "kind", drop=drop), load_csv(path, "kind")
+    np.testing.assert_array_equal(values(data), values(whole)[:, [1]])
+    np.testing.assert_array_equal(data.y_train, whole.y_train)
+    both = load_csv(path, "1", made(tmp_path / "bare.csv", header=False), "0,3")  # a header in one of them is enough
+    np.testing.assert_array_equal(both.x_train, both.x_test)
+
+
+def test_what_is_left_out_may_be_anything(tmp_path):
+    rows = [f"Anna {row},{row % 7},,{'xy'[row % 2]}" for row in range(60)]
+    path = written(tmp_path / "t.csv", "name,a,note,y", *rows)
+    message = refusal(load_csv, path, "y")
+    assert "Received: 'Anna 0'. Encode text as numbers, or leave the column out: --drop name." in message
+    assert values(load_csv(path, "y", path, "name,note")).shape == (120, 1)
+
+
+BAD_DROP = {
+    "mistyped": ("a,b,y", "bb", "unknown column 'bb'. Did you mean 'b'? Valid: a, b, y."),
+    "no such place": ("a,b,y", "3", "unknown column '3'."),
+    "no such place from the end": ("a,b,y", "-4", "unknown column '-4'."),
+    "nothing": ("a,b,y", "", "unknown column ''."),
+    "a comma too many": (",b,y", "b,", "unknown column ''. Valid: b, y."),
+    "twice": ("a,a,y", "a", "'a', as 2 are called. Give the place, one of 0, 1."),
+    "the classes": ("a,b,y", "b,y", "--drop must leave column y"),
+    "the classes by place": ("a,b,y", "2", "--drop must leave column y"),
+    "all": ("a,b,y", "a,1", "must keep a feature beside the class. Received: --drop a,1, all of them"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_DROP)
+def test_what_cannot_be_left_out_is_refused(tmp_path, case):
+    header, drop, part = BAD_DROP[case]
+    path = written(tmp_path / "t.csv", header, *[f"{row % 9}.5,{row % 7},{'xyz'[row % 3]}" for row in range(60)])
+    message = refusal(load_csv, path, "2" if case == "twice" else "y", drop=drop)
+    assert part in message
+    assert str(path) in message
+
+
+@pytest.mark.parametrize("header", ["id,a,kind", "0,1,2", ",0,1", "350,351,kind", '"i,d",a,kind', "a,a,kind", None])
+def test_the_advice_about_a_column_that_counts_the_rows_works(tmp_path, header, capsys):
+    """Silently, the id of a file that is sorted by class tells the class."""
+    rows = [f"{row},{row * row % 7},{'xyz'[row // 20]}" for row in range(60)]
+    path = written(tmp_path / "t.csv", *([header] if header else []), *rows)
+    label = "kind" if header and "kind" in header else "-1"
+    data = load_csv(path, label)
+    if header and header.startswith(","):
+        assert "left out, as it numbers the rows: column ''" in capsys.readouterr().err
+        drop = "-3"  # there, 0 is the name of another one
+    else:
+        assert values(data).shape == (60, 2)
+        drop = capsys.readouterr().err.split("If it is none, leave it out: --drop ")[1].removesuffix(".\n")
+    fewer = load_csv(path, label, drop=drop)
+    assert "counts the rows" not in capsys.readouterr().err
+    np.testing.assert_array_equal(values(fewer), values(data)[:, -1:])
 
 
 @pytest.mark.parametrize("name", ["None", "NA", "nan", "null", "?"])

@@ -43,6 +43,7 @@ ALWAYS = {
         "csv",
         "label",
         "csv_test",
+        "drop",
     ),
 }
 ROUNDS = {

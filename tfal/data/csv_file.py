@@ -13,27 +13,28 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfal.errors import InputError
+from tfal.errors import InputError, unknown_name
 
 MISSING = ("", "?", "na", "n/a", "nan", "null", "none")  # in small and capital letters
 
 
 class Table(NamedTuple):
-    """header: names of all columns, if any. place: of the classes among them. lines: of each row in the file.
-    features: (N, d) float64. classes: (N,) text.
+    """columns: their names, or their places from 0 where the file has no header. places: of the features among them.
+    lines: of each row in the file. features: (N, d) float64. classes: (N,) text.
     """
 
     path: Path
-    header: list[str] | None
-    place: int
+    has_header: bool
+    columns: list[str]
+    places: list[int]
     lines: np.ndarray
     features: np.ndarray
     classes: np.ndarray
 
     @property
     def names(self) -> list[str]:
-        """The names of the features; their places in the file where it has no header."""
-        return _without(self.header or [str(at) for at in range(self.features.shape[1] + 1)], self.place)
+        """The names of the features."""
+        return [self.columns[place] for place in self.places]
 
     def rows(self, chosen: np.ndarray) -> Table:
         """Some of the rows."""
@@ -52,8 +53,11 @@ class Table(NamedTuple):
         return [spelling[key] for key in sorted(spelling)]
 
 
-def read_table(path: Path, label: str) -> Table:
-    """The table in a file. label: column of the classes, its name or its place from 0, negative from the end.
+def read_table(path: Path, label: str, drop: str | None = None) -> Table:
+    """The table in a file.
+
+    label: column of the classes, its name or its place from 0, negative from the end. drop: columns that are no
+    features, a comma list of the same; their cells may be anything.
 
     The first line is a header when `label` is the name of one column in it, when none of its features is a number, or
     when it counts the columns, 0, 1, 2, ..., as a data frame without names writes it (an index column in front of them
@@ -63,25 +67,42 @@ def read_table(path: Path, label: str) -> Table:
     """
     lines, rows = _lines(path)
     has_header, place = _header(path, label, rows)
-    header = rows[0] if has_header else None
+    columns = rows[0] if has_header else [str(at) for at in range(len(rows[0]))]
+    dropped = (
+        {_dropped(path, name.strip(), columns, has_header, place) for name in drop.split(",")}
+        if drop is not None
+        else set()
+    )
+    places = [at for at in range(len(columns)) if at != place and at not in dropped]
+    if not places:
+        raise InputError(
+            f"{path} must keep a feature beside the class. Received: --drop {drop}, all of them. Keep one."
+        )
     lines, rows = lines[has_header:], rows[has_header:]
     if not rows:
         raise InputError(f"{path} must hold rows of numbers below its first line. Received: none. Add them.")
     classes = [row[place] for row in rows]
     if "" in classes:
         raise InputError(f"{path}, line {lines[classes.index('')]}: the class is missing. Fill it, or remove the line.")
-    values = [[number(cell) for cell in _without(row, place)] for row in rows]
+    values = [[number(row[at]) for at in places] for row in rows]
     for row, numbers in enumerate(values):
-        for column, value in enumerate(numbers):
+        for at, value in zip(places, numbers, strict=True):
             if value is None or not math.isfinite(value):
-                at = column + (column >= place)
-                raise _bad_cell(f"{path}, line {lines[row]}, column {header[at] if header else at}", rows[row][at])
+                raise _bad_cell(f"{path}, line {lines[row]}, column {columns[at]}", rows[row][at], typed(columns, at))
     if not has_header and len(rows) > 2 and classes.count(classes[0]) == 1:
         raise InputError(
             f"{path}, line {lines[0]}: a header or a row? Its class {classes[0]!r} stands in no other line. "
             "Give --label by name if it is a header, or remove the line."
         )
-    return Table(path, header, place, np.array(lines), np.array(values, np.float64), np.array(classes))
+    return Table(path, has_header, columns, places, np.array(lines), np.array(values, np.float64), np.array(classes))
+
+
+def typed(columns: Sequence[str], place: int) -> str:
+    """What --drop calls a column: its name, or its place where the name is none, stands twice or reads as another."""
+    name = columns[place]
+    if columns.count(name) == 1 and name and "," not in name and (_counts(columns) or not _is_place(name)):
+        return name
+    return str(place - len(columns) if _counts(columns) else place)
 
 
 def say_odd_classes(table: Table) -> None:
@@ -146,7 +167,7 @@ def _lines(path: Path) -> tuple[list[int], list[list[str]]]:
 def _header(path: Path, label: str, rows: Sequence[list[str]]) -> tuple[bool, int]:
     """Whether the first line is a header, and the column of the classes, from 0."""
     first, n = rows[0], len(rows[0])
-    is_place = re.fullmatch(r"-?\d+", label) is not None
+    is_place = _is_place(label)
     counts = _counts(first)
     if counts:
         print(f"{path}: the first line, {', '.join(first[:3])}, ..., is read as a header.", file=sys.stderr)
@@ -170,6 +191,33 @@ def _header(path: Path, label: str, rows: Sequence[list[str]]) -> tuple[bool, in
     return counts or all(number(cell) is None for cell in _without(first, place)), place
 
 
+def _dropped(path: Path, name: str, columns: list[str], has_header: bool, label: int) -> int:
+    """The place of a column that --drop names, by its name or its place."""
+    n = len(columns)
+    if name and columns.count(name) == 1 and (not has_header or _counts(columns) or not _is_place(name)):
+        place = columns.index(name)
+    elif _is_place(name) and -n <= int(name) < n:
+        place = int(name) % n
+    elif name and name in columns:
+        raise InputError(
+            f"--drop must name one column of {path}. Received: {name!r}, as {columns.count(name)} are called. Give the "
+            f"place, one of {', '.join(str(at) for at in range(n) if columns[at] == name)}."
+        )
+    else:
+        valid = [column for column in columns if column] if has_header else [f"0 to {n - 1}"]
+        raise InputError(f"--drop, {path}: {unknown_name('column', name, valid)}")
+    if place == label:
+        raise InputError(
+            f"--drop must leave column {columns[label]} of {path}, which holds the classes. Received: {name!r}. Leave "
+            "it out, or name another --label."
+        )
+    return place
+
+
+def _is_place(text: str) -> bool:
+    return re.fullmatch(r"-?\d+", text) is not None
+
+
 def _counts(first: Sequence[str]) -> bool:
     """Whether a line counts the columns from 0, but for a nameless first one."""
     named = first[1:] if not first[0] else first
@@ -180,9 +228,13 @@ def _without(row: list[str], place: int) -> list[str]:
     return row[:place] + row[place + 1 :]
 
 
-def _bad_cell(where: str, cell: str) -> InputError:
+def _bad_cell(where: str, cell: str, column: str) -> InputError:
+    """column: as --drop calls it."""
     if cell.lower() in MISSING:
         return InputError(f"{where}: the value is missing. Received: {cell!r}. Fill it, or remove the line.")
     if number(cell) is None:
-        return InputError(f"{where}: must be a number. Received: {cell[:50]!r}. Encode text as numbers or remove it.")
+        return InputError(
+            f"{where}: must be a number. Received: {cell[:50]!r}. Encode text as numbers, or leave the column out: "
+            f"--drop {column}."
+        )
     return InputError(f"{where}: must be finite. Received: {cell!r}. Mend it, or remove the line.")

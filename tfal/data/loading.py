@@ -42,7 +42,7 @@ def load_for(recipe: Recipe) -> Dataset:
             from tfal.training.runtime import fix_threads
 
             fix_threads(recipe.threads)
-    if recipe.csv or recipe.label or recipe.csv_test:
+    if recipe.csv or recipe.label or recipe.csv_test or recipe.drop is not None:
         return load_table(recipe)
     data = _load(recipe.dataset, recipe)
     if recipe.ood_dataset:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfal.data.csv_file import Table, read_table, say_odd_classes
+from tfal.data.csv_file import Table, read_table, say_odd_classes, typed
 from tfal.data.dataset import DATASETS, Dataset
 from tfal.errors import InputError
 from tfal.recipe import Recipe
@@ -27,16 +27,17 @@ def load_table(recipe: Recipe) -> Dataset:
     """The table of a recipe, see load_csv. Raises InputError for options that need images, too."""
     if not (recipe.csv and recipe.label):
         given = ", ".join(flag for flag, value in (("--csv", recipe.csv), ("--label", recipe.label)) if value)
-        raise InputError(f"a table needs --csv FILE and --label COLUMN. Received: {given or '--csvTest'} only. Add it.")
+        given = given or ("--csvTest" if recipe.csv_test else "--drop")
+        raise InputError(f"a table needs --csv FILE and --label COLUMN. Received: {given} only. Add it.")
     for flag, value in (("--splits", recipe.splits), ("--oodDataset", recipe.ood_dataset)):
         if value:
             raise InputError(f"{flag} needs images. Received: the table {recipe.csv}. Leave {flag} out.")
     if recipe.augment != "none":
         raise InputError(f"--augment must be none for the table {recipe.csv}. Received: {recipe.augment}.")
-    return load_csv(recipe.csv, recipe.label, recipe.csv_test)
+    return load_csv(recipe.csv, recipe.label, recipe.csv_test, recipe.drop)
 
 
-def load_csv(path: str | Path, label: str, test: str | Path | None = None) -> Dataset:
+def load_csv(path: str | Path, label: str, test: str | Path | None = None, drop: str | None = None) -> Dataset:
     """A table as a Dataset, named like the file: features (N, 1, 1, d) float32, standardised, in the order of the file.
 
     The mean of a feature over the training rows is subtracted, and the rest divided by its population standard
@@ -50,6 +51,8 @@ def load_csv(path: str | Path, label: str, test: str | Path | None = None) -> Da
         label: column of the classes: its name, or its place from 0, negative from the end. Classes may be any text.
         test: a file of the test rows with the same columns. Without it they are a fifth of each class, rounded down,
             drawn with a fixed seed.
+        drop: columns that are no features, such as numbers of customers: a comma list of names or places. They may
+            hold text.
 
     Raises:
         InputError, which names file, line and column: no such file or column, no rows, lines of different lengths,
@@ -57,7 +60,7 @@ def load_csv(path: str | Path, label: str, test: str | Path | None = None) -> Da
             test rows have, too few rows for test rows, values too large for the deviation of the training rows, a file
             named like a known data set.
     """
-    name, table = table_name(Path(path)), read_table(Path(path), label)
+    name, table = table_name(Path(path)), read_table(Path(path), label, drop)
     classes = table.class_names()
     if len(classes) < 2:
         raise InputError(
@@ -67,7 +70,7 @@ def load_csv(path: str | Path, label: str, test: str | Path | None = None) -> Da
     if test is None:
         train, tested = _divided(table, classes)
     else:
-        train, tested = table, read_table(Path(test), label)
+        train, tested = table, read_table(Path(test), label, drop)
         _check_same_columns(train, tested, classes)
     kept = _without_row_numbers(table)
     names = [table.names[column] for column in kept]
@@ -81,17 +84,21 @@ def _without_row_numbers(table: Table) -> list[int]:
     kept, left_out, counting = [], [], []
     for column, name in enumerate(table.names):
         values = table.features[:, column]
-        nameless = table.header is not None and _NAMELESS.fullmatch(name) is not None
+        nameless = table.has_header and _NAMELESS.fullmatch(name) is not None
         if nameless and (values == np.rint(values)).all() and len(np.unique(values)) == len(values):
             left_out.append(name)
             continue
         kept.append(column)
         if len(values) > 2 and (np.diff(values) == 1).all():
-            counting.append(name)
+            counting.append(typed(table.columns, table.places[column]))
     if left_out:
         _say(table.path, f"left out, as it numbers the rows: column {', '.join(map(repr, left_out))}")
     if counting:
-        _say(table.path, f"counts the rows: column {', '.join(counting)}. Remove it if it is no feature")
+        _say(
+            table.path,
+            f"counts the rows and is a feature all the same: column {', '.join(counting)}. If it is none, "
+            f"leave it out: --drop {','.join(counting)}",
+        )
     if not kept:
         raise InputError(f"{table.path} must hold a feature beside the class. Received: row numbers only. Add one.")
     return kept
@@ -153,7 +160,8 @@ def _divided(table: Table, classes: Sequence[str]) -> tuple[Table, Table]:
 
 
 def _check_same_columns(train: Table, test: Table, classes: Sequence[str]) -> None:
-    if train.features.shape[1] != test.features.shape[1] or (train.header or []) != (test.header or train.header or []):
+    names_differ = test.has_header and not (train.has_header and train.columns == test.columns)
+    if len(train.columns) != len(test.columns) or names_differ:
         raise InputError(
             f"{test.path} must have the columns of {train.path}. Received: {_shown(test)} in place of {_shown(train)}. "
             "Mend one of them."
@@ -167,5 +175,5 @@ def _check_same_columns(train: Table, test: Table, classes: Sequence[str]) -> No
 
 
 def _shown(table: Table) -> str:
-    names = f" ({', '.join(table.header)[:100]})" if table.header else ""
-    return f"{table.features.shape[1] + 1} columns{names}"
+    names = f" ({', '.join(table.columns)[:100]})" if table.has_header else ""
+    return f"{len(table.columns)} columns{names}"

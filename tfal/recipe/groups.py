@@ -89,6 +89,7 @@ class DataOptions:
     csv: str | None = _table("a csv file of numbers with one column of classes, in place of --dataset", identity=False)
     label: str | None = _table("column of the classes: its name in the first line, or its place from 0; -1: the last")
     csv_test: str | None = _table("csv file of the test rows; not set: a fifth of each class of --csv", identity=False)
+    drop: str | None = _table("columns that are no features: a comma list of names, or of places as for --label")
 
 
 @dataclass(frozen=True)

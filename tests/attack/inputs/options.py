@@ -55,6 +55,7 @@ _NAMES = {  # options that hold names or lists, and the flags beside which they 
     "ranking": ("--strategy", "random", "--initial", "ranking"),
     "csv": ("--label", "0"),
     "csv_test": ("--label", "0", "--csv", "gone.csv"),
+    "drop": ("--label", "0", "--csv", "gone.csv"),
     "data_dir": ("--dataset", "mine"),
 }
 
