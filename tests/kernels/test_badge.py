@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfal.kernels import badge, badge_seeding
+from tfal.kernels import badge, badge_nearest, badge_seeding
 from tfal.kernels.badge import _Embeddings, _softmax_errors
 from tfal.kernels.parts import d2_sampling
 
 from . import referee
-from .plain import plain_map, squared_distances
+from .plain import check_refusal, plain_map, squared_distances
 
 V2_FEATURES = np.array([(1, 0), (0, 2), (1, 1)], np.float32)
 V2_LOGITS = np.array([(2, 0), (0, 1), (0.5, 0.5)])
@@ -52,6 +52,28 @@ def test_one_proposal_at_a_time_equals_k_means_plus_plus_on_the_full_embedding(s
     rng = np.random.default_rng(seed)
     expected = referee.badge_seeding(features, logits, [rng.random((2, 1))[0, 0] for _ in range(19)])
     np.testing.assert_array_equal(badge_seeding(features, logits, 20, rng=np.random.default_rng(seed)), expected)
+
+
+def test_a_row_that_stands_for_many_is_drawn_so_much_more_often():
+    weights = np.array([5.0, 1, 7])  # the first pick has the largest embedding, whatever it stands for
+    share = 5 * 0.229361 / (5 * 0.229361 + 0.770639)
+    picks = [
+        badge_seeding(V2_FEATURES, V2_LOGITS, 2, weights=weights, rng=np.random.default_rng(s)) for s in range(3000)
+    ]
+    assert np.all(np.array(picks)[:, 0] == 2)
+    assert abs(np.mean(np.array(picks)[:, 1] == 0) - share) <= 3 * np.sqrt(share * (1 - share) / 3000)
+    check_refusal(["weights:", "above 0"], badge_seeding, V2_FEATURES, V2_LOGITS, 2, weights=0 * weights, rng=None)
+
+
+@pytest.mark.parametrize("blocks", [2, 512])
+def test_the_nearest_picks_are_those_of_the_full_embedding(blocks, monkeypatch):
+    monkeypatch.setattr(badge, "_MOST_CENTERS", blocks)
+    features, logits = case(1)
+    picks = np.array([7, 3, 50, 12, 70])
+    expected = referee.badge_distances(features, logits)[:, picks].argmin(axis=1)
+    np.testing.assert_array_equal(badge_nearest(features, logits, picks), expected)
+    assert badge_nearest(features[[0, 0]], logits[[0, 0]], [1, 0]).tolist() == [1, 0]
+    check_refusal(["picks:", "from 0 to 79"], badge_nearest, features, logits, np.array([80]))
 
 
 @settings(max_examples=60, deadline=None)

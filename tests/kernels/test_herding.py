@@ -134,6 +134,26 @@ def test_anchors():
     assert max_herding(features, 10, labeled=np.arange(5), n_anchor=55).tolist() == everything.tolist()
 
 
+def test_targets():
+    rng = np.random.default_rng(1)
+    rows, targets = rng.normal(size=(40, 3)), rng.normal(size=(30, 3))
+    targets[:10] = rows[:10]  # as where they are drawn from a pool of which the rows are a part
+    weights, every = rng.random(30), np.concatenate([rows, targets])
+    values = kernel(every, every, 1.0)
+    for labeled in ([], [4, 39]):
+        given = {"labeled": labeled, "targets": targets}
+        picks = max_herding(rows, 12, weights=weights, **given)
+        taken = list(labeled)
+        for pick in picks.tolist():  # each is the best of all rows
+            level = values[40:, taken].max(axis=1) if taken else np.zeros(30)
+            gains = (np.maximum(values[40:, :40] - level[:, None], 0) * weights[:, None]).sum(axis=0)
+            gains[taken] = 0
+            assert gains[pick] == pytest.approx(gains.max(), rel=1e-5)
+            taken.append(pick)
+        assert len(set(taken)) == len(taken)
+        assert max_herding(rows, 40 - len(labeled), **given).max() < 40
+
+
 @pytest.mark.parametrize("value", [0.0, -1234.5])
 def test_equal_rows_are_picked_in_row_order(value):
     assert max_herding(np.full((40, 3), value), 40).tolist() == list(range(40))
@@ -174,6 +194,9 @@ def test_dtypes_maps_and_inputs(tmp_path):
         ({"weights": -np.ones(5)}, ["weights", "below 0"]),
         ({"n_anchor": 0}, ["n_anchor", "received 0"]),
         ({"n_anchor": 2}, ["rng", "Generator", "NoneType"]),
+        ({"n_anchor": 2, "targets": LINE}, ["n_anchor", "with targets", "received 2"]),
+        ({"targets": np.ones((3, 2))}, ["targets", "(t, 1)", "(3, 2)"]),
+        ({"targets": LINE[:3], "weights": np.ones(5)}, ["weights", "(3,)", "(5,)"]),
     ],
 )
 def test_errors(given, parts):

@@ -175,6 +175,37 @@ def test_plus_plus_follows_its_law(batch, monkeypatch):
     check_law([kmeans_plusplus(features, 4, rng=stream) for _ in range(3000)], law)
 
 
+@pytest.mark.usefixtures("small_tiles")
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("n_iter", [1, 30])
+def test_a_weight_is_so_many_copies(backend, n_iter):
+    features, weights = blobs(3, n=90), rng(3).integers(1, 4, size=90)
+    copies = np.repeat(np.arange(90), weights)
+    given = {"rng": rng(), "n_iter": n_iter, "init": features[:6], "backend": backend}
+    found, expected = kmeans(features, 6, weights=weights.astype(float), **given), kmeans(features[copies], 6, **given)
+    np.testing.assert_array_equal(found.labels[copies], expected.labels)
+    np.testing.assert_allclose(found.centers, expected.centers, rtol=1e-5, atol=1e-5)
+    assert found.inertia == pytest.approx(expected.inertia, rel=1e-5)
+
+
+def test_weighted_rows_that_fill_an_empty_cluster():
+    # All rows go to the first center, and the far one, of weight 2, leaves it: (0 + 3 * 4) / 4, and 9 alone.
+    features, weights = np.array([[0.0], [4.0], [9.0]]), np.array([1.0, 3.0, 2.0])
+    found = kmeans(features, 2, rng=rng(), init=np.array([[3.0], [100.0]]), n_iter=1, weights=weights)
+    assert found.centers.tolist() == [[3.0], [9.0]]
+
+
+def test_weighted_plus_plus_follows_its_law():
+    features, weights = np.array([[0.0], [1.0], [3.0], [3.5]]), np.array([1.0, 4.0, 2.0, 3.0])
+    law = {
+        picks: p * weights[first] / 10
+        for first in range(4)
+        for picks, p in referee.sequences(np.abs(features - features.T), np.sqrt(weights), first, 3).items()
+    }
+    stream = rng(1)
+    check_law([kmeans_plusplus(features, 3, weights=weights, rng=stream) for _ in range(3000)], law)
+
+
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 60), data=st.data())
 def test_plus_plus_takes_distinct_rows_first(seed, n, data):
@@ -209,6 +240,8 @@ def test_plus_plus_costs_few_passes(passes):
         ({"init": "random"}, ["init:", "'k-means++'", "'random'"]),
         ({"init": np.ones((3, 3))}, ["init:", "(2, 3)", "(3, 3)"]),
         ({"init": np.ones((2, 3)), "n_init": 2}, ["n_init:", "expected 1", "received 2"]),
+        ({"weights": np.ones(4)}, ["weights:", "(5,)", "(4,)"]),
+        ({"weights": np.array([1.0, 1, 0, 1, 1])}, ["weights:", "above 0", "received 0"]),
         ({"backend": "sklearn"}, ["backend", "sklearn", "array"]),
     ],
 )

@@ -92,6 +92,22 @@ def test_anchors():
     assert probcover(features, 20, delta=0.8, labeled=np.arange(5), n_anchor=75).tolist() == everything.tolist()
 
 
+@pytest.mark.usefixtures("small_blocks")
+def test_targets():
+    rng = np.random.default_rng(1)
+    rows, targets = rng.normal(size=(40, 3)), rng.normal(size=(30, 3))
+    targets[:10] = rows[:10]  # as where they are drawn from a pool of which the rows are a part
+    covers = np.square(rows[:, None] - targets).sum(axis=2) <= 0.9**2
+    for labeled in ([], [4, 39]):
+        picks = probcover(rows, 40 - len(labeled), delta=0.9, labeled=labeled, targets=targets)
+        assert sorted([*picks.tolist(), *labeled]) == list(range(40))
+        taken = list(labeled)
+        for pick in picks.tolist():  # each is the best of all rows, as long as one adds something
+            added = (covers & ~covers[taken].any(axis=0)).sum(axis=1)
+            assert added[pick] == added.max()
+            taken.append(pick)
+
+
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), m=st.integers(1, 30), delta=st.integers(0, 3), data=st.data())
 def test_ties_go_to_the_lowest_row_or_rank(seed, m, delta, data):
@@ -137,6 +153,8 @@ def test_dtypes_maps_and_inputs(tmp_path):
         ({"delta": -1.0}, ["delta", "at least 0", "-1.0"]),
         ({"delta": float("nan")}, ["delta", "nan"]),
         ({"delta": "1"}, ["delta", "'1'"]),
+        ({"n_anchor": 2, "targets": LINE}, ["n_anchor", "with targets", "received 2"]),
+        ({"targets": np.ones((3, 2))}, ["targets", "(t, 1)", "(3, 2)"]),
         ({"max_edges": 8}, ["delta", "8 pairs", "smaller radius"]),
     ],
 )

@@ -1,6 +1,6 @@
 """Array kernels: pure functions on NumPy or CuPy arrays, without TensorFlow or Keras."""
 
-from tfal.kernels.badge import badge_seeding
+from tfal.kernels.badge import badge_nearest, badge_seeding
 from tfal.kernels.bait import bait
 from tfal.kernels.batchbald import batchbald
 from tfal.kernels.bayesian import (
@@ -41,6 +41,7 @@ from tfal.kernels.uncertainty import (
 __all__ = [
     "KMeans",
     "Neighbors",
+    "badge_nearest",
     "badge_seeding",
     "bait",
     "bald",

@@ -18,15 +18,16 @@ import numpy as np
 from tfal.kernels.parts import check
 from tfal.kernels.parts.d2_sampling import draw_spread
 from tfal.kernels.parts.euclidean import rounding
-from tfal.kernels.parts.tiles import Each, fill, float32_rows, workers
-from tfal.kernels.parts.xp import array_module, row_squares
+from tfal.kernels.parts.tiles import Each, fill, float32_rows, slices, tiles, workers
+from tfal.kernels.parts.xp import array_module, row_squares, to_numpy
 from tfal.kernels.top import largest
 from tfal.kernels.uncertainty import confidence_log_odds, log_softmax
 
+_MOST_CENTERS = 512  # whose distances to a tile are in memory at a time
 _SMALLEST = 1e-200  # square of an embedding; below, digits are lost
 
 
-def badge_seeding(features: Any, logits: Any, n: int, *, rng: np.random.Generator) -> np.ndarray:
+def badge_seeding(features: Any, logits: Any, n: int, *, weights: Any = None, rng: np.random.Generator) -> np.ndarray:
     """Pick `n` rows whose gradient embeddings are large and far apart.
 
     The first pick has the largest embedding (of equal ones, a random one). Each next one is drawn with a probability
@@ -37,6 +38,8 @@ def badge_seeding(features: Any, logits: Any, n: int, *, rng: np.random.Generato
             read as float32 in tiles: memory beyond the inputs does not grow with d.
         logits: shape (m, C), float16/32/64, C >= 2; their softmax is computed in float64, in tiles too.
         n: how many rows, from 1 to m.
+        weights: how many rows each row stands for, shape (m,), above 0: it is drawn that many times as often. None:
+            itself alone.
         rng: where the draws come from; none when n is 1, but for ties.
 
     Returns:
@@ -57,16 +60,63 @@ def badge_seeding(features: Any, logits: Any, n: int, *, rng: np.random.Generato
     check.two_classes("logits", logits)
     features = check.float_rows(xp, "features", features, (len(logits), "d"))
     n = check.whole_number("n", n, most=len(logits))
-    return _badge_seeding(features, logits, n, check.generator(rng))
+    log_gamma = xp.zeros(len(logits)) if weights is None else xp.log(check.weights(xp, weights, len(logits))) / 2
+    return _badge_seeding(features, logits, n, log_gamma, check.generator(rng))
 
 
-def _badge_seeding(features: Any, logits: Any, n: int, rng: np.random.Generator) -> np.ndarray:
+def _badge_seeding(features: Any, logits: Any, n: int, log_gamma: Any, rng: np.random.Generator) -> np.ndarray:
     xp = array_module(features)
-    m = len(features)
     with workers(xp) as each:
         space = _Embeddings(features, logits, each)
         first = largest(space.squares, rng)
-        return draw_spread(space, first, n, xp.zeros(m), xp.arange(m), rng, each)
+        return draw_spread(space, first, n, log_gamma, xp.arange(len(features)), rng, each)
+
+
+def badge_nearest(features: Any, logits: Any, picks: Any) -> np.ndarray:
+    """The pick whose gradient embedding is nearest (Euclidean) to that of each row.
+
+    Args:
+        features, logits: as of badge_seeding.
+        picks: distinct integer rows, shape (k,), k >= 1.
+
+    Returns:
+        Positions in `picks`, int64 (m,), on the host; of equally near ones the first, and of a pick its own.
+
+    Raises:
+        InputError: shapes that disagree, integer arrays, values not finite, picks that are no rows.
+
+    Example:
+        >>> import numpy as np
+        >>> features = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0], [0.0, 1.9]])
+        >>> badge_nearest(features, np.array([[2.0, 0.0], [0.0, 1.0], [0.5, 0.5], [0.0, 1.0]]), [1, 0]).tolist()
+        [0, 1, 1, 0]
+    """
+    xp = array_module(features, logits)
+    logits = check.float_rows(xp, "logits", logits, ("n", "C"), limit=np.finfo(np.float64).max)
+    check.two_classes("logits", logits)
+    features = check.float_rows(xp, "features", features, (len(logits), "d"))
+    picks = check.numbers("picks", np.asarray(picks), len(picks), len(logits), "Give rows.")
+    return _badge_nearest(features, logits, picks)
+
+
+def _badge_nearest(features: Any, logits: Any, picks: np.ndarray) -> np.ndarray:
+    xp = array_module(features)
+    best, owner = xp.full(len(logits), -np.inf), xp.zeros(len(logits), np.int64)
+    with workers(xp) as each:
+        space = _Embeddings(features, logits, each)
+        for block in slices(len(picks), _MOST_CENTERS):
+            some, start = space.centers(xp.asarray(picks[block])), block.start
+
+            def look(tile: slice, some: Any = some, start: int = start) -> None:
+                nearness = space.nearness(space.rows(tile), some)
+                most = nearness.max(axis=1)
+                owner[tile] = xp.where(most > best[tile], nearness.argmax(axis=1) + start, owner[tile])
+                best[tile] = xp.maximum(best[tile], most)
+
+            each(look, tiles(xp, len(logits), 4 * features.shape[1] + 12 * (block.stop - start)))
+    found = to_numpy(owner)
+    found[picks] = np.arange(len(picks))
+    return found
 
 
 class _Embeddings:

@@ -46,6 +46,7 @@ def kmeans(
     n_iter: int = 20,
     n_init: int = 1,
     init: Any = "k-means++",
+    weights: Any = None,
     backend: str = "auto",
 ) -> KMeans:
     """Cluster the rows: `k` centers with a small sum of squared distances to the nearest one.
@@ -60,6 +61,8 @@ def kmeans(
         n_iter: most iterations, each of which labels all rows and moves all centers.
         n_init: starts, of which the one with the smallest inertia is returned.
         init: "k-means++", or the first centers, shape (k, d).
+        weights: how many rows each row stands for, shape (n,), above 0; None: itself alone. Centers are weighted means,
+            and what is made small is the weighted sum.
         backend: "faiss" (NumPy only), "array", or "auto": faiss for NumPy arrays when it is installed.
 
     Returns:
@@ -94,10 +97,11 @@ def kmeans(
             raise InputError(
                 f"n_init: expected 1 with given centers, received {n_init}. Every start would be the same."
             )
-    return _kmeans(features, k, rng, n_iter, n_init, init, faiss_backend.use_faiss(backend, xp))
+    weights = None if weights is None else check.weights(xp, weights, len(features))
+    return _kmeans(features, k, rng, (n_iter, n_init), init, weights, faiss_backend.use_faiss(backend, xp))
 
 
-def kmeans_plusplus(features: Any, k: int, *, rng: np.random.Generator) -> np.ndarray:
+def kmeans_plusplus(features: Any, k: int, *, weights: Any = None, rng: np.random.Generator) -> np.ndarray:
     """Draw `k` rows far apart: each with a probability proportional to its squared distance to the nearest drawn.
 
     The first row is drawn uniformly. When all rows left coincide with drawn ones, the lowest rows are taken.
@@ -105,6 +109,8 @@ def kmeans_plusplus(features: Any, k: int, *, rng: np.random.Generator) -> np.nd
     Args:
         features: shape (n, d), float16/32/64, in memory or memory-mapped, computed in float32, NumPy or CuPy.
         k: how many rows, from 1 to n.
+        weights: how many rows each row stands for, shape (n,), above 0: it is drawn that many times as often. None:
+            itself alone.
         rng: uniform numbers are drawn from it; how many depends on how many proposals are refused.
 
     Returns:
@@ -122,49 +128,64 @@ def kmeans_plusplus(features: Any, k: int, *, rng: np.random.Generator) -> np.nd
     xp = array_module(features)
     features = check.float_rows(xp, "features", features, ("n", "d"))
     k = check.whole_number("k", k, most=len(features))
+    weights = None if weights is None else check.weights(xp, weights, len(features))
     check.generator(rng)
     with workers(xp) as each:
-        return _plus_plus(Points(features, near_mean(features), each), k, rng, each)
+        return _plus_plus(Points(features, near_mean(features), each), k, weights, rng, each)
 
 
 def _kmeans(
-    features: Any, k: int, rng: np.random.Generator, n_iter: int, n_init: int, init: Any, use_faiss: bool
+    features: Any, k: int, rng: np.random.Generator, times: tuple[int, int], init: Any, weights: Any, use_faiss: bool
 ) -> KMeans:
+    """times: n_iter and n_init."""
     xp, best, ranks = array_module(features), None, tie_ranks(len(features), rng)
+    n_iter, n_init = times
     with workers(xp) as each:
         data = Points(features, near_mean(features), each)
         for _ in range(n_init):
-            start = data.moved(xp.asarray(_plus_plus(data, k, rng, each))) if init is None else init - data.shift
-            centers, labels = _lloyd(data, start, n_iter, use_faiss, ranks, each)
+            if init is None:
+                start = data.moved(xp.asarray(_plus_plus(data, k, weights, rng, each)))
+            else:
+                start = init - data.shift
+            centers, labels = _lloyd(data, start, n_iter, weights, use_faiss, ranks, each)
             away = _to_own_center(data, labels, centers)
-            inertia = float(xp.square(away, dtype=np.float64).sum())
+            squared = xp.square(away, dtype=np.float64)
+            inertia = float((squared if weights is None else squared * weights).sum())
             if best is None or inertia < best.inertia:
                 best = KMeans(centers + data.shift, labels, away, inertia)
     return best  # type: ignore[return-value]
 
 
-def _plus_plus(data: Points, k: int, rng: np.random.Generator, each: Each) -> np.ndarray:
+def _plus_plus(data: Points, k: int, weights: Any, rng: np.random.Generator, each: Each) -> np.ndarray:
     xp, n = array_module(data.features), len(data.features)
-    picks = draw_apart(data, int(rng.integers(n)), k, xp.zeros(n), xp.arange(n), rng, each)
+    if weights is None:
+        first, log_gamma = int(rng.integers(n)), xp.zeros(n)
+    else:
+        shares = to_numpy(weights)
+        first, log_gamma = int(rng.choice(n, p=shares / shares.sum())), xp.log(weights) / 2
+    picks = draw_apart(data, first, k, log_gamma, xp.arange(n), rng, each)
     return np.concatenate([picks, np.setdiff1d(np.arange(n), picks)[: k - len(picks)]])
 
 
-def _lloyd(data: Points, centers: Any, n_iter: int, use_faiss: bool, ranks: np.ndarray, each: Each) -> tuple[Any, Any]:
+def _lloyd(
+    data: Points, centers: Any, n_iter: int, weights: Any, use_faiss: bool, ranks: np.ndarray, each: Each
+) -> tuple[Any, Any]:
     xp = array_module(centers)
     labels = None
     for _ in range(n_iter):
-        found, sums = _labels_and_sums(data, centers, use_faiss, each)
+        found, sums = _labels_and_sums(data, centers, weights, use_faiss, each)
         counts = xp.bincount(found, minlength=len(centers))
         if not counts.all():
-            _refill(data, centers, found, sums, counts, ranks)
+            _refill(data, centers, found, sums, counts, weights, ranks)
         if labels is not None and not (found != labels).any():
             return centers, labels
-        labels, centers = found, (sums / counts[:, None]).astype(np.float32)
-    return centers, _labels_and_sums(data, centers, use_faiss, each)[0]
+        masses = counts if weights is None else xp.bincount(found, weights, minlength=len(centers))
+        labels, centers = found, (sums / masses[:, None]).astype(np.float32)
+    return centers, _labels_and_sums(data, centers, weights, use_faiss, each)[0]
 
 
-def _labels_and_sums(data: Points, centers: Any, use_faiss: bool, each: Each) -> tuple[Any, Any]:
-    """The nearest center of every row, and the sum of the rows of every center, float64 (k, d)."""
+def _labels_and_sums(data: Points, centers: Any, weights: Any, use_faiss: bool, each: Each) -> tuple[Any, Any]:
+    """The nearest center of every row, and the weighted sum of the rows of every center, float64 (k, d)."""
     xp, n = array_module(centers), len(data.features)
     nearest = _faiss_search(centers) if use_faiss else _array_search(centers)
     labels, total, height = xp.empty(n, np.int64), xp.zeros(centers.shape), _ROWS[xp.__name__]
@@ -175,7 +196,7 @@ def _labels_and_sums(data: Points, centers: Any, use_faiss: bool, each: Each) ->
             rows = slice(start, min(start + height, part.stop))
             points = data.moved(rows)
             labels[rows] = nearest(points)
-            _add_rows(sums, labels[rows], points)
+            _add_rows(sums, labels[rows], points if weights is None else points * weights[rows][:, None])
         return sums
 
     # How the rows are split depends on shapes alone: the sums are rounded alike on any number of cores.
@@ -221,7 +242,7 @@ def _add_rows(sums: Any, labels: Any, points: Any) -> None:
     sums[present] += ones @ points
 
 
-def _refill(data: Points, centers: Any, labels: Any, sums: Any, counts: Any, ranks: np.ndarray) -> None:
+def _refill(data: Points, centers: Any, labels: Any, sums: Any, counts: Any, weights: Any, ranks: np.ndarray) -> None:
     """Give every empty cluster, in order, the row farthest from its center, of equal ones the lowest rank; in place.
 
     A row that is alone in its cluster stays there. As k <= n, there is always another.
@@ -233,6 +254,7 @@ def _refill(data: Points, centers: Any, labels: Any, sums: Any, counts: Any, ran
         equal = to_numpy(xp.flatnonzero(left == left.max()))
         row = int(equal[ranks[equal].argmin()])
         point, before = data.moved(slice(row, row + 1))[0], int(labels[row])
+        point = point if weights is None else point * weights[row]
         sums[before] -= point
         sums[cluster] = point
         counts[before] -= 1

@@ -25,7 +25,7 @@ from tfal.kernels.parts.neighbor_lists import pair_lists
 from tfal.kernels.parts.pairwise import Side, Tile, distances, origin_for, side, taken
 from tfal.kernels.parts.tiles import CORES, slices, workers
 from tfal.kernels.parts.xp import array_module, to_numpy
-from tfal.kernels.representatives import farthest_first, unlabeled
+from tfal.kernels.representatives import checked_targets, farthest_first, unlabeled
 from tfal.kernels.top import tie_ranks
 
 _ROUNDING = 1e-6  # of a squared distance that is compared with delta**2
@@ -41,6 +41,7 @@ def probcover(
     delta: float,
     labeled: Any = None,
     n_anchor: int | None = None,
+    targets: Any = None,
     rng: np.random.Generator | None = None,
     max_edges: int = _MOST_EDGES,
 ) -> np.ndarray:
@@ -59,6 +60,8 @@ def probcover(
         labeled: distinct integer rows, (l,), that are labeled already, or None.
         n_anchor: count only the rows of a ball that are among so many unlabeled ones, drawn from `rng` without
             replacement. None, or as many as there are: all rows, exactly. A million rows against all others take hours.
+        targets: rows (t, d) that are to be covered, in place of those of `features`: of a pool of which `features` is a
+            part. Excludes n_anchor.
         rng: draws anchors, and breaks ties (tfal.kernels.top.tie_order); needed with n_anchor only.
         max_edges: refuse a radius that gives more pairs than this.
 
@@ -67,7 +70,8 @@ def probcover(
 
     Raises:
         InputError: wrong shape, integer features, values not finite or above 1e15, labeled rows out of range or
-            repeated, n out of range, a negative radius, more pairs than max_edges, n_anchor without rng.
+            repeated, n out of range, a negative radius, more pairs than max_edges, n_anchor without rng or with
+            targets.
 
     Example:
         >>> import numpy as np
@@ -75,8 +79,9 @@ def probcover(
         >>> probcover(features, 2, delta=1.0).tolist()
         [1, 3]
     """
-    xp = array_module(features)
+    xp = array_module(features, targets)
     features = check.float_rows(xp, "features", features, ("m", "d"))
+    targets = checked_targets(xp, targets, features, n_anchor)
     left = unlabeled(len(features), labeled, n)
     if isinstance(delta, bool) or not (isinstance(delta, (int, float, np.number)) and delta >= 0):
         raise InputError(
@@ -84,24 +89,19 @@ def probcover(
         )
     max_edges = check.whole_number("max_edges", max_edges)
     anchors = np.flatnonzero(left)
-    if n_anchor is None or check.whole_number("n_anchor", n_anchor) >= len(anchors):
+    if targets is not None:
+        anchors = np.full(len(targets), -1)  # none of them is a row
+    elif n_anchor is None or check.whole_number("n_anchor", n_anchor) >= len(anchors):
         anchors = np.arange(len(features))  # the labeled rows, too: they do no harm, and none needs to be copied
     else:
         anchors = np.sort(check.generator(rng).choice(anchors, n_anchor, replace=False))
-    return _probcover(features, n, min(float(delta), check.LARGEST), left, anchors, max_edges, rng)
+    balls = _Balls(features, min(float(delta), check.LARGEST), anchors, targets, max_edges)
+    return _probcover(balls, features, n, left, rng)
 
 
-def _probcover(
-    features: Any,
-    n: int,
-    delta: float,
-    left: np.ndarray,
-    anchors: np.ndarray,
-    max_edges: int,
-    rng: np.random.Generator | None,
-) -> np.ndarray:
-    balls, m = _Balls(features, delta, anchors, max_edges), len(features)
-    uncovered = np.ones(len(anchors), bool)
+def _probcover(balls: _Balls, features: Any, n: int, left: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+    m = len(features)
+    uncovered = np.ones(balls.n_anchor, bool)
     keys = m * balls.lists.counts(m) + m - 1 - tie_ranks(m, rng)  # the uncovered rows of a ball, then its rank
 
     def cover(row: int) -> None:
@@ -132,10 +132,13 @@ class _Balls:
     whatever `around` says of a row just at the edge.
     """
 
-    def __init__(self, features: Any, delta: float, anchors: np.ndarray, max_edges: int) -> None:
-        self._limit, self._edges = np.float32(delta**2 * (1 + _ROUNDING)), 0
+    def __init__(self, features: Any, delta: float, anchors: np.ndarray, targets: Any, max_edges: int) -> None:
+        self._limit, self._edges, self.n_anchor = np.float32(delta**2 * (1 + _ROUNDING)), 0, len(anchors)
         self._rows = side(features, origin_for("euclidean", features))
-        points = self._rows if len(anchors) == len(features) else taken(self._rows, anchors)
+        if targets is not None:
+            points = side(targets, self._rows.origin)
+        else:
+            points = self._rows if len(anchors) == len(features) else taken(self._rows, anchors)
         self._cells = Cells(points, pivots_of(points))
         self._reach = self._cells.reach(delta, self._rows)
         self._anchor_rows = anchors[self._cells.order].astype(np.int32)

@@ -137,6 +137,17 @@ def unlabeled(m: int, labeled: Any, n: int, name: str = "labeled") -> np.ndarray
     return left
 
 
+def checked_targets(xp: Any, targets: Any, features: Any, n_anchor: Any) -> Any:
+    """Rows to be covered in place of those of `features`, as given; refuses a number of anchors beside them."""
+    if targets is None:
+        return None
+    if n_anchor is not None:
+        raise InputError(
+            f"n_anchor: expected None with targets, received {n_anchor}. Rows to be covered are drawn or given."
+        )
+    return check.float_rows(xp, "targets", targets, ("t", features.shape[1]))
+
+
 def positive(name: str, value: Any, least: float = 0.0) -> float:
     """`value` as a float above 0, or from `least` on when that is above 0; at most 1e15."""
     try:

@@ -106,6 +106,16 @@ def whole_number(name: str, value: Any, most: int | None = None) -> int:
     return number
 
 
+def weights(xp: Any, value: Any, n: int) -> Any:
+    """float64 (n,) of finite numbers above 0: how many rows each row stands for."""
+    found = float_array(xp, "weights", value, (n,), dtype=np.float64)
+    if found.min() <= 0:
+        raise InputError(
+            f"weights: expected numbers above 0, received {float(found.min()):g}. Leave out rows that stand for none."
+        )
+    return found
+
+
 def numbers(name: str, value: Any, m: int, n: int, mend: str) -> np.ndarray:
     """Host int64 (m,) of numbers from 0 to n - 1, one a row, such as classes. Raises InputError, ending with `mend`."""
     found = to_numpy(value)
