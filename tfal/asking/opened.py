@@ -23,11 +23,16 @@ from tfal.streams import Streams
 
 if TYPE_CHECKING:
     from tfal.asking.networks import Networks
+    from tfal.evaluation.linear_heads import Head
 
 
 @dataclass(frozen=True)
 class Given:
-    """What a strategy may read, as it was given; see tfal.query for each."""
+    """What a strategy may read, as it was given; see tfal.query for each.
+
+    members: ids of the samples that there are: row members[i] of each array is that of sample i; None: all. kept_head:
+    is given what trains a linear head on features, and gives the head, such as one that was kept; None: it is trained.
+    """
 
     model: Any = None
     images: Any = None
@@ -35,6 +40,8 @@ class Given:
     outputs: Any = None
     batch_size: int = 256
     backend: str = "auto"
+    members: np.ndarray | None = None
+    kept_head: Callable[[Callable[[], Head]], Head] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,9 +68,10 @@ def open_given(strategy: Strategy, given: Given) -> Opened:
     backend = choose_backend(given.backend)
     parts = stand_ins(strategy, given.model, given.features, given.outputs)
     networks = _networks(strategy, given, parts, backend)
-    tables = {name: _tables(name, part) for name, part in parts.items() if not part.is_network}
+    tables = {name: _tables(name, part, given.members) for name, part in parts.items() if not part.is_network}
     source = networks.source if networks else None
-    extra = [] if parts or given.features is None else [UserTable("features", "features", given.features)]
+    unread = not parts and given.features is not None
+    extra = [UserTable("features", "features", given.features, given.members)] if unread else []
     size = _size(source, [*(table for found in tables.values() for table in found.values()), *extra])
     own = [found["features"] for name, found in tables.items() if parts[name].what == "features"]
     sources = {"images": source, "features": next(iter([*own, *extra]), None)}
@@ -73,7 +81,7 @@ def open_given(strategy: Strategy, given: Given) -> Opened:
         if networks and networks.by_learner:
             readers |= dict.fromkeys(networks.by_learner, networks.reader(streams))
         for name, found in tables.items():
-            trained = _trained(found["features"], pool, streams) if parts[name].head else None
+            trained = _trained(found["features"], pool, streams, given.kept_head) if parts[name].head else None
             readers[name] = TableReader(found, backend, trained=trained)
         return _Readers(readers)
 
@@ -103,14 +111,17 @@ def _networks(strategy: Strategy, given: Given, parts: Mapping[str, StandIn], ba
     return open_networks(strategy, given.images, parts, int(given.batch_size), backend)
 
 
-def _tables(name: str, part: StandIn) -> dict[str, UserTable]:
+def _tables(name: str, part: StandIn, members: np.ndarray | None) -> dict[str, UserTable]:
     """The arrays of a learner by output."""
     if isinstance(part.given, Mapping):
         if not part.given or not all(isinstance(output, str) for output in part.given):
             raise InputError(f"{part.what} as a dict must be arrays by output. Received: {list(part.given)}.")
-        return {output: UserTable(f"{part.what}[{output!r}]", output, array) for output, array in part.given.items()}
+        return {
+            output: UserTable(f"{part.what}[{output!r}]", output, array, members)
+            for output, array in part.given.items()
+        }
     output = LEARNERS[name].output if name in LEARNERS and not part.head else "features"
-    return {output: UserTable(part.what, output, part.given)}
+    return {output: UserTable(part.what, output, part.given, members)}
 
 
 def _size(source: Any, tables: Sequence[UserTable]) -> int | None:
@@ -141,7 +152,9 @@ def _n_classes(
     return None
 
 
-def _trained(table: UserTable, pool: Pool, streams: Streams) -> Callable[[], Trained]:
+def _trained(
+    table: UserTable, pool: Pool, streams: Streams, kept: Callable[[Callable[[], Head]], Head] | None
+) -> Callable[[], Trained]:
     """Trains a linear head on the labeled samples once it is asked for."""
 
     @functools.cache
@@ -154,6 +167,7 @@ def _trained(table: UserTable, pool: Pool, streams: Streams) -> Callable[[], Tra
                 "a linear head on features is trained on labels. Received: labeled without labels. Give labels, the "
                 "class of each id in labeled, or a model."
             )
-        return Trained(affine_head(table[pool.labeled], labels, streams.integer("model")), table)
+        train = functools.partial(affine_head, table[pool.labeled], labels, streams.integer("model"))
+        return Trained(kept(train) if kept else train(), table)
 
     return trained

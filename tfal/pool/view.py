@@ -40,6 +40,9 @@ class PoolView:
         rejected: ids whose class turned out to be unknown (open-set pools).
         size: number of samples in the whole training set, labeled, validation and all.
         memory: what the strategy's `observe` of the round before gave back; empty in the first round.
+        targets: where the candidates are a part of the pool: ids, drawn from all of it, that stand for what is to be
+            covered. None: the candidates themselves.
+        weights: (candidates,) float64, how many samples of the pool each candidate stands for; None: itself alone.
         seconds_reading: wall-clock seconds spent in the networks so far.
     """
 
@@ -63,6 +66,8 @@ class PoolView:
         self.rejected = pool.rejected
         self.size = len(pool)
         self.memory = memory or {}
+        self.targets: np.ndarray | None = None
+        self.weights: np.ndarray | None = None
         self.seconds_reading = 0.0
 
     def labels(self, ids: np.ndarray) -> np.ndarray:

@@ -21,33 +21,35 @@ class UserTable:
 
     Rows are read when they are asked for, and only then, as float32, or as float16 where the array is.
 
-    what: what errors call it. output: the output that it holds, such as "features".
+    what: what errors call it. output: the output that it holds, such as "features". members: (n,) ids whose rows are
+    the samples, row members[i] of the array that of sample i; None: row i is sample i. Errors name ids.
 
-    Attributes: `what`; `shape`, that of the array.
+    Attributes: `what`; `shape`, (n, ...).
 
     Raises InputError for anything else than numbers in the shape of such an output; when rows are read, for NaN and
     infinity, with the ids of the samples.
     """
 
-    def __init__(self, what: str, output: str, given: Any) -> None:
-        self.what, self._array = what, _as_array(what, given)
+    def __init__(self, what: str, output: str, given: Any, members: np.ndarray | None = None) -> None:
+        self.what, self._array, self._members = what, _as_array(what, given), members
         check_shape(what, output, self._array.shape)
         if not len(self._array):
             raise InputError(f"{what} must have a row for each sample. Received: none, in shape {self._array.shape}.")
-        self.shape = self._array.shape
+        self.shape = self._array.shape if members is None else (len(members), *self._array.shape[1:])
         if output.endswith("logits"):
             some = np.unique(np.linspace(0, len(self) - 1, min(_LOOKED_AT, len(self))).astype(np.int64))
             check_logits(what, output, self[some])
 
     def __len__(self) -> int:
-        return len(self._array)
+        return self.shape[0]
 
     def fingerprint(self, n: int) -> str:
         """16 hexadecimal digits of the first n rows, of which some are read."""
         return rows_fingerprint(self._array, n)
 
     def __getitem__(self, ids: np.ndarray) -> np.ndarray:
-        """The rows of `ids` (m,)."""
+        """The rows of samples `ids` (m,)."""
+        ids = ids if self._members is None else self._members[ids]
         rows = self._array[ids]
         with np.errstate(over="ignore"):
             found: np.ndarray = rows.astype(np.float16 if rows.dtype == np.float16 else np.float32)

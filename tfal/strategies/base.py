@@ -52,6 +52,9 @@ class Strategy:
     original_path: whether its accuracies are written where the method's public code puts them, too.
     revision: raised when its rule changes, so that rounds of two rules never stand in one folder.
     memory_shapes: of the arrays that `observe` gives back, all of them finite numbers; None: any length.
+    splits: how it chooses from a pool in parts (tfal.sharded): "scores", by `row_scores` of every candidate, which do
+        not depend on what other candidates there are, and then `choose`; "rounds", by `query` of each part and then of
+        what it chose there; None: it cannot.
     observes: the outputs of the picks that `observe` reads, by learner. Where labels come when the networks of the
         round are gone (tfal.Campaign), these are kept with the round, and nothing else can be read of them.
     """
@@ -64,6 +67,7 @@ class Strategy:
     oracle: ClassVar[bool] = False
     original_path: ClassVar[bool] = False
     revision: ClassVar[int] = 1
+    splits: ClassVar[str | None] = None
     memory_shapes: ClassVar[Mapping[str, tuple[int | None, ...]]] = MappingProxyType({})
     observes: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
@@ -93,6 +97,26 @@ class Strategy:
         Only of strategies that rank single samples, for tfal.rank; at best a quantity that does not saturate.
         """
         raise TypeError(f"{type(self).__name__} does not define scores(view)")
+
+    def row_scores(self, view: PoolView) -> Any:
+        """(m,) what `choose` needs to know of each candidate, NumPy or CuPy; where `splits` is "scores"."""
+        return self.scores(view)
+
+    def choose(self, view: PoolView, scores: Any, n: int, rng: np.random.Generator) -> Picks:
+        """The answer of `query`, which reads nothing but `row_scores`, from these."""
+        return best_picks(view, scores, n, rng)
+
+    @property
+    def n_target(self) -> int:
+        """How many samples of the whole pool it looks at as `view.targets`, where `splits` is "rounds"."""
+        return 0
+
+    def stands_for(self, view: PoolView, picks: np.ndarray) -> np.ndarray | None:
+        """(n,) how many candidates each pick stands for, the pick included: `view.weights` of the second round.
+
+        None: it looks at no weights.
+        """
+        return None
 
     def shown(self, scores: np.ndarray) -> np.ndarray:
         """What tfal.rank shows in place of `scores` (m,): a quantity as it is known, in the same order."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from tfal import kernels
 from tfal.kernels.parts.pairwise import unit_rows
-from tfal.kernels.parts.xp import to_numpy
+from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.pool.view import PoolView
 from tfal.recipe.options import LOW_BUDGET, option, shared
 from tfal.strategies.base import Picks, Strategy
@@ -29,6 +29,11 @@ class KMeans(Strategy):
     As published it is for a single batch: it clusters the whole data set and ignores earlier picks. Here it clusters
     the candidates of the round, which are not labeled; labeled samples still have no influence.
 
+    In two rounds (tfal.sharded) a pick of the first counts in the second as often as there are samples of its shard
+    nearest to it. Picks within b times the least sum of squared distances in each shard, and within c times in the
+    second round, are within 2 b + 4 c (b + 1) times of it in all, however the pool is parted: Ailon et al., Streaming
+    k-means Approximation, NeurIPS 2009, theorem 3.1.
+
     n_redo, n_iter: restarts and iterations of k-means.
     """
 
@@ -37,10 +42,19 @@ class KMeans(Strategy):
 
     learners = ("encoder",)
     nested_budgets = False
+    splits = "rounds"
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
-        features = frozen_features(view, view.candidates)
-        return Picks(view.candidates[_nearest_to_centers(features, n, np.zeros(0, np.int64), rng, self)])
+        features, labeled = frozen_features(view, view.candidates), np.zeros(0, np.int64)
+        return Picks(view.candidates[_nearest_to_centers(features, n, labeled, rng, self, view.weights)])
+
+    def stands_for(self, view: PoolView, picks: np.ndarray) -> np.ndarray:
+        features, rows = frozen_features(view, view.candidates), np.searchsorted(view.candidates, picks)
+        points = features[array_module(features).asarray(rows)]
+        nearest = to_numpy(kernels.nearest_neighbors(features, points, 1).rows[:, 0])
+        nearest[rows] = np.arange(len(rows))  # where two picks are the same point, too
+        weights = np.ones(len(nearest)) if view.weights is None else view.weights
+        return np.bincount(nearest, weights, minlength=len(picks))
 
 
 @dataclass(frozen=True)
@@ -51,6 +65,7 @@ class MultiKMeans(KMeans):
     """
 
     nested_budgets = True
+    splits = None
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         features, labeled = with_labeled(view)
@@ -90,8 +105,10 @@ def with_labeled(view: PoolView) -> tuple[Any, np.ndarray]:
     return frozen_features(view, ids), np.arange(len(view.candidates), len(ids))
 
 
-def _nearest_to_centers(features: Any, n: int, labeled: np.ndarray, rng: np.random.Generator, by: KMeans) -> np.ndarray:
-    found = kernels.kmeans(features, n, rng=rng, n_iter=by.n_iter, n_init=by.n_redo)
+def _nearest_to_centers(
+    features: Any, n: int, labeled: np.ndarray, rng: np.random.Generator, by: KMeans, weights: np.ndarray | None = None
+) -> np.ndarray:
+    found = kernels.kmeans(features, n, rng=rng, n_iter=by.n_iter, n_init=by.n_redo, weights=weights)
     eligible = ~np.isin(np.arange(len(features)), labeled)
     rows = kernels.representatives(features, found.centers, to_numpy(found.labels), eligible, rng=rng)
     if len(rows) == n:

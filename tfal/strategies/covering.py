@@ -3,6 +3,12 @@
 Sources: Yehuda et al., Active Learning Through a Covering Lens, NeurIPS 2022; Bae et al., Generalized Coverage for More
 Robust Low-Budget Active Learning, ECCV 2024; Bae et al., Uncertainty Herding, ICLR 2025. Rows are scaled to length 1.
 What is covered are the candidates; labeled samples are covered by themselves.
+
+In two rounds (tfal.sharded; GreeDi, Mirzasoleiman et al., Distributed Submodular Maximization, NeurIPS 2013) all shards
+are to cover the same samples: n_anchor of the whole pool, drawn at random. What n picks from s shards add to the cover
+of these is at least (1 - 1/e)**2 / min(s, n) of the most that n picks could, whatever the shards. Where the shard of
+each sample is drawn alone it is at least 0.24 of it on average, by the proof of Barbosa et al., The Power of
+Randomization, ICML 2015: their (1 - 1/e) / 2 is for the better of these picks and those of the best shard.
 """
 
 from __future__ import annotations
@@ -15,12 +21,13 @@ from typing import Any
 import numpy as np
 
 from tfal import kernels
+from tfal.errors import InputError
 from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.uncertainty import log_complement
 from tfal.pool.view import PoolView
 from tfal.recipe.options import option, shared
 from tfal.strategies.base import Picks, Strategy, warn_if_alike
-from tfal.strategies.clusters import with_labeled
+from tfal.strategies.clusters import frozen_features, with_labeled
 
 HERDING = "MaxHerding paper"
 MOST_BALLS = 10_000  # that the radius is found from: their share of pure ones is known within half a percent
@@ -45,20 +52,30 @@ class ProbCover(Strategy):
 
     learners = ("encoder",)
     uses_labels = True
+    splits = "rounds"
     memory_shapes = MappingProxyType({"delta": ()})
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         features, labeled = with_labeled(view)
         delta = view.memory.get("delta", self.delta)
+        if delta is None and view.targets is not None:
+            raise InputError(
+                "strategy 'probcover' needs delta, one radius for all shards. Received: none, and balls of a part of "
+                "the pool are pure up to a larger one. Give delta, such as that of an earlier round."
+            )
         if delta is None:
             classes = len(np.unique(view.labels(view.labeled)))
             k = self.n_clusters or (classes if classes > 1 else len(labeled) + n)
             k = min(max(k, 2), len(features))
             n_balls = min(MOST_BALLS, len(features))
             delta = kernels.purity_radius(features, k, rng=rng, n_balls=n_balls) if k > 1 else 0.0
-        options: dict[str, Any] = {"labeled": labeled, "n_anchor": self.n_anchor, "rng": rng}
+        options: dict[str, Any] = {"labeled": labeled, "rng": rng} | to_cover(view, self.n_anchor)
         rows = kernels.probcover(features, n, delta=float(delta), **options)
         return Picks(view.candidates[rows], notes={"delta": np.asarray(delta, np.float64)})
+
+    @property
+    def n_target(self) -> int:
+        return self.n_anchor
 
     def observe(self, view: PoolView, picks: Picks, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
         return picks.notes
@@ -78,11 +95,16 @@ class MaxHerding(Strategy):
     n_anchor: int = shared(ProbCover, "n_anchor", 20_000)
 
     learners = ("encoder",)
+    splits = "rounds"
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         features, labeled = with_labeled(view)
-        options: dict[str, Any] = {"labeled": labeled, "n_anchor": self.n_anchor, "rng": rng}
+        options: dict[str, Any] = {"labeled": labeled, "rng": rng} | to_cover(view, self.n_anchor)
         return Picks(view.candidates[kernels.max_herding(features, n, sigma=self.sigma, **options)])
+
+    @property
+    def n_target(self) -> int:
+        return self.n_anchor
 
 
 @dataclass(frozen=True)
@@ -97,17 +119,29 @@ class UHerding(Strategy):
     n_anchor: int = shared(ProbCover, "n_anchor", 20_000)
 
     learners = ("encoder", "classifier")
+    splits = "rounds"
     revision = 2  # the width is never rounding
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         features, labeled = with_labeled(view)
-        odds = view.map("classifier", ["logits"], lambda out: kernels.margin_log_odds(out["logits"]), view.candidates)
+        counted = view.candidates if view.targets is None else view.targets
+        odds = view.map("classifier", ["logits"], lambda out: kernels.margin_log_odds(out["logits"]), counted)
         xp, log_weights = array_module(features), log_complement(odds)
         warn_if_alike(to_numpy(log_weights), n)
-        weights = xp.concatenate([xp.exp(log_weights - log_weights.max()), xp.zeros(len(labeled))])
+        weights = xp.exp(log_weights - log_weights.max())
+        weights = xp.concatenate([weights, xp.zeros(len(labeled))]) if view.targets is None else weights
         sigma = least_distance(features[xp.asarray(labeled)]) if self.sigma is None else self.sigma
-        options: dict[str, Any] = {"labeled": labeled, "n_anchor": self.n_anchor, "rng": rng}
+        options: dict[str, Any] = {"labeled": labeled, "rng": rng} | to_cover(view, self.n_anchor)
         return Picks(view.candidates[kernels.max_herding(features, n, sigma=sigma, weights=weights, **options)])
+
+    @property
+    def n_target(self) -> int:
+        return self.n_anchor
+
+
+def to_cover(view: PoolView, n_anchor: int) -> dict[str, Any]:
+    """What a kernel is to cover: so many of the candidates, or the targets of the view, scaled to length 1."""
+    return {"n_anchor": n_anchor} if view.targets is None else {"targets": frozen_features(view, view.targets)}
 
 
 def least_distance(rows: Any) -> float:

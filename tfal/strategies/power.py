@@ -23,10 +23,17 @@ class _Power(Strategy):
 
     log_score: ClassVar[Any]
     beta: float
+    splits = "scores"
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
+        return self.choose(view, self.row_scores(view), n, rng)
+
+    def row_scores(self, view: PoolView) -> Any:
         score = type(self).log_score
-        scores = to_numpy(view.map("classifier", ["logits"], lambda out: score(out["logits"]), view.candidates))
+        return view.map("classifier", ["logits"], lambda out: score(out["logits"]), view.candidates)
+
+    def choose(self, view: PoolView, scores: Any, n: int, rng: np.random.Generator) -> Picks:
+        scores = to_numpy(scores)
         warn_if_alike(scores, n)
         relative = np.exp(scores - scores.max())  # what is drawn by: no pool is too confident for that
         rows = kernels.power_top_n(relative, n, beta=self.beta, rng=rng)

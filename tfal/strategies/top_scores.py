@@ -34,9 +34,13 @@ class TopScore(Strategy):
     score: ClassVar[Any] = staticmethod(lambda output: output)
     meaning: ClassVar[Any] = staticmethod(lambda scores: scores)
     falling: ClassVar[bool] = False
+    splits = "scores"
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
-        return best_picks(view, self.scores(view), n, rng, type(self).meaning)
+        return self.choose(view, self.row_scores(view), n, rng)
+
+    def choose(self, view: PoolView, scores: Any, n: int, rng: np.random.Generator) -> Picks:
+        return best_picks(view, scores, n, rng, type(self).meaning)
 
     def scores(self, view: PoolView) -> Any:
         score, output = type(self).score, self.output
