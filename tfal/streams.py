@@ -20,6 +20,8 @@ PURPOSES = {
     "initial": 9,
     "dropout": 10,
     "long_tail": 11,
+    "shards": 12,
+    "targets": 13,
 }
 
 

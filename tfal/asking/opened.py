@@ -16,14 +16,13 @@ from tfal.learners import LEARNERS
 from tfal.pool import Pool
 from tfal.pool.view import Reader
 from tfal.reading.backend import Backend, choose_backend
-from tfal.reading.tables import TableReader, Trained
+from tfal.reading.tables import Layer, TableReader, Trained
 from tfal.reading.user_tables import UserTable
 from tfal.strategies import Strategy
 from tfal.streams import Streams
 
 if TYPE_CHECKING:
     from tfal.asking.networks import Networks
-    from tfal.evaluation.linear_heads import Head
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Given:
     batch_size: int = 256
     backend: str = "auto"
     members: np.ndarray | None = None
-    kept_head: Callable[[Callable[[], Head]], Head] | None = None
+    kept_head: Callable[[Callable[[], Layer]], Layer] | None = None
 
 
 @dataclass(frozen=True)
@@ -153,12 +152,15 @@ def _n_classes(
 
 
 def _trained(
-    table: UserTable, pool: Pool, streams: Streams, kept: Callable[[Callable[[], Head]], Head] | None
+    table: UserTable, pool: Pool, streams: Streams, kept: Callable[[Callable[[], Layer]], Layer] | None
 ) -> Callable[[], Trained]:
     """Trains a linear head on the labeled samples once it is asked for."""
 
     @functools.cache
     def trained() -> Trained:
+        return Trained(kept(train) if kept else train(), table)
+
+    def train() -> Layer:
         from tfal.evaluation.affine_head import affine_head
 
         labels = pool.label[pool.labeled]
@@ -167,7 +169,6 @@ def _trained(
                 "a linear head on features is trained on labels. Received: labeled without labels. Give labels, the "
                 "class of each id in labeled, or a model."
             )
-        train = functools.partial(affine_head, table[pool.labeled], labels, streams.integer("model"))
-        return Trained(kept(train) if kept else train(), table)
+        return affine_head(table[pool.labeled], labels, streams.integer("model"))
 
     return trained

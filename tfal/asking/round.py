@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import warnings
 from collections.abc import Callable, Mapping
@@ -14,12 +13,13 @@ import numpy as np
 from tfal.asking.ask import ask, checked_number, narrowed
 from tfal.asking.later import kept_arrays, learned, memory_shapes, observes
 from tfal.asking.opened import Given, Opened, open_given
+from tfal.asking.strategy import recorded_name, recorded_options
 from tfal.data.prints import rows_fingerprint
 from tfal.errors import InputError
 from tfal.given import given_ids
 from tfal.pool.ledger import Ledger
 from tfal.storage.campaign_folder import About, CampaignFolder
-from tfal.strategies import STRATEGIES, Strategy
+from tfal.strategies import Strategy
 from tfal.streams import Streams
 
 Fingerprints = Mapping[str, Callable[[int], str]]
@@ -38,20 +38,12 @@ class Question:
     @property
     def name(self) -> str:
         """What the strategy is called in records."""
-        kind = type(self.strategy)
-        return next((name for name, known in STRATEGIES.items() if known is kind), f"{kind.__module__}:{kind.__name__}")
+        return recorded_name(self.strategy)
 
     @property
     def options(self) -> dict[str, Any]:
         """What the strategy is set to, as json can write it."""
-        if not dataclasses.is_dataclass(self.strategy):
-            return {}
-        return {field.name: _plain(getattr(self.strategy, field.name)) for field in dataclasses.fields(self.strategy)}
-
-
-def _plain(value: Any) -> Any:
-    value = value.item() if isinstance(value, np.generic) else value
-    return value if value is None or isinstance(value, str | int | float) else repr(value)
+        return recorded_options(self.strategy)
 
 
 def check_again(question: Question, ledger: Ledger, about: About) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,24 @@ def shown_name(strategy: Strategy) -> str:
     """What errors call it: its name in quotes, or its class."""
     names = [name for name, known in STRATEGIES.items() if known is type(strategy)]
     return repr(names[0] if names else type(strategy).__name__)
+
+
+def recorded_name(strategy: Strategy) -> str:
+    """What the strategy is called in records."""
+    kind = type(strategy)
+    return next((name for name, known in STRATEGIES.items() if known is kind), f"{kind.__module__}:{kind.__name__}")
+
+
+def recorded_options(strategy: Strategy) -> dict[str, Any]:
+    """What the strategy is set to, as json can write it."""
+    if not is_dataclass(strategy):
+        return {}
+    return {field.name: _plain(getattr(strategy, field.name)) for field in fields(strategy)}
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if value is None or isinstance(value, str | int | float) else repr(value)
 
 
 def _made(name: Any, options: Mapping[str, Any], arguments: Collection[str]) -> Strategy:

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tfal.errors import InputError
 from tfal.reading.backend import Backend
 
-if TYPE_CHECKING:
-    from tfal.evaluation.linear_heads import Head
-
 CHUNK = 8192  # rows that a strategy reads at once
+Layer = tuple[np.ndarray, np.ndarray]  # kernel (d, C) and bias (C,), float32
 
 
 class Trained(NamedTuple):
     """A linear head, and the features as it sees them: rows (m, d) by index."""
 
-    head: Head
+    head: Layer
     seen: Any
 
 

@@ -41,7 +41,7 @@ class UserTable:
             check_logits(what, output, self[some])
 
     def __len__(self) -> int:
-        return self.shape[0]
+        return len(self._array) if self._members is None else len(self._members)
 
     def fingerprint(self, n: int) -> str:
         """16 hexadecimal digits of the first n rows, of which some are read."""

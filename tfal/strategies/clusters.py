@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class KMeans(Strategy):
 
     learners = ("encoder",)
     nested_budgets = False
-    splits = "rounds"
+    splits: ClassVar[str | None] = "rounds"
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         features, labeled = frozen_features(view, view.candidates), np.zeros(0, np.int64)
