@@ -77,6 +77,18 @@ def test_data_lie_where_the_command_line_says(expanded):
     assert "--dataDir" not in first.job.command
 
 
+def test_digits_need_no_folder(expanded):
+    (run,) = expanded(HEAD + '[grid]\nstrategy = "random"\nrep = [1]\n', **{"": "/all"})
+    assert "--dataDir" not in run.job.command
+
+
+def test_an_option_at_its_default_makes_no_other_job(expanded):
+    text = HEAD + '[grid]\nstrategy = "margin"\nrep = [1]\n'
+    assert [run.job.id for run in expanded(text)] == [
+        run.job.id for run in expanded(text.replace("[base]", '[base]\ndevices = "one"'))
+    ]
+
+
 def test_a_table_lies_with_the_data_or_beside_the_manifest(expanded, tmp_path):
     text = '[base]\nprotocol = "tabular"\ncsv = "t.csv"\nlabel = "y"\n[grid]\nstrategy = "random"\nrep = [1]\n'
     (run,) = expanded(text)

@@ -19,6 +19,7 @@ from tfal.sweep.manifest import Manifest, read_manifest
 from tfal.sweep.published import beside
 
 _ENGINES = ("local", "slurm", "print")
+_NAMED = 6  # jobs that one line names
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "python -m tfal.sweep") -> int:
@@ -94,7 +95,7 @@ def _told(
     print(status.overview(jobs, states))
     if given.status:
         print("\n".join([*status.details(folder, jobs, states), *beside(manifest, runs, folder.results)]))
-    _say_left(folder, [job for job in folder.jobs() if job.id not in states])
+    _say_left(folder.others(jobs))
     return 0
 
 
@@ -108,7 +109,7 @@ def _done(
     busy = f"another sweep works in {folder.results}. Wait for it to end, or give another --resultsDir."
     with locked(folder.path / ".lock", busy):
         _say_about(manifest)
-        _say_left(folder, folder.plan(jobs))
+        _say_left(folder.plan(jobs))
         states = {job.id: folder.state(job) for job in jobs}
         left = _left(jobs, states, given.retry_failed)
         print(status.overview(jobs, states), flush=True)
@@ -156,6 +157,7 @@ def _say_about(manifest: Manifest) -> None:
     print(f"{manifest.name}: {'; '.join(part for part in known if part)}".rstrip(": "))
 
 
-def _say_left(folder: JobFolder, left: Sequence[Job]) -> None:
+def _say_left(left: Sequence[Job]) -> None:
     if left:
-        print(f"No longer in the manifest, and kept: {'; '.join(job.title for job in left)}.")
+        titles = [job.title for job in left[:_NAMED]] + ["..."] * (len(left) > _NAMED)
+        print(f"No longer in the manifest, and kept: {len(left)}, {'; '.join(titles)}.")

@@ -13,6 +13,7 @@ from tfal.errors import InputError
 from tfal.flags import parsed
 from tfal.networks import builders
 from tfal.recipe import Recipe
+from tfal.recipe.components import options
 from tfal.recipe.options import flag
 from tfal.recipe.protocols import NAMES, protocol
 from tfal.recipe.usage import usage
@@ -119,9 +120,9 @@ def _runs(options: Mapping[str, Any], chosen: OptionSet, folder: Path, place: _P
         given.setdefault("threads", chosen.resources.threads)
     preset = ["--preset", str(options["preset"])] if "preset" in options else []
     every, _ = parsed("", known.PRESETS, builders(), known.SOURCE, [*preset, *_words(given)])
-    where = None if every.csv else place.data_dir(chosen.name, every.dataset)
     for recipe in every.each_strategy():
         used = usage(recipe).names
+        where = place.data_dir(chosen.name, every.dataset) if "data_dir" in used else None
         typed = {key: value for key, value in given.items() if key in used} | {"strategy": recipe.strategy}
         typed |= {"data_dir": where} if where else {}
         for rep in chosen.grid.get("rep", every.reps):
@@ -137,7 +138,10 @@ def _job(recipe: Recipe, command: tuple[str, ...], chosen: OptionSet, below: Pat
         recipe = recipe.replace(dataset=table_name(Path(recipe.csv)))
     set_folder = below.as_posix() if below.parts else ""
     experiment = experiment_name(recipe)
-    about = {"folder": set_folder, "identity": recipe.identity(), "rep": recipe.rep}
+    # Options at their defaults do not count, so that one that is added to tfal makes no other job of a run.
+    known = options()
+    identity = {name: value for name, value in recipe.identity().items() if value != known[name].default}
+    about = {"folder": set_folder, "options": identity, "rep": recipe.rep}
     group = f"{set_folder or experiment}, {recipe.strategy}"
     return Job(
         digest_of(about)[:12],

@@ -54,14 +54,20 @@ class JobFolder:
             ) from None
 
     def plan(self, jobs: Sequence[Job]) -> list[Job]:
-        """Adds jobs to those that were planned here, and replaces those of the same id; returns those that are no
-        longer asked for."""
-        asked = {job.id for job in jobs}
-        left = [job for job in self.jobs() if job.id not in asked]
+        """Adds jobs to those that were planned here; returns the others of these.
+
+        A job of the same id is replaced, and so is one whose results another job now makes.
+        """
+        left = self.others(jobs)
         for name in ("logs", "states", "locks"):
             make_folder(self.path / name)
         write_json(self.path / "jobs.json", {"jobs": [job.as_json() for job in (*jobs, *left)]})
         return left
+
+    def others(self, jobs: Sequence[Job]) -> list[Job]:
+        """Those that were planned here, and are none of `jobs`."""
+        ids, results = {job.id for job in jobs}, {job.results for job in jobs if job.results}
+        return [job for job in self.jobs() if job.id not in ids and job.results not in results]
 
     def log(self, job: str) -> Path:
         """What the command of a job writes."""
