@@ -35,6 +35,7 @@ labels = 40
 value = 0.5
 source = "table 1"
 [small]
+sweep = { about = "less of it" }
 base = { n_epoch = 1 }
 grid = { rep = [2] }
 """
@@ -69,6 +70,8 @@ def test_a_variant_changes_tables_key_by_key(written):
     assert manifest.sets[0].base == {"protocol": "digits", "n_epoch": 1, "n_pool": 60}
     assert manifest.sets[0].grid == {"strategy": ["margin", "random"], "rep": [2]}
     assert [chosen.name for chosen in manifest.sets] == ["one", "two"]
+    assert (manifest.about, manifest.source, manifest.n_shard) == ("less of it", "nobody, figure 0", 4)
+    assert (manifest.gpu_hours, manifest.published) == (None, ())  # which are known of the whole
 
 
 def test_a_variant_may_write_an_option_in_its_other_spelling(written):
@@ -108,7 +111,7 @@ def test_without_sets_there_is_one_without_a_name_and_the_file_names_the_sweep(w
         ("[resources]\ncores = 2", "unknown key 'cores'"),
         ("[[published]]\nlabels = 20\nvalue = 'high'\nsource = 'a'", "Mend value"),
         ("[[published]]\nlabels = 20\nvalue = 0.5", "Mend source"),
-        ("[small]\nsweep = { name = 'a' }", "unknown key 'sweep'"),
+        ("[small]\nswep = { name = 'a' }", "unknown key 'swep'. Did you mean 'sweep'?"),
         ("[base\n", "is not TOML"),
     ],
 )

@@ -116,7 +116,7 @@ def _done(
         if given.engine == "print":
             print("\n".join(commands.lines(folder, left)))
             return 0
-        local.run(folder, left, slots, lambda job, state: _tell(folder, jobs, job, state))
+        local.run(folder, left, slots, lambda job, state: _tell(folder, jobs, job, state, len(slots)))
     states = {job.id: folder.state(job) for job in jobs}
     print("\n".join([status.overview(jobs, states), *status.details(folder, jobs, states)]))
     print("\n".join(beside(manifest, runs, folder.results)), end="")
@@ -142,12 +142,12 @@ def _left(jobs: Sequence[Job], states: Mapping[str, State], retry_failed: bool) 
     return [job for job in jobs if states[job.id].name != DONE and job.id not in blocked]
 
 
-def _tell(folder: JobFolder, jobs: Sequence[Job], job: Job, state: State) -> None:
+def _tell(folder: JobFolder, jobs: Sequence[Job], job: Job, state: State, at_a_time: int) -> None:
     """A job ended: what came of it, and how far all are."""
     states = {each.id: folder.state(each) for each in jobs}
     seconds = status.duration(state.record.get("seconds", 0.0))
     ended = {DONE: f"done in {seconds}"}.get(state.name, "; ".join(status.details(folder, [job], states)))
-    print(f"{job.title}: {ended}. {status.overview(jobs, states)}", flush=True)
+    print(f"{job.title}: {ended}. {status.overview(jobs, states, at_a_time)}", flush=True)
 
 
 def _say_about(manifest: Manifest) -> None:

@@ -31,7 +31,7 @@ class State(NamedTuple):
 
     @property
     def seconds(self) -> float | None:
-        """How long the attempt took that finished the job, or None."""
+        """How long the attempts took that finished the job, or None."""
         return float(self.record["seconds"]) if self.name == DONE and "seconds" in self.record else None
 
 

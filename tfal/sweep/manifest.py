@@ -17,7 +17,8 @@ from tfal.strategies import strategy_name
 from tfal.sweep.job import Resources
 
 _TABLES = ("sweep", "base", "grid", "set", "resources", "published")
-_OF_A_VARIANT = ("base", "grid", "set", "resources")
+_OF_A_VARIANT = _TABLES
+_OF_THE_WHOLE = ("published", "gpu_hours")  # what is known of a manifest says nothing of its variants
 _OF_A_SET = ("name", "grid", "resources")
 _OWN = ("protocol", "preset", "command")  # beside the options of a recipe
 _BY_COMMAND_LINE = ("results_dir", "prepare")
@@ -100,9 +101,12 @@ def _content(path: Path) -> dict[str, Any]:
 
 
 def _varied(content: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The tables with what a variant changes, key by key; a list of sets as a whole."""
-    return content | {
-        name: _changed(content.get(name, {}), table) if isinstance(table, dict) else table
+    """The tables with what a variant changes, key by key; lists, of sets and of published numbers, as a whole."""
+    kept = {name: table for name, table in content.items() if name not in _OF_THE_WHOLE}
+    if isinstance(kept.get("resources"), dict):
+        kept["resources"] = {key: value for key, value in kept["resources"].items() if key not in _OF_THE_WHOLE}
+    return kept | {
+        name: _changed(kept.get(name, {}), table) if isinstance(table, dict) else table
         for name, table in changes.items()
     }
 

@@ -14,17 +14,13 @@ from tfal.sweep.work import reason
 _ORDER = (DONE, RUNNING, FAILED, STOPPED)
 
 
-def overview(jobs: Sequence[Job], states: Mapping[str, State]) -> str:
-    """How many are how far, in one line."""
+def overview(jobs: Sequence[Job], states: Mapping[str, State], at_a_time: int = 0) -> str:
+    """How many are how far, in one line. at_a_time: jobs that work together; 0: as many as do so now."""
     counts = Counter(states[job.id].name for job in jobs)
     names = [*(name for name in _ORDER if counts[name]), *(name for name in counts if name not in _ORDER)]
     told = ", ".join(f"{counts[name]} {name}" for name in names)
-    left = seconds_left(jobs, states)
-    ends = (
-        f"; about {duration(left / max(counts[RUNNING], 1))} left with {max(counts[RUNNING], 1)} at a time"
-        if left
-        else ""
-    )
+    left, count = seconds_left(jobs, states), at_a_time or max(counts[RUNNING], 1)
+    ends = f"; about {duration(left / count)} left with {count} at a time" if left else ""
     return f"{len(jobs)} job{'s' * (len(jobs) != 1)}: {told}{ends}"
 
 

@@ -76,11 +76,12 @@ def _attempt(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**environment, "PYTHONPATH": _python_path(environment), "PYTHONUNBUFFERED": "1"},
+            env={**environment, **_python_path(environment), "PYTHONUNBUFFERED": "1"},
             pass_fds=(descriptor,) if os.name == "posix" else (),
         )
         ended = _ended(process, job.resources.minutes, stop)
-    folder.write_state(job.id, {**began, **ended, "seconds": time.monotonic() - start})
+    seconds = float(record.record.get("seconds", 0.0)) + time.monotonic() - start
+    folder.write_state(job.id, {**began, **ended, "seconds": seconds})
     return folder.state(job, look_at_lock=False)
 
 
@@ -122,10 +123,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _python_path(environment: Mapping[str, str]) -> str:
-    """The folder of this tfal first, wherever a sweep is started; the current one for strategies of one's own."""
+def _python_path(environment: Mapping[str, str]) -> dict[str, str]:
+    """Where a checkout is used and not an installed tfal: its folder first, so that it is found from everywhere."""
+    if not (_ROOT / "pyproject.toml").exists():
+        return {}
     given = environment.get("PYTHONPATH")
-    return os.pathsep.join([str(_ROOT), *([given] if given else [])])
+    return {"PYTHONPATH": os.pathsep.join([str(_ROOT), *([given] if given else [])])}
 
 
 def reason(state: State, last_line: str) -> str:
