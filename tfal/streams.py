@@ -22,6 +22,7 @@ PURPOSES = {
     "long_tail": 11,
     "shards": 12,
     "targets": 13,
+    "train": 14,
 }
 
 

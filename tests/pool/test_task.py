@@ -189,3 +189,36 @@ def test_classes_that_are_missing_from_an_open_pool_are_refused_too(open_recipe,
     assert len(np.unique(labels)) < 4
     with pytest.raises(InputError, match=r"miss \d of 4 classes"):
         make_task(dataclasses.replace(recipe, missing_classes="refuse"), 1, digits)
+
+
+def test_a_part_of_the_training_samples(small, digits):
+    """The same for all strategies, another one in each repetition; of what can be read."""
+    broken = dataclasses.replace(digits, corrupt=np.arange(0, 1437, 3))
+    recipe = dataclasses.replace(small, n_train=300)
+    members = [set(make_task(recipe, rep, broken).start.members.tolist()) for rep in (1, 1, 2)]
+    assert [len(found) for found in members] == [300] * 3
+    assert members[0] == members[1] != members[2]
+    assert not (members[0] | members[2]) & set(broken.corrupt.tolist())
+    other = dataclasses.replace(recipe, strategy="random", n_init=30, n_query=7)
+    assert set(make_task(other, 1, broken).start.members.tolist()) == members[0]
+    whole = dataclasses.replace(small, n_train=1437)
+    assert set(make_task(whole, 1, digits).start.members.tolist()) == set(range(1437))
+
+
+def test_a_part_of_the_training_samples_in_an_open_set_and_a_long_tail(open_recipe, small, digits):
+    pool = make_task(dataclasses.replace(open_recipe, n_train=500), 1, digits).start
+    labels = make_task(open_recipe, 1, digits).labels[pool.members]
+    assert len(pool.members) <= 500
+    assert np.mean(labels == 4) == pytest.approx(0.4, abs=0.005)
+    tail = dataclasses.replace(small, long_tail=0.1, n_train=500, missing_classes="allow")
+    assert len(make_task(tail, 1, digits).start.members) < 300
+    mixed = with_unknown(digits, dataclasses.replace(digits, name="mine"))
+    pool = make_task(dataclasses.replace(small, ood_dataset="mine", ood_rate=0.25, n_train=400), 1, mixed).start
+    assert 200 < len(pool.members) < 350
+    assert np.mean(pool.members >= 1437) == pytest.approx(0.25, abs=0.005)
+
+
+def test_more_training_samples_than_there_are_is_refused(small, digits):
+    broken = dataclasses.replace(digits, corrupt=np.arange(37))
+    with pytest.raises(InputError, match="--nTrain must be at most the 1400 training samples of digits"):
+        make_task(dataclasses.replace(small, n_train=1401), 1, broken)

@@ -47,7 +47,8 @@ ALWAYS = {
     ),
 }
 ROUNDS = {
-    *("n_init", "n_valid", "n_pool", "n_query", "n_step", "initial", "long_tail", "n_batch", "n_epoch", "n_step_epoch"),
+    *("n_train", "n_init", "n_valid", "n_pool", "n_query", "n_step", "initial", "long_tail"),
+    *("n_batch", "n_epoch", "n_step_epoch"),
     *(
         "optimizer",
         "learning_rate",

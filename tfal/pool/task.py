@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,6 +36,7 @@ def make_task(recipe: Recipe, rep: int, data: Dataset) -> Task:
 
     Raises InputError, all at once and with values that fit, when the recipe asks for what the data cannot give.
     """
+    data = _part(recipe, rep, data)
     problems, task = misfits(recipe, len(data.y_train), data.n_classes), None
     try:
         task = _open_task(recipe, rep, data) if recipe.is_open else _closed_task(recipe, rep, data)
@@ -47,6 +48,20 @@ def make_task(recipe: Recipe, rep: int, data: Dataset) -> Task:
         counts = np.bincount(data.y_train[data.readable], minlength=data.n_classes)
         raise InputError(" ".join(problems) + advice(recipe, len(data.y_train), len(data.readable), counts.tolist()))
     return task
+
+
+def _part(recipe: Recipe, rep: int, data: Dataset) -> Dataset:
+    """The data of which `n_train` training samples may be in a pool."""
+    readable = data.readable
+    if recipe.n_train > len(readable):
+        raise InputError(
+            f"--nTrain must be at most the {len(readable)} training samples of {recipe.dataset}. Received: "
+            f"{recipe.n_train}. Lower it, or leave it out for all of them."
+        )
+    if not recipe.n_train:
+        return data
+    left_out = Streams(recipe.seed, rep)("train").permutation(readable)[recipe.n_train :]
+    return replace(data, corrupt=np.union1d(data.corrupt, left_out))
 
 
 def _closed_task(recipe: Recipe, rep: int, data: Dataset) -> Task:

@@ -96,6 +96,12 @@ class DataOptions:
 class PoolOptions:
     """The pool, the first labels, and the budget of the rounds."""
 
+    n_train: int = _pool(
+        0,
+        "training samples that pool and validation set are made of, drawn at random in each repetition; 0: all",
+        least=0,
+        uses="rounds",
+    )
     n_init: int = _pool(
         20, "initial labels [images], class balanced; open set: at random", least=1, uses="rounds", source=LDMS
     )
