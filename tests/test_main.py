@@ -19,8 +19,8 @@ def _as_a_script(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("", "tfal: error: the command comes first, one of run, sweep, report, "),
-        ("--odd", "tfal: error: the command comes first, one of run, sweep, report, "),
+        ("", "tfal: error: the command comes first, one of run, sweep, select, report, "),
+        ("--odd", "tfal: error: the command comes first, one of run, sweep, select, report, "),
         ("bananas", "tfal: error: unknown command 'bananas'. Valid: coldstart, "),
         ("reprot results", "tfal: error: unknown command 'reprot'. Did you mean 'report'? "),
         ("run", "tfal: error: the protocol comes first, one of digits, mnist, "),

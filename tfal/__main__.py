@@ -46,6 +46,7 @@ def _main_of(module: str) -> Command:
 COMMANDS: dict[str, tuple[str, Command]] = {
     "run": ("active learning by a published protocol, such as that of mnist; run --help lists them", _run),
     "sweep": ("all runs of a manifest, on this machine or on a cluster", _main_of("tfal.sweep.cli")),
+    "select": ("which samples of a very large pool to label next, chosen in parts", _main_of("tfal.sharded.cli")),
     "report": ("tables and curves of results", _main_of("tfal.report.learning_curves")),
     "compare": ("differences between results, with 95 % intervals", _main_of("tfal.report.compare")),
     "correlation": ("whether first labels foretell the accuracy of later rounds", _main_of("tfal.report.correlation")),

@@ -94,7 +94,7 @@ def test_what_a_disk_damaged(features, tmp_path):
     kept = folder.SelectionFolder(out)
     (out / "picks.npy").unlink()
     (out / "shards" / "00001.npz").unlink()
-    check_refusal(["00001.npz", "missing", "--shard 1"], kept.do_union, kept.question())
+    check_refusal(["00001.npz", "missing", "--shard 1."], kept.do_union, kept.question())
     (out / "known.npz").write_bytes(b"")
     check_refusal(["known.npz", "damaged", "begin anew"], select, **given)
     (out / "selection.json").write_text("{}")

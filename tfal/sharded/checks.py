@@ -77,14 +77,14 @@ def _known(strategy: Strategy, size: int, n_classes: int | None, labeled: Any, l
 def _check_splits(strategy: Strategy) -> None:
     if strategy.splits in ("scores", "rounds"):
         return
-    known = ", ".join(sorted(name for name, kind in STRATEGIES.items() if kind.splits and _of_arrays(kind)))
+    known = ", ".join(sorted(name for name, kind in STRATEGIES.items() if kind.splits and of_arrays(kind)))
     raise InputError(
         f"strategy {shown_name(strategy)} cannot choose from a pool in parts: what it takes of one hangs on the "
         f"others. Those that can: {known}. Ask it by tfal.query, or choose another."
     )
 
 
-def _of_arrays(kind: type[Strategy]) -> bool:
+def of_arrays(kind: type[Strategy]) -> bool:
     """Whether a strategy reads what features or logits of a classifier tell."""
     return {*kind.learners} <= {"classifier", "encoder"} and kind.required_outputs == ()
 

@@ -42,7 +42,7 @@ class SelectionFolder:
 
         Raises InputError where something else was asked here, or the question cannot be answered.
         """
-        asked = _described(question)
+        asked = described(question)
         there = self._folder.stored(lambda path: read_json(path, _MEND))
         if there is None:
             check_writable(self.path, "the folder of the selection", "Give another one.")
@@ -73,7 +73,7 @@ class SelectionFolder:
         except (KeyError, TypeError) as error:
             raise InputError(f"{self._folder.about} is damaged ({error!r}). {_MEND}") from None
         question = Question(strategy, arrays=arrays, known=parts, head=_head(known), **numbers)
-        self._check_same(there, _described(question))
+        self._check_same(there, described(question))
         return question
 
     def is_done(self, number: int) -> bool:
@@ -84,8 +84,8 @@ class SelectionFolder:
             return False
 
     def shard_path(self, number: int) -> Path:
-        """Where what a shard found stands."""
-        return self.path / "shards" / f"{number:05}.npz"
+        """Where what a shard found stands; files and flags count from 1."""
+        return self.path / "shards" / f"{number + 1:05}.npz"
 
     def do_shard(self, question: Question, number: int) -> None:
         """Does a shard unless it is done. Raises InputError, StorageError."""
@@ -100,7 +100,7 @@ class SelectionFolder:
             return read_array(self.picks, _MEND)
         found: list[Found] = []
         for number in range(question.n_shard):
-            mend = f"Do it again: tfal select --out {self.path} --shard {number}."
+            mend = f"Do it again: tfal select --out {self.path} --shard {number + 1}."
             found.append(read_arrays(self.shard_path(number), mend))
         picks = union(question, found)
         write_atomically(self.picks, lambda file: np.save(file, picks))
@@ -119,7 +119,7 @@ class SelectionFolder:
         write_atomically(self.path / "known.npz", lambda file: np.savez(file, **arrays))
 
 
-def _described(question: Question) -> dict[str, Any]:
+def described(question: Question) -> dict[str, Any]:
     """All that the picks depend on."""
     known = question.known
     return {
