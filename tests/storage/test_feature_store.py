@@ -320,7 +320,7 @@ def test_a_second_writer_waits(source, tmp_path):
 
 def test_what_another_writer_finished_is_taken(source, tmp_path, monkeypatch):
     """The first one finishes while the second one waits for the lock."""
-    locked = feature_store._Files.locked
+    locked = feature_store.FeatureFiles.locked
     waited = []
 
     def wait(files):
@@ -329,7 +329,7 @@ def test_what_another_writer_finished_is_taken(source, tmp_path, monkeypatch):
             make(tmp_path, source)
         return locked(files)
 
-    monkeypatch.setattr(feature_store._Files, "locked", wait)
+    monkeypatch.setattr(feature_store.FeatureFiles, "locked", wait)
     found = make(tmp_path, source, lambda batch: pytest.fail("read twice"))
     assert found.shape == (N, 64)
 
