@@ -3,16 +3,22 @@
 import dataclasses
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 from filelock import FileLock, Timeout
+from PIL import Image
 
 import run_digits
 from models import BUILDERS
 from tfal import low_budget, run
+from tfal.data import load
 from tfal.errors import InputError
 from tfal.learners.pretrained import EncoderFile
+from tfal.low_budget import features
 from tfal.prepare import NOTHING, needs, prepare
 from tfal.recipe import Recipe
+from tfal.storage import feature_store
 
 MLP = BUILDERS["MLP"]
 TINY = {"n_epoch_simclr": 1, "n_epoch_csi": 1, "n_epoch_vae": 1, "n_batch_encoder": 256, "n_warmup": 0}
@@ -68,6 +74,55 @@ def test_low_budgets_after_a_preparation_are_those_without(budgets, digits, tmp_
     list(low_budget.run(after, MLP, data=digits))
     assert files(tmp_path / "after", "encoders/*.npz", "features/*/*") == made
     assert results(tmp_path / "after") == results(tmp_path / "alone") != {}
+
+
+@pytest.mark.parametrize("kind", ["arrays", "files"])
+def test_features_by_shards_are_those_of_one_process(kind, budgets, digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(feature_store, "BLOCK", 16)
+    monkeypatch.setattr(features, "read_batch_size", lambda *_: 16)
+    data = digits if kind == "arrays" else _pictures(tmp_path / "pictures")
+    encoder = _encoder(tmp_path / "encoder.keras", data.input_shape)
+    base = dataclasses.replace(budgets, encoder=encoder, dataset=data.name, n_shard=3, prepare="on")
+    alone, parts = (dataclasses.replace(base, results_dir=str(tmp_path / name)) for name in ("alone", "parts"))
+    prepare(alone, MLP, data=data)
+    said = [prepare(dataclasses.replace(parts, shard=number), MLP, data=data) for number in (2, 3, 1)]
+    assert [line.partition("; ")[2] for line in said] == ["still missing: shard 1, 3.", "still missing: shard 1.", ""]
+    assert said[0].startswith(f"prepared: shard 2 of 3 of the features of {encoder} in {tmp_path / 'parts'}")
+    one, three = (
+        {name: content for name, (content, _) in files(folder, "features/*/*.npy", "features/*/*.json").items()}
+        for folder in (tmp_path / "alone", tmp_path / "parts")
+    )
+    assert one == three
+    assert len(one) == 6  # train, test, and raw ones for the head
+
+
+def _encoder(path, shape):
+    keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(8)]).save(path)
+    return str(path)
+
+
+def _pictures(folder):
+    rng = np.random.default_rng(0)
+    for number in range(80):
+        path = folder / "mine" / ("train" if number < 60 else "test") / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (9, 9, 3), np.uint8)).save(path)
+    return load("mine", str(folder), 8)
+
+
+def test_a_run_reads_the_shards_that_are_missing_and_says_so(budgets, digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(feature_store, "BLOCK", 256)
+    monkeypatch.setattr(features, "read_batch_size", lambda *_: 256)
+    said = []
+    monkeypatch.setattr(feature_store.LOGGER, "warning", lambda text, *args: said.append(text % args))
+    base = dataclasses.replace(budgets, encoder=_encoder(tmp_path / "encoder.keras", digits.input_shape))
+    alone, parts = (dataclasses.replace(base, results_dir=str(tmp_path / name)) for name in ("alone", "parts"))
+    list(low_budget.run(alone, MLP, data=digits))
+    prepare(dataclasses.replace(parts, prepare="on", n_shard=2, shard=1), MLP, data=digits)
+    list(low_budget.run(parts, MLP, data=digits))
+    told = [line.partition(" are missing")[0] for line in said if "shard" in line]
+    assert told == ["features of shard 2 of 2"] * 3
+    assert results(tmp_path / "parts") == results(tmp_path / "alone") != {}
 
 
 def test_pools_that_depend_on_the_repetition_have_an_encoder_each(rounds, digits):

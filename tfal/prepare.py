@@ -97,7 +97,8 @@ def refuse_preparing(recipe: Any) -> None:
 def prepare(recipe: Recipe, build: Builder, *, data: Dataset | None = None, on_epoch: OnEpoch | None = None) -> str:
     """Makes what `needs` tells, where its files are not there yet, and goes on where a stop left it; runs nothing.
 
-    Folders of repetitions are neither read nor written. With recipe.prepare "encoders", features are left out.
+    Folders of repetitions are neither read nor written. With recipe.prepare "encoders", features are left out; with
+    recipe.shard, only that part of them is read.
 
     Args:
         recipe: what is to be run later, with "on" or "encoders" as its `prepare`.
@@ -149,13 +150,18 @@ def _of_low_budget(recipe: Recipe, needed: Needs, build: Builder, data: Dataset,
     jobs.asked_for(recipe, data)
     from tfal.data.image_files import named_errors
     from tfal.low_budget.features import FrozenFeatures
+    from tfal.storage.feature_files import Shard
     from tfal.training.runtime import settings_restored
 
+    made, left = [], list[int]()
     with settings_restored(), named_errors():
         found = FrozenFeatures(recipe, build, data, on_epoch)
         found.fit()
-        made = [f"{', '.join(needed.encoders)} in {Path(recipe.results_dir) / 'encoders'}"] if needed.encoders else []
+        if needed.encoders:
+            made.append(f"{', '.join(needed.encoders)} in {Path(recipe.results_dir) / 'encoders'}")
         if recipe.prepare != "encoders":
-            found.read(needed.features)
-            made.append(f"features of {recipe.encoder} in {Path(recipe.results_dir) / 'features'}")
-    return ", ".join(made)
+            shard = Shard(recipe.shard, recipe.n_shard) if recipe.shard else None
+            left = found.read(needed.features, shard)
+            part = f"shard {shard.number} of {shard.of} of the " if shard else ""
+            made.append(f"{part}features of {recipe.encoder} in {Path(recipe.results_dir) / 'features'}")
+    return ", ".join(made) + (f"; still missing: shard {', '.join(map(str, left))}" if left else "")

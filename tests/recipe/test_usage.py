@@ -149,6 +149,14 @@ MODES = {
         | {"evaluate", "resume_indices", "encoder", "trust_encoder", "n_neighbor", "n_epoch_linear"}
         | {"lr_head", "head_input", "lr_schedule"},
     ),
+    "low budgets, a part of the features": (
+        {"strategy": "random", "splits": "10,20", "evaluate": "knn", "prepare": "on", "n_shard": 3, "shard": 2},
+        IMAGES | JUDGED | {"n_neighbor", "n_shard", "shard"},
+    ),
+    "low budgets, all features": (
+        {"strategy": "random", "splits": "10,20", "evaluate": "knn", "prepare": "on"},
+        IMAGES | JUDGED | {"n_neighbor", "shard"},
+    ),
     "low budgets, trained": (
         {"strategy": "random", "splits": "10,20", "evaluate": "finetune,scratch", "encoder": "a.keras"},
         IMAGES

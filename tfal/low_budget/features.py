@@ -13,6 +13,7 @@ from tfal.learners import LEARNERS
 from tfal.learners.base import Builder, OnEpoch
 from tfal.pool import Pool
 from tfal.recipe import Recipe
+from tfal.storage.feature_files import Shard
 from tfal.storage.feature_store import FeatureStore
 from tfal.streams import Streams
 from tfal.training.built import checked_builder
@@ -39,6 +40,8 @@ class FrozenFeatures:
         self.images, self.test_images = open_images(data.x_train, data.corrupt), open_images(data.x_test)
         self.encoder = LEARNERS["encoder"](self.build, self.images, data.n_classes, recipe)
         self.members = data.readable
+        self._shard: Shard | None = None
+        self._missing: set[int] = set()
         self._recipe, self._data, self._on_epoch = recipe, data, on_epoch
 
     def fit(self) -> None:
@@ -50,11 +53,17 @@ class FrozenFeatures:
         """Nothing is labeled."""
         return Pool.unlabeled_pool(len(self._data.y_train), self.members)
 
-    def read(self, kinds: Iterable[str]) -> None:
-        """Features of all images, of the kinds "unit" and "raw"."""
+    def read(self, kinds: Iterable[str], shard: Shard | None = None) -> list[int]:
+        """Reads the features of all images, of the kinds "unit" and "raw", or a shard of them.
+
+        Returns the numbers of the shards that are not read to their end then.
+        """
+        self._shard, self._missing = shard, set()
         self.test()
         for kind in kinds:
             self.train(raw=kind == "raw")
+        self._shard = None
+        return sorted(self._missing)
 
     def train(self, *, raw: bool = False) -> np.ndarray:
         """(m, d) memory map, row i of sample members[i]: unit rows, float16, or raw ones, float32, which have no
@@ -69,13 +78,15 @@ class FrozenFeatures:
         identity = {"data": fingerprint(self._data), "part": part, **self.encoder.identity()}
         if self._recipe.threads:
             identity["threads"] = self._recipe.threads
-        store = FeatureStore(None, {**identity, "rows": "raw"} if raw else identity, self._recipe.results_dir)
-        on_epoch = self._on_epoch
-        return store.open_or_make(
+        recipe, on_epoch = self._recipe, self._on_epoch
+        store = FeatureStore(None, {**identity, "rows": "raw"} if raw else identity, recipe.results_dir, self._shard)
+        found = store.open_or_make(
             images,  # type: ignore[arg-type]
             lambda batch: self.encoder.read(batch, ["features"])["features"].numpy(),
             ids,
-            read_batch_size(self.images.shape, distribution(self._recipe.devices).num_replicas_in_sync),
+            read_batch_size(self.images.shape, distribution(recipe.devices).num_replicas_in_sync),
             "float32" if raw else "float16",
             on_block=on_epoch and (lambda done, total: on_epoch("features", done, total)),
         )
+        self._missing |= {*store.missing}
+        return found

@@ -42,6 +42,21 @@ class RunOptions:
         choices=("off", "on", "encoders"),
         identity=False,
     )
+    n_shard: int = option(
+        1,
+        "jobs that read the features together, each a part that follows that of the job before",
+        least=1,
+        most=100_000,
+        identity=False,
+        uses="features shard",
+    )
+    shard: int = option(
+        0,
+        "the one part of the features to read, by its number from 1, beside others of nShard elsewhere; 0: all",
+        least=0,
+        identity=False,
+        uses="features",
+    )
     backend: str = option("auto", "where the kernels compute: auto, numpy or cupy", identity=False)
     devices: str = option(
         "one",

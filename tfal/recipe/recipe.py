@@ -59,6 +59,10 @@ class Recipe(RunOptions, DataOptions, PoolOptions, TrainingOptions, OpenSetOptio
         object.__setattr__(self, "components", _components(given, others))
         self._check_open_set()
         self._check_initial()
+        if self.shard > self.n_shard:
+            raise InputError(
+                f"--shard must be at most --nShard. Received: {self.shard} of {self.n_shard}. Say how many there are."
+            )
         if self.lr_schedule is not None:
             _percents(self.lr_schedule)
         if self.simclr_optimizer == "sgd" and self.n_warmup:
