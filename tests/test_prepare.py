@@ -18,6 +18,7 @@ from tfal.learners.pretrained import EncoderFile
 from tfal.low_budget import features
 from tfal.prepare import NOTHING, needs, prepare
 from tfal.recipe import Recipe
+from tfal.recipe.groups import GROUPS
 from tfal.storage import feature_store
 
 MLP = BUILDERS["MLP"]
@@ -219,6 +220,8 @@ FROZEN = {"strategy": "kmeans", "splits": "10", "encoder": "a.keras"}
         ({"initial": "simclr_loss"}, {"initial": "vae_loss"}, OTHER),
         ({"initial": "simclr_loss", "long_tail": 0.1}, {"rep": 2}, OTHER),
         ({"initial": "simclr_loss", "long_tail": 0.1}, {"long_tail": 0.2}, OTHER),
+        ({"initial": "simclr_loss", "n_train": 90}, {"rep": 2}, OTHER),
+        ({"initial": "simclr_loss", "n_train": 90}, {"n_train": 80}, OTHER),
         (OPEN, {"rep": 2}, OTHER),
         (OPEN, {"ood_rate": 0.4}, OTHER),
         (OPEN, {"trial": 1}, OTHER),
@@ -230,6 +233,14 @@ FROZEN = {"strategy": "kmeans", "splits": "10", "encoder": "a.keras"}
 )
 def test_who_shares_files(base, change, expected):
     assert (needs(Recipe(**base)) == needs(Recipe(**{**base, **change}))) == expected
+
+
+def test_what_may_change_the_members_of_a_pool_is_known():
+    """A new option stands in one of these; one that leaves samples out is for `needs` to look at."""
+    looked_at = {"n_train", "long_tail", "n_class_known", "known_classes", "trial", "ood_rate", "ood_dataset"}
+    others = {"n_init", "n_valid", "n_pool", "n_query", "n_step", "initial", "missing_classes"}
+    groups = ("pool and budget", "open set")
+    assert {name for name, option in GROUPS.items() if option.metadata["group"] in groups} == looked_at | others
 
 
 def test_command_line(rounds, tmp_path, capsys):
