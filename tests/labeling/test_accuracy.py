@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tfal.labeling.accuracy import accuracy, folds, temperature, too_few
+from tfal.evaluation.calibration import temperature
+from tfal.labeling.accuracy import TEMPERATURES, accuracy, folds, too_few
 
 
 def test_share_interval_and_largest_class():
@@ -20,15 +21,15 @@ def test_share_interval_and_largest_class():
 def test_the_temperature_makes_a_classifier_as_sure_as_it_is_right(gap, right):
     """All logits are (gap, 0): the best T has sigmoid(gap / T) = the share of label 0."""
     labels = (np.arange(100) >= round(100 * right)).astype(int)
-    found = temperature(np.tile([gap, 0.0], (100, 1)).astype(np.float32), labels)
+    found = temperature(np.tile([gap, 0.0], (100, 1)).astype(np.float32), labels, TEMPERATURES)
     assert found == pytest.approx(gap / np.log(right / (1 - right)), rel=1e-3)
 
 
 def test_a_classifier_is_never_made_surer():
     labels = np.arange(20) % 2
     logits = np.eye(2, dtype=np.float32)[labels]
-    assert temperature(logits, labels) == pytest.approx(1, abs=1e-2)
-    assert temperature(-logits, labels) > 100
+    assert temperature(logits, labels, TEMPERATURES) == pytest.approx(1, abs=1e-2)
+    assert temperature(-logits, labels, TEMPERATURES) > 100
 
 
 def test_each_fold_has_every_class_and_each_picture_is_tested_once():

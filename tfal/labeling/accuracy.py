@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
 from scipy.stats import binomtest
 from sklearn.model_selection import StratifiedKFold
 
 LEAST = 2  # labels of each class, to train on some and test on others
-_TEMPERATURES = 1.0, 1000.0
+# Of logits, from cross-validation: never below 1, since a few labels that are all right would make a classifier as sure
+# as can be.
+TEMPERATURES = 1.0, 1000.0
 FEW = 100  # labels: with fewer, the interval of a fraction is 20 points wide or more
 
 
@@ -40,21 +40,6 @@ def accuracy(labels: np.ndarray, predicted: np.ndarray) -> Accuracy:
     interval = binomtest(right, n).proportion_ci(0.95, method="wilson")
     largest = float(np.unique(labels, return_counts=True)[1].max() / n)
     return Accuracy(n, right / n, float(interval.low), float(interval.high), largest)
-
-
-def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """What logits (n, C) are to be divided by so that their softmax gives `labels` (n,) the largest likelihood.
-
-    Guo et al., On Calibration of Modern Neural Networks, ICML 2017; there any positive number, here from 1 to 1000: a
-    few labels that are all right would make a classifier as sure as can be.
-    """
-    rows, truth = logits.astype(np.float64), np.asarray(labels)
-
-    def loss(log_t: float) -> float:
-        scaled = rows / np.exp(log_t)
-        return float(np.mean(logsumexp(scaled, axis=1) - scaled[np.arange(len(truth)), truth]))
-
-    return float(np.exp(minimize_scalar(loss, bounds=np.log(_TEMPERATURES), method="bounded").x))
 
 
 def too_few(labels: np.ndarray, names: Sequence[str]) -> list[str]:

@@ -88,7 +88,7 @@ class Classifiers:
     def train(self, labeled: Labeled, ids: np.ndarray, temperature: float = 1.0) -> Trained:
         """A classifier of all labeled pictures, and its features of `ids`, those that may be asked for or predicted.
 
-        temperature: what its logits are divided by, see tfal.labeling.accuracy.temperature.
+        temperature: what its logits are divided by, see tfal.evaluation.calibration.temperature.
 
         Raises TrainingError for a loss or weights that are no numbers, InputError for a picture that cannot be read.
         """

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfal.campaign import Campaign
+from tfal.evaluation.calibration import temperature
 from tfal.files import write_json
-from tfal.labeling.accuracy import FEW, Accuracy, accuracy, temperature, too_few
+from tfal.labeling.accuracy import FEW, TEMPERATURES, Accuracy, accuracy, too_few
 from tfal.labeling.answer_files import BATCH, PAGE, PATTERNS, AnswerFiles, Question
 from tfal.labeling.answers import NONE, UNSURE, write_csv, written
 from tfal.labeling.classifier import Classifiers, Labeled, Trained
@@ -138,7 +139,7 @@ class Round:
         print(f"Accuracy, cross-validated in {n_folds} folds: {found}.")
         few = f"{found.n} labels are few: trust the range more than the figure. " if found.n < FEW else ""
         print(f"{few}It is that of the labeled pictures, which were chosen, often as hard ones; all others may differ.")
-        return found, temperature(logits, labeled.labels)
+        return found, temperature(logits, labeled.labels, TEMPERATURES)
 
     def _keep(self, trained: Trained, names: Sequence[str], size: int) -> None:
         write_json(
