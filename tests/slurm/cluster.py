@@ -27,7 +27,7 @@ from pathlib import Path
 PROGRAMS = ("setpriv", "munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel")
 NEEDED = "needs Debian's Slurm: apt-get install slurm-wlm munge (as root: python tests/slurm/cluster.py install)"
 _UP = ("idle", "mixed", "allocated", "completing")
-NODE, CPUS, MEMORY_MB = "loop", 2, 3000
+NODE, CPUS, MEMORY_MB = "loop", 2, 4000
 _IMPATIENT = ("-qq", "-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=30")  # where no packages can be reached
 _WITH_PARENT = ("setpriv", "--pdeathsig", "TERM")  # a daemon ends with the process that started it, however that ends
 _PATIENCE = 60.0  # seconds in which a daemon must answer
@@ -52,7 +52,7 @@ ReturnToService=2
 SlurmdParameters=config_overrides
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
-DefMemPerCPU=500
+DefMemPerCPU=1500
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=1
 JobAcctGatherParams=OverMemoryKill

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, TextIO
 
 from tfal.command import Parser, run_command
 from tfal.errors import InputError
@@ -17,6 +18,9 @@ from tfal.sweep.folder import DONE, FAILED, JobFolder, State
 from tfal.sweep.job import Job
 from tfal.sweep.manifest import Manifest, read_manifest
 from tfal.sweep.published import beside
+from tfal.sweep.slurm import submit
+from tfal.sweep.slurm.options import passed_through
+from tfal.sweep.slurm.queue import states_with_queue
 
 _ENGINES = ("local", "slurm", "print")
 _NAMED = 6  # jobs that one line names
@@ -59,7 +63,17 @@ def _parser() -> Parser:
         "--workers",
         type=_count,
         metavar="N",
-        help="jobs at a time on this machine (default: one for each GPU, or as many as its cores can do)",
+        help="jobs at a time on this machine (default: one for each GPU, or as many as its cores can do), or of each "
+        "array of Slurm",
+    )
+    parser.add_argument("--partition", metavar="NAME", help="of Slurm, where jobs run (default: the cluster's)")
+    parser.add_argument("--account", metavar="NAME", help="of Slurm, which pays for them (default: yours)")
+    parser.add_argument(
+        "--slurm",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="any other parameter of sbatch, such as time=MINUTES or qos=NAME; may be given several times",
     )
     parser.add_argument("--retry-failed", action="store_true", help="do failed jobs again, too")
     parser.add_argument("--dry-run", action="store_true", help="list all jobs, and how long the finished ones took")
@@ -88,8 +102,10 @@ def _told(
     given: argparse.Namespace, manifest: Manifest, folder: JobFolder, jobs: Sequence[Job], runs: Sequence[SingleRun]
 ) -> int:
     """--dry-run and --status: nothing is written."""
-    states = {job.id: folder.state(job) for job in jobs}
+    states, doubt = _looked_up(folder, jobs)
     _say_about(manifest)
+    if doubt:
+        print(doubt)
     if given.dry_run:
         print("\n".join(status.table(jobs, states)))
     print(status.overview(jobs, states))
@@ -105,22 +121,60 @@ def _done(
     """Does what is left."""
     check_writable(folder.results)
     slots = local.slots(jobs, given.workers) if given.engine == "local" else []
+    asked = _asked_of_slurm(given)
+    if given.engine == "slurm":
+        submit.check(jobs, asked)
     _check(runs, folder)
     busy = f"another sweep works in {folder.results}. Wait for it to end, or give another --resultsDir."
+    to = sys.stderr if given.engine == "print" else sys.stdout  # there, only commands
     with locked(folder.path / ".lock", busy):
-        _say_about(manifest)
-        _say_left(folder.plan(jobs))
-        states = {job.id: folder.state(job) for job in jobs}
+        _say_about(manifest, to)
+        _say_left(folder.plan(jobs), to)
+        states = (states_with_queue if given.engine == "slurm" else _states)(folder, jobs)
         left = _left(jobs, states, given.retry_failed)
-        print(status.overview(jobs, states), flush=True)
+        print(status.overview(jobs, states), file=to, flush=True)
+        if given.engine == "slurm":
+            return _submitted(folder, jobs, left, asked)
         if given.engine == "print":
             print("\n".join(commands.lines(folder, left)))
             return 0
         local.run(folder, left, slots, lambda job, state: _tell(folder, jobs, job, state, len(slots)))
-    states = {job.id: folder.state(job) for job in jobs}
+    states = _states(folder, jobs)
     print("\n".join([status.overview(jobs, states), *status.details(folder, jobs, states)]))
     print("\n".join(beside(manifest, runs, folder.results)), end="")
     return 0 if all(state.name == DONE for state in states.values()) else 1
+
+
+def _states(folder: JobFolder, jobs: Sequence[Job]) -> dict[str, State]:
+    return {job.id: folder.state(job) for job in jobs}
+
+
+def _looked_up(folder: JobFolder, jobs: Sequence[Job]) -> tuple[dict[str, State], str]:
+    """The states, with what a scheduler knows; and a line where it does not answer."""
+    try:
+        return states_with_queue(folder, jobs), ""
+    except InputError as error:
+        return _states(folder, jobs), f"Jobs in a queue count as waiting here: {error}"
+
+
+def _asked_of_slurm(given: argparse.Namespace) -> dict[str, Any]:
+    """What the command line passes through. Raises InputError for another engine's."""
+    asked = passed_through(given.partition, given.account, given.slurm)
+    if asked and given.engine != "slurm":
+        raise InputError("--partition, --account and --slurm go with --engine slurm. Add it, or leave them out.")
+    if given.workers and given.engine == "slurm":
+        asked.setdefault("array_parallelism", given.workers)
+    return asked
+
+
+def _submitted(folder: JobFolder, jobs: Sequence[Job], left: Sequence[Job], asked: Mapping[str, Any]) -> int:
+    """Gives Slurm what is left and not in its queue."""
+    for line in submit.submit(folder, left, asked):
+        print(line, flush=True)
+    states = states_with_queue(folder, jobs)
+    print("\n".join([status.overview(jobs, states), *status.details(folder, jobs, states)]))
+    print("The same command with --status tells how far they are.")
+    return 0
 
 
 def _check(runs: Sequence[SingleRun], folder: JobFolder) -> None:
@@ -144,20 +198,20 @@ def _left(jobs: Sequence[Job], states: Mapping[str, State], retry_failed: bool) 
 
 def _tell(folder: JobFolder, jobs: Sequence[Job], job: Job, state: State, at_a_time: int) -> None:
     """A job ended: what came of it, and how far all are."""
-    states = {each.id: folder.state(each) for each in jobs}
+    states = _states(folder, jobs)
     seconds = status.duration(state.record.get("seconds", 0.0))
     ended = {DONE: f"done in {seconds}"}.get(state.name, "; ".join(status.details(folder, [job], states)))
     print(f"{job.title}: {ended}. {status.overview(jobs, states, at_a_time)}", flush=True)
 
 
-def _say_about(manifest: Manifest) -> None:
+def _say_about(manifest: Manifest, to: TextIO | None = None) -> None:
     known = [manifest.about, f"source: {manifest.source}" if manifest.source else ""]
     if manifest.gpu_hours is not None:
         known.append(f"about {manifest.gpu_hours:g} GPU hours (an estimate)")
-    print(f"{manifest.name}: {'; '.join(part for part in known if part)}".rstrip(": "))
+    print(f"{manifest.name}: {'; '.join(part for part in known if part)}".rstrip(": "), file=to)
 
 
-def _say_left(left: Sequence[Job]) -> None:
+def _say_left(left: Sequence[Job], to: TextIO | None = None) -> None:
     if left:
         titles = [job.title for job in left[:_NAMED]] + ["..."] * (len(left) > _NAMED)
-        print(f"No longer in the manifest, and kept: {len(left)}, {'; '.join(titles)}.")
+        print(f"No longer in the manifest, and kept: {len(left)}, {'; '.join(titles)}.", file=to)

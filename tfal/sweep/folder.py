@@ -19,6 +19,7 @@ from tfal.files import inheritable_lock, is_held, make_folder, read_json, write_
 from tfal.sweep.job import Job
 
 WAITING, RUNNING, DONE, FAILED, STOPPED = "waiting", "running", "done", "failed", "stopped"
+QUEUED = "queued"  # by a scheduler; no state of a folder
 _MEND = "Remove it, and start the sweep again: finished runs are not trained again."
 _LAST = 4096  # bytes of a log in which its last line is looked for
 
@@ -91,15 +92,8 @@ class JobFolder:
             yield descriptor
 
     def state(self, job: Job, *, look_at_lock: bool = True) -> State:
-        """What is known of a job. A state that cannot be read is as good as none: runs know how far they are.
-
-        look_at_lock: not where this process holds it.
-        """
-        record: Mapping[str, Any] = {}
-        path = self.path / "states" / f"{job.id}.json"
-        if path.exists():
-            with contextlib.suppress(InputError):
-                record = read_json(path, "")
+        """What is known of a job. look_at_lock: not where this process holds it."""
+        record = self.record(job.id)
         if look_at_lock and is_held(self._lock(job.id)):
             return State(RUNNING, record)
         if not record:
@@ -108,6 +102,14 @@ class JobFolder:
             gone = job.results and not (self.results / job.results).exists()
             return State(WAITING) if gone else State(DONE, record)
         return State(STOPPED if record.get("stopped") or "code" not in record else FAILED, record)
+
+    def record(self, job: str) -> Mapping[str, Any]:
+        """What was noted of the last attempt of a job. {}: nothing, or not to be read; runs know how far they are."""
+        path = self.path / "states" / f"{job}.json"
+        if path.exists():
+            with contextlib.suppress(InputError):
+                return read_json(path, "")
+        return {}
 
     def write_state(self, job: str, record: Mapping[str, Any]) -> None:
         """Replaces the record of a job."""

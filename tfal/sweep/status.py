@@ -7,11 +7,11 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from tfal.sweep.folder import DONE, FAILED, RUNNING, STOPPED, JobFolder, State
+from tfal.sweep.folder import DONE, FAILED, QUEUED, RUNNING, STOPPED, JobFolder, State
 from tfal.sweep.job import Job
 from tfal.sweep.work import reason
 
-_ORDER = (DONE, RUNNING, FAILED, STOPPED)
+_ORDER = (DONE, RUNNING, QUEUED, FAILED, STOPPED)
 
 
 def overview(jobs: Sequence[Job], states: Mapping[str, State], at_a_time: int = 0) -> str:
@@ -39,9 +39,12 @@ def details(folder: JobFolder, jobs: Sequence[Job], states: Mapping[str, State])
             found.append(f"failed   {job.title}: {reason(state, last)}   log: {folder.log(job.id)}")
         elif state.name == STOPPED:
             found.append(f"stopped  {job.title}: the same command goes on from there. It said last: {last}")
+        elif state.name == QUEUED and state.record.get("before"):
+            found.append(f"queued   {job.title}, again: {state.record['before']}; it goes on from there")
         elif failed := [need for need in job.needs if need in states and states[need].name == FAILED]:
             found.append(f"waiting  {job.title}: it needs {titles[failed[0]]}, which failed")
-    return found
+    held = Counter(str(states[job.id].record["why"]) for job in jobs if states[job.id].record.get("why"))
+    return found + [f"queued   {n} job{'s' * (n != 1)}, held back: {why}" for why, n in held.items()]
 
 
 def table(jobs: Sequence[Job], states: Mapping[str, State]) -> list[str]:

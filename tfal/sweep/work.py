@@ -18,7 +18,11 @@ from tfal.sweep.job import Job
 
 _LOOK = 0.2  # seconds between looks at a process, or at a lock that another one holds
 _PATIENCE = 30.0  # seconds in which a command that was asked to end must have done so
-_ASKED_TO_END = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # exit codes of run_command
+# Exit codes of run_command, and of a command that is not so far yet; a scheduler warns with SIGUSR2.
+_ASKED_TO_END = (
+    *(128 + signal.SIGINT, 128 + signal.SIGTERM),
+    *(-signal.SIGINT, -signal.SIGTERM, -getattr(signal, "SIGUSR2", signal.SIGTERM)),
+)
 _ROOT = Path(__file__).parent.parent.parent  # where `python -m tfal` finds this tfal
 
 
@@ -76,7 +80,7 @@ def _attempt(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**environment, **_python_path(environment), "PYTHONUNBUFFERED": "1"},
+            env={**environment, **python_path(environment), "PYTHONUNBUFFERED": "1"},
             pass_fds=(descriptor,) if os.name == "posix" else (),
         )
         ended = _ended(process, job.resources.minutes, stop)
@@ -123,7 +127,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _python_path(environment: Mapping[str, str]) -> dict[str, str]:
+def python_path(environment: Mapping[str, str]) -> dict[str, str]:
     """Where a checkout is used and not an installed tfal: its folder first, so that it is found from everywhere."""
     if not (_ROOT / "pyproject.toml").exists():
         return {}
@@ -134,6 +138,8 @@ def _python_path(environment: Mapping[str, str]) -> dict[str, str]:
 def reason(state: State, last_line: str) -> str:
     """Why a job failed, in words."""
     record, code = state.record, int(state.record.get("code", 0))
+    if record.get("because"):
+        return f"{record['because']}; it said last: {last_line}"
     if "over_time" in record:
         return f"ended after its limit of {record['over_time']:g} minutes"
     if code < 0:
