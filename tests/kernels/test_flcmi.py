@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tfal.kernels import flcmi, flcmi_greedy, flcmi_screen
 from tfal.kernels.flcmi import _Cover
+from tfal.kernels.flcmi_held import held_picks
 from tfal.kernels.parts import tiles
 from tfal.kernels.similarity import Items
 
@@ -165,7 +166,7 @@ def test_the_screen_leaves_out_rows_and_candidates(monkeypatch):
 def test_looks_blocks_and_tiles_of_any_size_give_the_same_picks(least, most, block, tile, monkeypatch):
     candidates, query, private = sample_sets(0, sizes=(150, 10, 8), widths=(3, 24))
     expected = flcmi_greedy(candidates, 50, query=query, private=private)
-    monkeypatch.setattr(flcmi, "_LEAST_LOOK", least)
+    monkeypatch.setattr(flcmi, "_LEAST_LOOK", {"numpy": least})
     monkeypatch.setattr(flcmi, "_MOST_LOOK", most)
     monkeypatch.setattr(flcmi_screen, "_BLOCK", block)
     monkeypatch.setattr(flcmi_screen, "_LEAST", block)
@@ -173,6 +174,19 @@ def test_looks_blocks_and_tiles_of_any_size_give_the_same_picks(least, most, blo
     monkeypatch.setattr(tiles, "LEAST_ROWS", block)
     monkeypatch.setattr(flcmi_screen, "LEAST_ROWS", block)
     np.testing.assert_array_equal(flcmi_greedy(candidates, 50, query=query, private=private), expected)
+
+
+@pytest.mark.parametrize("sizes", [(150, 10, 8), (40, 1, 0)])
+def test_from_all_similarities_at_once(sizes):
+    candidates, query, private = sample_sets(1, sizes=sizes, widths=(3, 24))
+    items = Items(candidates, plain_map)
+    ceiling = items.nearest(Items(query, plain_map), plain_map)
+    floor = items.nearest(Items(private, plain_map), plain_map) if sizes[2] else 0 * ceiling
+    picks = held_picks(items, sizes[0], ceiling, floor, flcmi._ROUNDING, flcmi._TIES)
+    expected = flcmi_greedy(candidates, sizes[0], query=query, private=private).tolist()
+    assert picks == expected[: len(picks)]
+    assert expected[len(picks) :] == sorted(expected[len(picks) :])  # which add nothing
+    assert len(picks) > 3
 
 
 @settings(max_examples=60, deadline=None)

@@ -13,6 +13,7 @@ from tfal.kernels import (
     distinctive_scores,
     entropy,
     farthest_first,
+    hypotheses,
     in_turn,
     k_center_greedy,
     kmeans,
@@ -113,6 +114,33 @@ def test_k_center_greedy(cupy, seed, dtype):
 def test_k_center_greedy_with_ties_and_duplicates(cupy):
     features = np.random.default_rng(0).integers(-3, 4, size=(1000, 2)).astype(np.float32)
     rows_agree(k_center_greedy(features, 1000), k_center_greedy(cupy.asarray(features), 1000))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_k_center_greedy_over_several_rounds(cupy, dtype):
+    # More rows than a GPU measures at a time, in strides of their own.
+    features = np.random.default_rng(1).normal(size=(4000, 24)).astype(dtype)
+    on_device = cupy.asarray(np.asfortranarray(features))[::-1]
+    rows_agree(k_center_greedy(features[::-1], 700), k_center_greedy(on_device, 700))
+
+
+@pytest.mark.parametrize("classes", [2, 10])
+def test_least_disagree_metric_with_ties(cupy, classes, monkeypatch):
+    # Inputs, weights and noise are small multiples of 1/8: no sum is rounded, many logits are equal.
+    def drawn(noise, size):
+        normals = noise.stream.standard_normal((size, noise.alive.size, classes), dtype=np.float32)
+        normals = (np.rint(8 * noise.sigma * normals) / 8).transpose(0, 2, 1)[:, :, noise.alive]
+        return normals[:, 1:] - normals[:, :1], 1.001 * hypotheses._largest_difference(normals)
+
+    monkeypatch.setattr(hypotheses.Noise, "next", drawn)
+    rng = np.random.default_rng(classes)
+    shapes = (700, 6), (400, 6), (6, classes), classes
+    case = [(rng.integers(-8, 9, shape) / 8).astype(np.float32) for shape in shapes]
+    sigmas = 2.0 ** np.arange(-3, 1)
+    on_host = least_disagree_metric(*case, rng=np.random.default_rng(0), sigmas=sigmas)
+    on_device = least_disagree_metric(*map(cupy.asarray, case), rng=np.random.default_rng(0), sigmas=sigmas)
+    np.testing.assert_array_equal(on_device.get(), on_host)
+    assert len(np.unique(on_host)) > 2
 
 
 @pytest.mark.parametrize("seed", range(2))

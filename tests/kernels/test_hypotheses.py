@@ -14,7 +14,7 @@ def evaluate(pool, mc, counts, noise):
     """Disagreement counts of hypotheses (B, C, d + 1), and which candidates of what counts they lower, (B, n)."""
     relative = noise[:, 1:] - noise[:, :1]
     radius = 1.001 * hypotheses._largest_difference(noise)
-    _, rho = kernels_ldm._disagreements(mc, relative, radius, plain_map, lambda: None)
+    rho = kernels_ldm._disagreements(mc, relative, radius, plain_map)
     by_count = (-counts).argsort()
     rows, lowers = kernels_ldm._lowered_rows(pool, counts, by_count, relative, rho, radius, plain_map)
     every = np.zeros((len(noise), len(counts)), bool)

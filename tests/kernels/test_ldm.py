@@ -141,7 +141,7 @@ def test_tiles_and_products_of_any_size_give_the_same_values(tile_bytes, rows, l
     expected = least_disagree_metric(*case, rng=np.random.default_rng(4), sigmas=SIGMAS[::5])
     monkeypatch.setitem(hypotheses._TILE_BYTES, "numpy", tile_bytes)
     monkeypatch.setattr(hypotheses, "_TILE_ROWS", rows)
-    monkeypatch.setattr(hypotheses, "_PRODUCT_ROWS", logits)
+    monkeypatch.setattr(hypotheses, "_PRODUCT_ROWS", {"numpy": logits})
     ldm = least_disagree_metric(*case, rng=np.random.default_rng(4), sigmas=SIGMAS[::5])
     np.testing.assert_array_equal(ldm, expected)
 

@@ -39,7 +39,7 @@ def definition(queries, points, k, metric="euclidean", exclude_self=False):
 @pytest.fixture
 def small_tiles(monkeypatch):
     monkeypatch.setattr(pairwise, "_TILE", {"numpy": (7, 5)})
-    monkeypatch.setattr(neighbors, "_GATHERED", 100)
+    monkeypatch.setattr(neighbors, "_GATHERED", {"numpy": 100})
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -212,6 +212,13 @@ def test_refusals(change, parts):
     given = {"queries": np.ones((4, 3)), "points": np.ones((5, 3)), "k": 2}
     nearest_neighbors(**given)
     check_refusal(parts, nearest_neighbors, **(given | change))
+
+
+@pytest.mark.parametrize(("width", "k"), [(500, 1), (500, 18), (500, 40), (501, 499), (19, 18), (7, 2), (2, 1)])
+def test_the_smallest_keys_by_groups(width, k):
+    keys = np.random.default_rng(width + k).permutation(30 * width).reshape(30, width)
+    found = neighbors._smallest_by_groups(keys, k)
+    np.testing.assert_array_equal(np.sort(found, axis=1), np.sort(keys, axis=1)[:, :k])
 
 
 @pytest.mark.gpu

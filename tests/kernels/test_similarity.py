@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfal.kernels import similarity
+from tfal.kernels import flcmi, similarity
 from tfal.kernels.flcmi import flcmi_greedy
 from tfal.kernels.logdetcmi import logdetcmi_greedy
 from tfal.kernels.parts import tiles
@@ -211,6 +211,16 @@ def test_gpu(cupy, kernel, seed, dtype):
         picks = kernel(on_device[0], 60, query=on_device[1], private=given_there)
         assert type(picks) is np.ndarray
         np.testing.assert_array_equal(picks, kernel(sets[0], 60, query=sets[1], private=given))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("seed", range(3))
+def test_gpu_that_does_not_hold_all_similarities(cupy, seed, monkeypatch):
+    monkeypatch.setattr(flcmi, "_HELD", 0)
+    candidates, query, private = sample_sets(seed, sizes=(700, 20, 15))
+    on_device = [tuple(map(cupy.asarray, factors)) for factors in (candidates, query, private)]
+    picks = flcmi_greedy(on_device[0], 90, query=on_device[1], private=on_device[2])
+    np.testing.assert_array_equal(picks, flcmi_greedy(candidates, 90, query=query, private=private))
 
 
 @pytest.mark.gpu

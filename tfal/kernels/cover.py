@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from tfal.kernels.parts import cuda
 from tfal.kernels.parts.neighbor_lists import Lists, Pairs, apart, grouped, marked, merged
 from tfal.kernels.parts.pairwise import Side, Tile, distances, joined, taken
-from tfal.kernels.parts.tiles import CORES, Each, slices
+from tfal.kernels.parts.tiles import Each, cores, slices
 from tfal.kernels.parts.xp import array_module, to_numpy
 
 _ROUNDING = 1e-6  # of a kernel value, and of sums that are compared
 _FAR = 30.0  # exp(-30) is below the rounding
-_BLOCK = {"numpy": (256, 512), "cupy": (4096, 16384)}  # anchors and rows of a block of kernel values
-_ROWS = {"numpy": 8192, "cupy": 65536}  # that a thread looks at
+_BLOCK = {"numpy": (256, 512), "cupy": (2048, 8192)}  # anchors and rows of a block of kernel values
+_ROWS = {"numpy": 8192, "cupy": 65536}  # that a thread looks at, and most rows of a block
 _MOST_CONTENDERS = 1024
 _MOST_PAIRS = 3 << 24  # that are listed: 400 MB
 _SAMPLE, _ROWS_OF_SAMPLE = 256, 4096  # anchors and rows that tell how many pairs there are
@@ -103,7 +104,12 @@ class Cover:
             self.n_listed += int(left.sum()) - len(rows)
 
     def _room(self, anchors: np.ndarray) -> int:
-        """How many of the anchors can be listed now, from how many rows count for some of them."""
+        """How many of the anchors can be listed now, from how many rows count for some of them; on a GPU none.
+
+        There products are made anew in less time than the host takes to correct what is listed.
+        """
+        if self.xp is not np:
+            return 0
         room, n = _MOST_PAIRS - self.n_listed, len(self.rows.rows)
         if room >= n * len(anchors):
             return len(anchors)
@@ -127,6 +133,8 @@ class Cover:
         rising = [after > before for before, after in itertools.pairwise(levels)]
         found = [np.empty(m) for _ in levels]
         height, width = _BLOCK[xp.__name__]
+        if xp is not np:  # few anchors leave room for more rows
+            width = min(_ROWS[xp.__name__], width * max(1, height // max(len(anchors), 16)))
         names = np.arange(m, dtype=np.int32)
 
         def add(rows: slice, pairs: list[Pairs]) -> None:
@@ -155,7 +163,7 @@ class Cover:
                 add(slice(tile.start + rows.start, tile.start + rows.stop), pairs)
             return grouped(pairs, n_listed)
 
-        tiles = self.each(of, slices(m, max(1, min(_ROWS[xp.__name__], -(-m // CORES)))))
+        tiles = self.each(of, slices(m, max(1, min(_ROWS[xp.__name__], -(-m // cores(xp))))))
         return found, apart(merged(tiles))
 
     def sums(self, rows: np.ndarray, level: Any) -> np.ndarray:
@@ -176,7 +184,7 @@ class Cover:
     def _parts(self, n: int, width: int) -> list[slice]:
         """Slices of n anchors, larger ones where a block is narrow."""
         height, most = _BLOCK[self.xp.__name__]
-        return slices(n, height * max(1, most // max(width, 16)))
+        return slices(n, min(_ROWS[self.xp.__name__], height * max(1, most // max(width, 16))))
 
     def raised(self, level: Any, rows: np.ndarray) -> Any:
         """A level, raised to the kernel values with a block of rows."""
@@ -190,6 +198,8 @@ class Cover:
 
     def _kernel(self, a: Tile, b: Tile) -> Any:
         squared = distances(a, b)
+        if self.xp is not np:
+            return cuda.smooth_kernel(squared, _FAR, self.square)
         self.xp.minimum(squared, np.float32(_FAR * self.square), out=squared)  # what is divided cannot overflow
         squared /= np.float32(-self.square)
         return self.xp.exp(squared, out=squared)
@@ -197,6 +207,8 @@ class Cover:
 
 def _above(values: Any, level: Any) -> Any:
     """How much values exceed a level; no more than the rounding is nothing."""
+    if array_module(values) is not np:
+        return cuda.above(values, level, _ROUNDING)
     added = values - level
     added *= added > _ROUNDING
     return added

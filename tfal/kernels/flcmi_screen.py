@@ -24,7 +24,8 @@ class Screen:
 
     def __init__(self, items: Items, each: Each) -> None:
         widths = [factor.shape[1] for factor in items.factors]
-        self.narrow = [k for k, width in enumerate(widths) if width <= _NARROW * max(widths)]
+        narrow = [k for k, width in enumerate(widths) if width <= _NARROW * max(widths)]
+        self.narrow = narrow if items.xp is np else []  # a GPU has made all products before it has looked at these
         self.units = [items.unit(k, slice(None)) for k in self.narrow]
         # Where no other cosine is negative, a similarity is above 0 only if the product of the narrow ones is.
         wide = [factor for k, factor in enumerate(items.factors) if k not in self.narrow]

@@ -10,16 +10,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfal.kernels.parts.tiles import CORES, Each, float32_rows, slices, tiles
+from tfal.kernels.parts import cuda
+from tfal.kernels.parts.tiles import Each, cores, float32_rows, slices, tiles
 from tfal.kernels.parts.xp import array_module, row_squares
 
 GROUP = 16  # hypotheses that are taken or left out together
 _BLOCK = 128  # most hypotheses between two looks at the stopping rule
 _NOISE_BYTES = 1 << 26  # most memory for the noise of a block, one group apart; the next one is drawn meanwhile
 _MOST_PAIRS = 64  # classes up to which all pairs are compared for a closer bound
-_TILE_BYTES = {"numpy": 3 << 18, "cupy": 1 << 28}  # the logits of a tile: a CPU should keep them in its cache
+_TILE_BYTES = {"numpy": 3 << 18, "cupy": 1 << 26}  # the logits of a tile: a CPU should keep them in its cache
 _TILE_ROWS = 128  # fewer rows would starve the matrix product
-_PRODUCT_ROWS = 288  # and so would fewer logits of hypotheses
+_PRODUCT_ROWS = {"numpy": 288, "cupy": 1152}  # and so would fewer logits of hypotheses
 
 
 class Noise:
@@ -59,8 +60,9 @@ class Tile(NamedTuple):
     label: Any  # base label, (rows,)
     own: Any  # logit of the base label, (rows,)
     others: Any  # logits, -inf at the base label, (C, rows)
-    at_label: Any  # place of the base label's in flat logits (C - 1, rows), without class 0; of class 0: any, (rows,)
-    moves: Any  # 0 where the base label is class 0, which noise does not move, else 1, float32 (rows,)
+    # Without class 0, which noise does not move; on a GPU None, whose kernel finds them by itself:
+    at_label: Any  # place of the base label's in flat logits (C - 1, rows); of class 0: any, (rows,)
+    moves: Any  # 0 where the base label is class 0, else 1, float32 (rows,)
 
 
 class LabeledRows:
@@ -86,9 +88,12 @@ class LabeledRows:
     def tile(self, where: Any) -> Tile:
         """The rows `where`, an index array."""
         inputs, logits = self._read(where)
-        xp, label = array_module(inputs), self.label[where]
-        at_label = xp.maximum(label - 1, 0) * len(label) + xp.arange(len(label))
-        return Tile(inputs, label, *_set_apart(logits, label), at_label, (label > 0).astype(np.float32))
+        label = self.label[where]
+        own, others = _set_apart(logits, label)
+        if array_module(inputs) is not np:
+            return Tile(inputs, label, own, others, None, None)
+        at_label = np.maximum(label - 1, 0) * len(label) + np.arange(len(label))
+        return Tile(inputs, label, own, others, at_label, (label > 0).astype(np.float32))
 
     def _read(self, where: Any) -> tuple[Any, Any]:
         """[f, 1] of rows, (rows, width), and their base logits, (C, rows)."""
@@ -102,17 +107,18 @@ class LabeledRows:
     def places(self, rows: int) -> list[slice]:
         """Cuts so many rows into tiles for `flips`, the same number for every core."""
         xp = array_module(self.layer)
-        cores = CORES if xp is np else 1
         others, width = len(self.layer) - 1, self.layer.shape[1]
-        row_bytes = 4 * max(_together(others) * others, width)
-        rounds = -(-rows * row_bytes // (_TILE_BYTES[xp.__name__] * cores))
-        height = max(_TILE_ROWS, -(-rows // max(rounds * cores, 1)))
+        row_bytes = 4 * max(_together(xp, others) * others, width)
+        rounds = -(-rows * row_bytes // (_TILE_BYTES[xp.__name__] * cores(xp)))
+        height = max(_TILE_ROWS, -(-rows // max(rounds * cores(xp), 1)))
         return slices(rows, height)
 
 
 def _set_apart(logits: Any, label: Any) -> tuple[Any, Any]:
     """The logits (C, rows) at the label, (rows,), and the same array with -inf there."""
-    at_label = label, array_module(logits).arange(len(label))
+    if array_module(logits) is not np:
+        return cuda.set_apart(logits, label), logits
+    at_label = label, np.arange(len(label))
     own = logits[at_label]
     logits[at_label] = -np.inf
     return own, logits
@@ -122,17 +128,17 @@ def flips(tile: Tile, hypotheses: Any) -> Any:
     """Whether each of some hypotheses (B, C - 1, width) changes the label of each row, bool (B, rows)."""
     xp = array_module(hypotheses)
     size, others, _ = hypotheses.shape
-    # Products take columns in memory order faster, which pays for the copy when there are several.
-    columns = xp.ascontiguousarray(tile.inputs.T) if size > 2 * GROUP else tile.inputs.T
+    # On a CPU products take columns in memory order faster, which pays for the copy when there are several.
+    columns = np.ascontiguousarray(tile.inputs.T) if xp is np and size > 2 * GROUP else tile.inputs.T
     flipped = xp.empty((size, len(tile.label)), bool)
-    for part in slices(size, _together(others)):
+    for part in slices(size, _together(xp, others)):
         flipped[part] = _flips(tile, columns, hypotheses[part])
     return flipped
 
 
-def _together(others: int) -> int:
+def _together(xp: Any, others: int) -> int:
     """How many hypotheses of so many logits a product takes."""
-    return -(-_PRODUCT_ROWS // others)
+    return -(-_PRODUCT_ROWS[xp.__name__] // others)
 
 
 def _flips(tile: Tile, columns: Any, hypotheses: Any) -> Any:
@@ -142,14 +148,15 @@ def _flips(tile: Tile, columns: Any, hypotheses: Any) -> Any:
     height = len(tile.label)
     logits = xp.empty((size, others, height), np.float32)
     xp.matmul(hypotheses.reshape(-1, width), columns, out=logits.reshape(-1, height))
+    if xp is not np:
+        return cuda.flips(logits, tile.others, tile.own, tile.label)
     own = logits.reshape(size, -1).take(tile.at_label, axis=1)
     own *= tile.moves
     own += tile.own
     logits += tile.others[1:]
-    best = xp.maximum(logits.max(axis=1), tile.others[0])
+    best = np.maximum(logits.max(axis=1), tile.others[0])
     flipped = best > own
     ties = best == own
-    # The test spares a CPU the slow argmax. A GPU would have to wait for its answer.
-    if xp is not np or ties.any():  # a tie goes to the lower class
-        flipped |= ties & (xp.where(tile.others[0] == best, 0, logits.argmax(axis=1) + 1) < tile.label)
+    if ties.any():  # a tie goes to the lower class
+        flipped |= ties & (np.where(tile.others[0] == best, 0, logits.argmax(axis=1) + 1) < tile.label)
     return flipped

@@ -23,6 +23,8 @@ from tfal.kernels.parts.tiles import Each, fill, float32_rows, tiles, workers
 from tfal.kernels.parts.xp import array_module, row_squares, to_numpy
 from tfal.kernels.top import tie_ranks
 
+_LOOKED_AT = 512  # rows that a GPU measures at a time
+
 
 def k_center_greedy(
     features: Any, n: int, *, centers: Any = None, rng: np.random.Generator | None = None
@@ -83,18 +85,20 @@ def _pick_farthest(nearest: Nearest, n: int, ranks: np.ndarray) -> None:
 
     Bounds only fall: among the rows of the largest bounds, a row whose distance exceeds every other bound is the
     farthest of all. So only these are measured, until their bounds have fallen below others'. Each round either
-    finds a pick or lowers a bound. Once rounds have cost as much as a refresh, a refresh is next.
+    finds a pick or lowers a bound. Once rounds have cost as much as a refresh, a refresh is next. On a GPU that is so
+    after each round: it makes a pass sooner than the host has its answer, and of exact bounds most rounds find many.
     """
     xp = array_module(nearest.bound)
     m, spent = len(nearest.bound), 0
     while missing := n - len(nearest.picks):
-        rows, level, next_rank = _rows_of_largest(nearest.bound, _group_size(missing, m), ranks)
+        size = _group_size(missing, m) if xp is np else _LOOKED_AT
+        rows, level, next_rank = _rows_of_largest(nearest.bound, size, ranks)
         spent += m + nearest.look_cost(len(rows))
         distances, pairs = nearest.look(xp.asarray(rows))
         taken, distances = _greedy(distances, pairs, ranks[rows], level, next_rank, missing)
         nearest.bound[xp.asarray(rows)] = xp.asarray(distances)
         nearest.add(rows[taken].tolist())
-        if spent > nearest.refresh_cost():
+        if xp is not np or spent > nearest.refresh_cost():
             nearest.refresh()
             spent = 0
 

@@ -164,7 +164,9 @@ def _plus_plus(data: Points, k: int, weights: Any, rng: np.random.Generator, eac
         shares = to_numpy(weights)
         first, log_gamma = int(rng.choice(n, p=shares / shares.sum())), xp.log(weights) / 2
     picks = draw_apart(data, first, k, log_gamma, xp.arange(n), rng, each)
-    return np.concatenate([picks, np.setdiff1d(np.arange(n), picks)[: k - len(picks)]])
+    if len(picks) < k:  # all other rows coincide with picks
+        picks += np.setdiff1d(np.arange(n), picks)[: k - len(picks)].tolist()
+    return np.array(picks, np.int64)
 
 
 def _lloyd(

@@ -18,17 +18,19 @@ The law of the result is that of the authors' code. What differs is how it is co
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from tfal.errors import InputError
 from tfal.kernels.hypotheses import GROUP, LabeledRows, Noise, flips
-from tfal.kernels.parts import check
+from tfal.kernels.parts import check, cuda
 from tfal.kernels.parts.tiles import Each, float32_rows, tiles, workers
 from tfal.kernels.parts.xp import array_module, to_numpy
+
+_AHEAD = 2  # threads that draw noise: the last block of a sigma, which nobody needs, must not hold up the next one
 
 
 def least_disagree_metric(
@@ -110,14 +112,14 @@ def _least_disagree_metric(
     patience: int,
 ) -> Any:
     xp = array_module(features)
-    with workers(xp) as each:
+    with workers(xp) as each, ThreadPoolExecutor(_AHEAD) as ahead:
         # A column that is 0 in every row moves no logit. Its noise is drawn but not multiplied.
         alive = _used_columns(features, each) | _used_columns(mc_features, each)
         layer = xp.concatenate([kernel[xp.asarray(alive)], bias[None]]).T
         pool, mc = (LabeledRows(f, alive, layer, each) for f in (features, mc_features))
         counts = xp.full(len(features), len(mc_features), dtype=np.int32)
         for s, sigma in enumerate(sigmas):
-            _search_sigma(pool, mc, counts, Noise([root, s], sigma, len(bias), alive), patience, each)
+            _search_sigma(pool, mc, counts, Noise([root, s], sigma, len(bias), alive), patience, each, ahead)
     return counts / len(mc_features)
 
 
@@ -131,32 +133,42 @@ def _used_columns(features: Any, each: Each) -> np.ndarray:
     return found
 
 
-def _search_sigma(pool: LabeledRows, mc: LabeledRows, counts: Any, noise: Noise, patience: int, each: Each) -> None:
-    """Lower `counts` with the hypotheses of one sigma until `patience` consecutive ones improve nothing."""
+def _search_sigma(
+    pool: LabeledRows,
+    mc: LabeledRows,
+    counts: Any,
+    noise: Noise,
+    patience: int,
+    each: Each,
+    ahead: ThreadPoolExecutor,
+) -> None:
+    """Lower `counts` with the hypotheses of one sigma until `patience` consecutive ones improve nothing.
+
+    The noise of a block is drawn `ahead`, while the block before is looked at.
+    """
     by_count = (-counts).argsort()
     size, quiet = min(-(-patience // GROUP) * GROUP, noise.most), 0
-    drawn = noise.next(size)
+    drawn = ahead.submit(noise.next, size)
     while quiet < patience:
-        hypotheses, radius = array_module(counts).asarray(drawn[0]), drawn[1]
+        found, radius = drawn.result()
+        hypotheses = array_module(counts).asarray(found)
         size = min(2 * size, noise.most)
-        drawn, rho = _disagreements(mc, hypotheses, radius, each, partial(noise.next, size))
+        drawn = ahead.submit(noise.next, size)
+        rho = _disagreements(mc, hypotheses, radius, each)
         rows, lowers = _lowered_rows(pool, counts, by_count, hypotheses, rho, radius, each)
         counts[rows], quiet, _ = _advance(counts[rows], quiet, rho, lowers, patience)
+    drawn.cancel()
 
 
-def _disagreements(
-    mc: LabeledRows, hypotheses: Any, radius: float, each: Each, meanwhile: Callable[[], Any]
-) -> tuple[Any, Any]:
-    """What `meanwhile` returns, and how many Monte-Carlo inputs every hypothesis relabels, int32 (B,)."""
+def _disagreements(mc: LabeledRows, hypotheses: Any, radius: float, each: Each) -> Any:
+    """How many Monte-Carlo inputs every hypothesis relabels, int32 (B,)."""
     xp = array_module(hypotheses)
     rows = xp.flatnonzero(mc.reach <= radius)
 
     def work(place: slice) -> Any:
         return flips(mc.tile(rows[place]), hypotheses).sum(axis=1, dtype=np.int32)
 
-    jobs = [meanwhile, *(partial(work, place) for place in mc.places(len(rows)))]
-    found, *counts = each(lambda job: job(), jobs)
-    return found, sum(counts, xp.zeros(len(hypotheses), np.int32))
+    return sum(each(work, mc.places(len(rows))), xp.zeros(len(hypotheses), np.int32))
 
 
 def _lowered_rows(
@@ -204,14 +216,20 @@ def _advance(counts: Any, quiet: int, rho: Any, flips: Any, patience: int) -> tu
         The new counts, the new `quiet`, and how many hypotheses were consumed.
     """
     xp = array_module(counts)
-    best, improved = counts, xp.zeros(len(rho), bool)
-    for b in range(len(rho)):
-        lower = xp.where(flips[b], xp.minimum(best, rho[b]), best)
-        improved[b] = (lower < best).any()
-        best = lower
+    best, improved = _lowered(counts, rho, flips) if xp is np else cuda.advance(counts, rho, flips)
     for used, better in enumerate(to_numpy(improved), start=1):  # one wait for the device per block
         quiet = 0 if better else quiet + 1
         if quiet == patience:
             kept = xp.where(flips[:used], rho[:used, None], counts).min(axis=0)
             return xp.minimum(counts, kept), quiet, used
     return best, quiet, len(rho)
+
+
+def _lowered(counts: np.ndarray, rho: np.ndarray, flips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The counts after all hypotheses of a block, and which of these lowered some count when their turn came."""
+    improved = np.zeros(len(rho), bool)
+    for b in range(len(rho)):
+        lower = np.where(flips[b], np.minimum(counts, rho[b]), counts)
+        improved[b] = (lower < counts).any()
+        counts = lower
+    return counts, improved

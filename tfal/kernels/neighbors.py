@@ -7,6 +7,7 @@ is at distance 0.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +29,7 @@ from tfal.kernels.parts.tiles import float32_rows, slices, workers
 from tfal.kernels.parts.xp import array_module, row_squares
 
 _SPARE = 8  # candidates beyond k, for neighbors whose order float32 rounding may have changed
-_GATHERED = 1 << 20  # floats of the candidates that one thread looks at together
+_GATHERED = {"numpy": 1 << 20, "cupy": 1 << 24}  # floats of the candidates that are looked at together
 _PARALLEL = 1e-12  # a smaller cosine distance comes from the rounding of lengths, and counts as 0
 
 
@@ -108,7 +109,7 @@ def _nearest_neighbors(
         result.distances[part], result.rows[part] = _unpacked(keys)
 
     with workers(xp) as each:
-        each(rank, slices(len(queries), max(1, _GATHERED // (wanted * points.shape[1]))))
+        each(rank, slices(len(queries), max(1, _GATHERED[xp.__name__] // (wanted * points.shape[1]))))
     return result
 
 
@@ -167,4 +168,22 @@ def _unpacked(keys: Any) -> tuple[Any, Any]:
 
 
 def _smallest(keys: Any, k: int) -> Any:
-    return array_module(keys).partition(keys, k - 1, axis=1)[:, :k] if keys.shape[1] > k else keys
+    if keys.shape[1] <= k:
+        return keys
+    return np.partition(keys, k - 1, axis=1)[:, :k] if array_module(keys) is np else _smallest_by_groups(keys, k)
+
+
+def _smallest_by_groups(keys: Any, k: int) -> Any:
+    """`_smallest` of distinct keys for a GPU, which sorts all that it partitions.
+
+    The k smallest keys are in those k groups of columns whose least keys are smallest: only these are sorted.
+    """
+    xp, (n, width) = array_module(keys), keys.shape
+    size = max(1, math.isqrt(width // k))  # of a group: there are then about as many groups as keys in k of them
+    count = width // size
+    if count <= k:
+        return xp.sort(keys, axis=1)[:, :k]
+    groups = keys[:, : count * size].reshape(n, size, count)
+    nearest = xp.argsort(groups.min(axis=1), axis=1)[:, :k]
+    found = xp.take_along_axis(groups, nearest[:, None], axis=2).reshape(n, -1)
+    return xp.sort(xp.concatenate([found, keys[:, count * size :]], axis=1), axis=1)[:, :k]

@@ -146,7 +146,7 @@ class _Balls:
 
         def within(a: Tile, b: Tile, points: slice, rows: np.ndarray) -> Any:
             found = distances(a, b) <= self._limit
-            found |= xp.asarray(self._anchor_rows[points, None] == rows)  # a ball holds its center
+            found |= xp.asarray(self._anchor_rows[points, None]) == xp.asarray(rows)  # a ball holds its center
             return found
 
         def count(edges: int) -> None:

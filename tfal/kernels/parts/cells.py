@@ -24,7 +24,8 @@ _POINTS = 48  # of a cell, on average
 _MOST_CELLS = 1024
 _SAMPLE = 32  # points a cell that pivots are found from
 _N_ITER = 5
-_BLOCK = {"numpy": (256, 1024), "cupy": (8192, 16384)}  # points and rows of a block of distances
+_BLOCK = {"numpy": (256, 1024), "cupy": (4096, 8192)}  # points and rows of a block of distances
+_MOST_WIDENED = 8  # times the points of a block
 _FARTHEST = 1e17  # so that squares stay finite
 
 
@@ -87,7 +88,9 @@ class Cells:
         Ascending in the points; of the same points, ascending in the rows.
         """
         xp, n = array_module(rows.points), len(rows.points)
-        parts = slices(n, self._width)
+        height, parts = self._height, slices(n, self._width)
+        if xp is not np:  # few rows leave room for more points
+            height *= max(1, min(_MOST_WIDENED, self._width // n))
         near = np.concatenate([self._near(Tile(rows.points[part], None), reach) for part in parts], axis=1)
         counts = near.sum(axis=1)
         start = 0
@@ -96,12 +99,12 @@ class Cells:
             if counts[cell] > n // 2:  # so many rows need not be copied, and cells can be taken together
                 if cell + 1 < len(near) and counts[cell + 1] > n // 2:
                     continue
-                for points in slices(stop - start, self._height):
+                for points in slices(stop - start, height):
                     for part in parts:
                         yield slice(start + points.start, start + points.stop), part
             elif counts[cell] and stop > start:
                 found = xp.asarray(near[cell].nonzero()[0])
-                for points in slices(stop - start, self._height):
+                for points in slices(stop - start, height):
                     for part in slices(len(found), self._width):
                         yield slice(start + points.start, start + points.stop), found[part]
             start = stop

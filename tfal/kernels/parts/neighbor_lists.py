@@ -10,7 +10,7 @@ import numpy as np
 
 from tfal.kernels.parts.cells import Cells
 from tfal.kernels.parts.pairwise import Side, Tile
-from tfal.kernels.parts.tiles import CORES, LEAST_ROWS, slices, workers
+from tfal.kernels.parts.tiles import LEAST_ROWS, cores, slices, workers
 from tfal.kernels.parts.xp import array_module, to_numpy
 
 _ROWS = {"numpy": 8192, "cupy": 65536}  # that are looked at together
@@ -77,7 +77,7 @@ def pair_lists(
         on_found(sum(len(pairs.rows) for pairs in found))
         return grouped(found, n)
 
-    height = max(1, min(_ROWS[xp.__name__], max(LEAST_ROWS, -(-m // (2 * CORES)))))
+    height = max(1, min(_ROWS[xp.__name__], max(LEAST_ROWS, -(-m // (2 * cores(xp))))))
     with workers(xp) as each:
         return PairLists(list(merged(each(listed, slices(m, height)))))
 

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfal.errors import resolve_name
-from tfal.kernels.parts import check
+from tfal.kernels.parts import check, cuda
 from tfal.kernels.parts.euclidean import near_mean, rounding, shifted, squared_norms
 from tfal.kernels.parts.tiles import CORES, LEAST_ROWS, float32_rows, slices, workers
 from tfal.kernels.parts.xp import array_module, row_squares
 
 METRICS = ("euclidean", "cosine")
-_TILE = {"numpy": (1024, 1024), "cupy": (4096, 16384)}  # rows and columns of one block of distances
+_TILE = {"numpy": (1024, 1024), "cupy": (2048, 8192)}  # rows and columns of one block of distances
 
 
 def squared_distances(a: Any, b: Any) -> Any:
@@ -173,7 +173,10 @@ def distances(a: Tile, b: Tile) -> Any:
     if a.squares is None:
         return without_rounding(array_module(a.points).clip(1 - a.points @ b.points.T, 0, 2), 1, d)
     few, many = (-2 * a.points, b.points) if len(a.points) < len(b.points) else (a.points, -2 * b.points)
-    squared, norms = few @ many.T, a.squares[:, None] + b.squares
+    squared = few @ many.T
+    if array_module(squared) is not np:
+        return cuda.squared_from_products(squared, a.squares, b.squares, np.float32(rounding(d)))
+    norms = a.squares[:, None] + b.squares
     squared += norms
     return without_rounding(squared, norms, d)
 

@@ -14,7 +14,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 # What a tile may take: a CPU should keep it in the cache of one core, a GPU should be busy with it for a while.
-_TILE_BYTES = {"numpy": 1 << 20, "cupy": 1 << 28}
+_TILE_BYTES = {"numpy": 1 << 20, "cupy": 1 << 27}
 CORES = os.cpu_count() or 1
 LEAST_ROWS = 64  # fewer would starve a matrix product
 
@@ -37,6 +37,11 @@ def _widened(half: np.ndarray) -> np.ndarray:
     floats = bits.view(np.float32)
     floats *= 2.0**112  # float16 counts exponents from -15, float32 from -127
     return floats
+
+
+def cores(xp: Any) -> int:
+    """How many tiles are worked on at the same time; a GPU is busy with one."""
+    return CORES if xp is np else 1
 
 
 def tiles(xp: Any, n: int, row_bytes: int) -> list[slice]:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from tfal.kernels.parts import cuda
+
 
 def array_module(*arrays: Any) -> Any:
     """The array module (`numpy` or `cupy`) of all given arrays; None entries are passed over.
@@ -32,4 +34,6 @@ def to_numpy(array: Any) -> np.ndarray:
 
 def row_squares(rows: Any) -> Any:
     """Squared norm of every row, summed in float64: in float32 the squares of small values would vanish."""
-    return array_module(rows).einsum("ij,ij->i", rows, rows, dtype=np.float64)
+    if array_module(rows) is not np:
+        return cuda.row_squares(rows)
+    return np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
