@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import importlib
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ import numpy as np
 from benchmarks import selection_others as others
 from benchmarks.selection import compare, comparison_table
 from benchmarks.selection_measure import machine, measure
-from benchmarks.selection_rows import Comparison, packages, same
+from benchmarks.selection_rows import Comparison, on_device, packages, same
 from tfal import kernels
 from tfal.kernels.parts.tiles import slices
 
@@ -31,11 +32,11 @@ _BLOCK = 50_000
 
 
 class Inputs(NamedTuple):
-    """features: float16 memory map (n, d), rows of length 1. scores: (n,). start: float32 (budget, d)."""
+    """features: float16 (n, d), rows of length 1, mapped or on a GPU. scores: (n,). start: float32 (budget, d)."""
 
-    features: np.ndarray
-    scores: np.ndarray
-    start: np.ndarray
+    features: Any
+    scores: Any
+    start: Any
     budget: int
 
 
@@ -49,15 +50,18 @@ def made_rows(n: int, d: int) -> Iterator[np.ndarray]:
         yield rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def inputs(path: Path, n: int, d: int, budget: int) -> Inputs:
-    """The rows of made_rows in a file, as a memory map that cannot be written, and what else the cases take."""
+def inputs(path: Path, n: int, d: int, budget: int, xp: Any = np) -> Inputs:
+    """The rows of made_rows in a file, as a memory map that cannot be written, and what else the cases take.
+
+    With CuPy all of it is on the device.
+    """
     written = np.lib.format.open_memmap(path, "w+", np.float16, (n, d))
     for block, rows in zip(slices(n, _BLOCK), made_rows(n, d), strict=True):
         written[block] = rows
     written.flush()
     features, rng = np.load(path, mmap_mode="r"), np.random.default_rng(2)
     start = features[np.sort(rng.choice(n, budget, replace=False))].astype(np.float32)
-    return Inputs(features, rng.random(n), start, budget)
+    return Inputs(xp.asanyarray(features), xp.asarray(rng.random(n)), xp.asarray(start), budget)
 
 
 def _kmeans(given: Inputs) -> Any:
@@ -91,7 +95,7 @@ CASES: dict[str, Callable[[Inputs], Any]] = {
 }
 
 
-def run(given: Inputs, names: list[str], repeats: int = 1) -> list[str]:
+def run(given: Inputs, names: list[str], repeats: int = 1, xp: Any = np) -> list[str]:
     """Lines of a Markdown table."""
     small = given._replace(features=given.features[:200], scores=given.scores[:200], start=given.start[:8], budget=8)
     for name in names:  # libraries that are loaded and buffers that stay are no cost of a case
@@ -104,7 +108,7 @@ def run(given: Inputs, names: list[str], repeats: int = 1) -> list[str]:
         of_cores[name] = time.process_time() - start
         return answer
 
-    found = measure({name: functools.partial(work, name) for name in names}, repeats=repeats)
+    found = measure({name: functools.partial(work, name) for name in names}, xp, repeats, compiled=True)
     lines = [
         f"| kernel, budget {given.budget:,} | seconds | of processor time | peak MB |",
         "| --- | --- | --- | --- |",
@@ -120,7 +124,7 @@ def run(given: Inputs, names: list[str], repeats: int = 1) -> list[str]:
 
 def typiclust(xp: Any, n: int = 20_000, d: int = 128, q: int = 200) -> Comparison:
     """Both choose their first centers at random, so the picks differ."""
-    features = np.concatenate([*made_rows(n, d)])
+    features = xp.asarray(np.concatenate([*made_rows(n, d)]))
     return Comparison(
         "typiclust",
         f"n={n:,} d={d} q={q}",
@@ -132,33 +136,36 @@ def typiclust(xp: Any, n: int = 20_000, d: int = 128, q: int = 200) -> Compariso
 
 def probcover(xp: Any, n: int = 5000, d: int = 128, q: int = 200) -> Comparison:
     """ProbCover with one radius; ties, which many are, are drawn at random in the other package."""
-    features = np.concatenate([*made_rows(n, d)])
+    features = xp.asarray(np.concatenate([*made_rows(n, d)]))
     delta = kernels.purity_radius(features, min(CLUSTERS, n // 5), rng=_rng())
     return Comparison(
         "probcover",
         f"n={n:,} d={d} q={q} delta={delta:.3f}",
         lambda: kernels.probcover(features, q, delta=delta),
-        packages(xp, {"scikit-activeml": lambda: _skactiveml("ProbCover", features, q, deltas=[delta])}),
+        packages(xp, {"scikit-activeml": lambda: _skactiveml("ProbCover", features, q, deltas=[delta])})
+        | on_device(xp, {"plain, all pairs": lambda: others.plain_probcover(features, q, delta, xp=xp)}),
         lambda ours, other: f"rows covered {covered(features, ours, delta):,} and {covered(features, other, delta):,}",
     )
 
 
 def max_herding(xp: Any, n: int = 5000, d: int = 128, q: int = 200) -> Comparison:
     """All rows are anchors."""
-    features = np.concatenate([*made_rows(n, d)])
+    features = xp.asarray(np.concatenate([*made_rows(n, d)]))
     return Comparison(
         "max_herding",
         f"n={n:,} d={d} q={q}",
         lambda: kernels.max_herding(features, q),
-        packages(xp, {"scikit-activeml": lambda: _skactiveml("MaxHerding", features, q, metric_dict={"gamma": 1.0})}),
+        packages(xp, {"scikit-activeml": lambda: _skactiveml("MaxHerding", features, q, metric_dict={"gamma": 1.0})})
+        | on_device(xp, {"plain, all pairs": lambda: others.plain_max_herding(features, q, xp=xp)}),
         same("picks"),
     )
 
 
-COMPARISONS = [typiclust, probcover, max_herding]
+COMPARISONS: list[Callable[[Any], Comparison]] = [typiclust, probcover, max_herding]
+ON_DEVICE = [functools.partial(build, n=20_000, d=512) for build in (probcover, max_herding)]
 
 
-def covered(features: np.ndarray, picks: np.ndarray, delta: float) -> int:
+def covered(features: Any, picks: np.ndarray, delta: float) -> int:
     """How many rows lie within delta of a pick."""
     return int((kernels.squared_distances(features, features[picks]).min(axis=1) <= delta**2).sum())
 
@@ -182,15 +189,23 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--dim", type=int, default=512)
     parser.add_argument("--budget", type=int, default=1000, help="picks [images]")
     parser.add_argument("--only", default=";".join(CASES), help="names from the table, divided by ';'; '' for none")
-    parser.add_argument("--compare", action="store_true", help="with scikit-activeml, at sizes of its own")
+    parser.add_argument(
+        "--compare", action="store_true", help="with scikit-activeml, on a GPU with plain code, at sizes of its own"
+    )
+    parser.add_argument("--backend", choices=["numpy", "cupy"], default="numpy", help="cupy: features on a GPU")
     given = parser.parse_args(arguments)
-    print(f"{machine()}\n\n{given.images:,} x {given.dim}, float16 memory map\n")
+    xp = importlib.import_module(given.backend)
+    stored = "float16 memory map" if xp is np else "float16 on the device"
+    print(f"{machine(xp)}\n\n{given.images:,} x {given.dim}, {stored}\n")
     names = [name.strip() for name in given.only.split(";") if name.strip()]
+    if xp is not np:
+        names = [name for name in names if not name.startswith("faiss")]
     if names:
         with tempfile.TemporaryDirectory() as folder:
-            print("\n".join(run(inputs(Path(folder) / "f.npy", given.images, given.dim, given.budget), names)))
+            made = inputs(Path(folder) / "f.npy", given.images, given.dim, given.budget, xp)
+            print("\n".join(run(made, names, 1 if xp is np else 0, xp)), flush=True)
     if given.compare:
-        print("\n" + comparison_table(compare(np, COMPARISONS)))
+        print("\n" + comparison_table(compare(xp, COMPARISONS if xp is np else ON_DEVICE)))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ python -m benchmarks.selection [--backend numpy|cupy] [--full] [--only NAME,NAME
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import json
 import math
@@ -13,6 +14,8 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from benchmarks import selection_growth as growth
 from benchmarks import selection_open_set, selection_rows
@@ -33,20 +36,23 @@ def main() -> None:
     given = _arguments()
     xp = importlib.import_module(given.backend)
     only = given.only or [*COMPARISONS]
-    print(f"{machine()}; {given.backend}\n")
-    found: dict[str, Any] = {"machine": machine(), "backend": given.backend}
-    found["comparison"] = compare(xp, [build for name in only for build in COMPARISONS[name]])
+    print(f"{machine(xp)}; {given.backend}\n")
+    found: dict[str, Any] = {"machine": machine(xp), "backend": given.backend}
+    builders = [build for name in only for build in COMPARISONS[name]]
+    if given.backend == "cupy" and given.full and "k_center" in only:
+        builders.append(functools.partial(selection_rows.k_center, n=FULL_SIZE))
+    found["comparison"] = compare(xp, builders)
     print(comparison_table(found["comparison"]) + "\n", flush=True)
+    bandwidth, rate = copy_bandwidth(xp=xp), matmul_rate(xp=xp)
+    found |= {"bandwidth": bandwidth, "matmul": rate}
+    print("".join(f"{line}\n" for line in products_made(found["comparison"], rate)), flush=True)
+    sizes = (*SIZES, FULL_SIZE) if given.full else SIZES
+    closed_set = set(growth.CASES) - set(growth.OPEN_SET)
+    found["growth"] = grow([name for name in only if name in closed_set], sizes, xp=xp)
     if given.backend == "numpy":
-        bandwidth, rate = copy_bandwidth(), matmul_rate()
-        found |= {"bandwidth": bandwidth, "matmul": rate}
-        print("".join(f"{line}\n" for line in products_made(found["comparison"], rate)), flush=True)
-        sizes = (*SIZES, FULL_SIZE) if given.full else SIZES
-        closed_set = set(growth.CASES) - set(growth.OPEN_SET)
-        found["growth"] = grow([name for name in only if name in closed_set], sizes)
         open_set = [name for name in only if name in growth.OPEN_SET]
         found["growth"] += grow(open_set, OPEN_SET_SIZES, q=OPEN_SET_Q, classes=OPEN_SET_CLASSES)
-        print(growth_table(found["growth"], bandwidth, rate))
+    print(growth_table(found["growth"], bandwidth, rate))
     if given.out:
         write(found, given.out)
 
@@ -59,7 +65,9 @@ def _arguments() -> argparse.Namespace:
         return text.split(",")
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--backend", choices=["numpy", "cupy"], default="numpy", help="growth is shown for numpy only")
+    parser.add_argument(
+        "--backend", choices=["numpy", "cupy"], default="numpy", help="what the arrays are made with; cupy: on a GPU"
+    )
     parser.add_argument("--full", action="store_true", help=f"growth up to n = {FULL_SIZE:,}")
     parser.add_argument("--only", type=names, metavar="NAME,NAME", help=", ".join(COMPARISONS))
     parser.add_argument("--out", type=Path, default=None, metavar="FOLDER", help="for selection.json and growth.png")
@@ -70,6 +78,8 @@ def compare(xp: Any, builders: Iterable[Callable[[Any], Comparison]]) -> list[Ro
     """A row for every kernel and competitor, measured in turn in this process."""
     rows = []
     for build in builders:
+        if xp is not np:  # what is left of the case before would count as memory of this one
+            xp.get_default_memory_pool().free_all_blocks()
         case = build(xp)
         works = {"ours": case.ours} | {name: work for name, work in case.others.items() if work is not None}
         measured = measure(works, xp)
@@ -87,13 +97,16 @@ def compare(xp: Any, builders: Iterable[Callable[[Any], Comparison]]) -> list[Ro
     return rows
 
 
-def grow(names: list[str], sizes: Iterable[int], d: int = D, q: int = Q, classes: int = CLASSES) -> list[Row]:
-    """A row for every kernel and size, each in a process of its own."""
+def grow(
+    names: list[str], sizes: Iterable[int], d: int = D, q: int = Q, classes: int = CLASSES, *, xp: Any = np
+) -> list[Row]:
+    """A row for every kernel and size, each in a process of its own; on a GPU, whose memory pool tells all, in this."""
     rows = []
     for n in sizes if names else ():
         with tempfile.TemporaryDirectory() as folder:
             write_head(Path(folder), n, d, "float16" if n >= FULL_SIZE else "float32", classes)
-            rows += [growth.grow_in_new_process(name, Path(folder), q) for name in names]
+            measured = growth.grow_in_new_process if xp is np else functools.partial(growth.grow, xp=xp)
+            rows += [measured(name, Path(folder), q) for name in names]
     return sorted(rows, key=lambda row: [*growth.CASES].index(row["kernel"]))
 
 
@@ -137,7 +150,7 @@ def growth_table(rows: list[Row], bandwidth: float, rate: float) -> str:
             + [_number(row["candidate_us"]) + each, _number(row["peak_mb"]), f"{row['share']:.1%}"]
             + [f"{_number(limit)} ({of})", f"{row['seconds'] / limit:.1f}x"]
         )
-    title = f"Growth, d = {rows[0]['d'] if rows else D}, every row in a process of its own:"
+    title = f"Growth, d = {rows[0]['d'] if rows else D}:"
     note = (
         f"Measured in this run: copying {bandwidth / 1e9:.1f} GB/s (read and written), float32 products "
         f"{rate / 1e9:.0f} Gflop/s. The limit is the longer of two times at these rates: reading the features once a "

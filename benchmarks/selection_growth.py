@@ -21,6 +21,7 @@ from benchmarks.selection_inputs import gradient_factors, labeled_factors
 from benchmarks.selection_measure import measure
 from benchmarks.selection_open_set import ccal_picks
 from tfal import kernels
+from tfal.kernels.parts.xp import array_module
 
 ROOT = Path(__file__).parent.parent
 SIGMAS = np.logspace(-3, 0, 4)
@@ -51,12 +52,13 @@ class Inputs(NamedTuple):
     bias: np.ndarray
 
 
-def load(folder: Path) -> Inputs:
-    """The inputs of a folder."""
+def load(folder: Path, xp: Any = np) -> Inputs:
+    """The inputs of a folder; with CuPy all are on the device."""
     features = np.load(folder / "features.npy", mmap_mode="r")
-    if features.dtype != np.float16:
+    if xp is np and features.dtype != np.float16:
         features = np.array(features)
-    return Inputs(features, *(np.load(folder / f"{name}.npy") for name in ("logits", "kernel", "bias")))
+    rest = (np.load(folder / f"{name}.npy") for name in ("logits", "kernel", "bias"))
+    return Inputs(*(xp.asanyarray(array) for array in (features, *rest)))
 
 
 def _badge(given: Inputs, q: int) -> Case:
@@ -72,13 +74,13 @@ def _k_center(given: Inputs, q: int) -> Case:
 
 def _ldm_seeding(given: Inputs, q: int) -> Case:
     n, d = given.features.shape
-    ldm = _rng().integers(1, 1200, n) / 2000
+    ldm = array_module(given.features).asarray(_rng().integers(1, 1200, n) / 2000)
     return Case(lambda: kernels.ldm_seeding(ldm, given.features, q, rng=_rng()), q, 2.0 * n * q * d)
 
 
 def _ldm(given: Inputs, q: int) -> Case:
     n, d = given.features.shape
-    inputs = np.array(given.features[:2000], np.float32)
+    inputs = given.features[:2000].astype(np.float32)
     flops = 2.0 * HYPOTHESES * (n + len(inputs)) * d * len(given.bias)
 
     def work() -> Any:
@@ -99,7 +101,7 @@ def _kmeans(given: Inputs, q: int) -> Case:
 def _nearest_neighbors(given: Inputs, q: int) -> Case:
     n, d = given.features.shape
     m = min(n, QUERIES)
-    queries = np.array(given.features[:m], np.float32)
+    queries = given.features[:m].astype(np.float32)
     work = lambda: kernels.nearest_neighbors(queries, given.features, min(n, NEIGHBORS))  # noqa: E731
     return Case(work, 1, 2.0 * n * m * d, "query", m)
 
@@ -183,13 +185,15 @@ def fixed_hypotheses() -> Iterator[None]:
         module._advance = advance
 
 
-def grow(kernel: str, folder: Path, q: int) -> dict[str, Any]:
+def grow(kernel: str, folder: Path, q: int, xp: Any = np) -> dict[str, Any]:
     """Measure one kernel on the inputs of a folder, in this process."""
-    given = load(folder)
+    if xp is not np:  # what is left of the case before would count as memory of this one
+        xp.get_default_memory_pool().free_all_blocks()
+    given = load(folder, xp)
     # On a few rows first: libraries that are loaded and buffers that stay are no cost of the candidates.
     CASES[kernel](given._replace(features=given.features[:64], logits=given.logits[:64]), min(q, 8)).work()
     case = CASES[kernel](given, q)
-    found = measure({kernel: case.work})[kernel]
+    found = measure({kernel: case.work}, xp)[kernel]
     n, d = given.features.shape
     numbers = case.numbers or d
     return {

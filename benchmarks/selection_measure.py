@@ -30,7 +30,6 @@ _PACKAGES = (
     "faiss-gpu",
     "scikit-activeml",
     "submodlib-py",
-    "cupy-cuda12x",
 )
 
 
@@ -42,14 +41,21 @@ class Measured(NamedTuple):
     answer: Any
 
 
-def measure(works: dict[str, Callable[[], Any]], xp: Any = np, repeats: int = REPEATS) -> dict[str, Measured]:
-    """Measure several calls in turn, so that a disturbance hits all of them. Memory is that of the first calls."""
+def measure(
+    works: dict[str, Callable[[], Any]], xp: Any = np, repeats: int = REPEATS, compiled: bool = False
+) -> dict[str, Measured]:
+    """Measure several calls in turn, so that a disturbance hits all of them. Memory is that of the first calls.
+
+    On a GPU a call before them is not measured: it compiles kernels, unless they are `compiled` already.
+    """
     first = {}
     for name, work in works.items():
+        if xp is not np and not compiled:
+            _timed(work, xp)
         with _peak(xp) as peak_mb:
             start = time.perf_counter()
             seconds, answer = _timed(work, xp)
-            while time.perf_counter() - start < WATCHED:
+            while xp is np and time.perf_counter() - start < WATCHED:
                 work()
         first[name] = Measured(seconds, peak_mb[0], answer)
     times: dict[str, list[float]] = {name: [] for name in works}
@@ -122,8 +128,11 @@ def _anonymous_kb() -> int:
     raise OSError("no RssAnon in /proc/self/status: Linux 4.5 or later is needed")
 
 
-def copy_bandwidth(n_bytes: int = 1 << 29) -> float:
-    """Bytes read and written a second when all cores copy, the best of 5."""
+def copy_bandwidth(n_bytes: int = 1 << 29, xp: Any = np) -> float:
+    """Bytes read and written a second when all cores copy, or the GPU, the best of 5."""
+    if xp is not np:
+        array = xp.ones(n_bytes // 4, np.float32)
+        return 2 * float(array.nbytes) / min(_timed(array.copy, xp)[0] for _ in range(6))
     source, target = np.ones(n_bytes // 4, np.float32), np.empty(n_bytes // 4, np.float32)
     cores = os.cpu_count() or 1
     parts = list(zip(np.array_split(source, cores), np.array_split(target, cores), strict=True))
@@ -134,14 +143,14 @@ def copy_bandwidth(n_bytes: int = 1 << 29) -> float:
     return 2 * source.nbytes / min(seconds)
 
 
-def matmul_rate(size: int = 2048) -> float:
+def matmul_rate(size: int = 2048, xp: Any = np) -> float:
     """float32 operations a second of a matrix product, the best of 5."""
-    a = np.random.default_rng(0).random((size, size), dtype=np.float32)
-    return 2 * size**3 / min(_timed(lambda: a @ a, np)[0] for _ in range(6))
+    a = xp.asarray(np.random.default_rng(0).random((size, size), dtype=np.float32))
+    return 2 * size**3 / min(_timed(lambda: a @ a, xp)[0] for _ in range(6))
 
 
-def machine() -> str:
-    """One line: processor, cores, memory, versions."""
+def machine(xp: Any = np) -> str:
+    """One line: processor, cores, memory, versions; with CuPy the GPU, too."""
     cpu = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
         names = [
@@ -152,6 +161,9 @@ def machine() -> str:
         os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30 if hasattr(os, "sysconf") else float("nan")
     )
     versions = ", ".join(f"{name} {version}" for name in _PACKAGES if (version := _version(name)))
+    if xp is not np:
+        name = xp.cuda.runtime.getDeviceProperties(xp.cuda.Device().id)["name"].decode()
+        cpu, versions = f"{name}; {cpu}", f"{versions}, cupy {xp.__version__}"
     return f"{cpu}, {os.cpu_count()} cores, {memory:.0f} GiB; Python {platform.python_version()}, {versions}"
 
 

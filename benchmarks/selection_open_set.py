@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks import selection_open_set_others as others
 from benchmarks.selection_inputs import coder_rows, similar_factors
-from benchmarks.selection_rows import Comparison, near, packages, same
+from benchmarks.selection_rows import Comparison, near, on_device, packages, same
 from tfal import kernels
 
 
@@ -17,21 +17,27 @@ def flcmi(
     xp: Any, n: int = 3000, m: int = 200, p: int = 200, d: int = 512, q: int = 100, classes: int = 10
 ) -> Comparison:
     """The factors of SIMILAR: gradients of the last layer."""
-    return _mutual_information(xp, "flcmi", kernels.flcmi_greedy, others.submodlib_flcmi, (n, m, p, d, q, classes))
+    theirs = others.submodlib_flcmi, others.plain_flcmi
+    return _mutual_information(xp, "flcmi", kernels.flcmi_greedy, theirs, (n, m, p, d, q, classes))
 
 
 def logdetcmi(
     xp: Any, n: int = 3000, m: int = 200, p: int = 200, d: int = 512, q: int = 100, classes: int = 10
 ) -> Comparison:
     """The factors of SIMILAR, with log-determinants."""
-    given = (n, m, p, d, q, classes)
-    return _mutual_information(xp, "logdetcmi", kernels.logdetcmi_greedy, others.submodlib_logdetcmi, given)
+    theirs = others.submodlib_logdetcmi, others.plain_logdetcmi
+    return _mutual_information(xp, "logdetcmi", kernels.logdetcmi_greedy, theirs, (n, m, p, d, q, classes))
 
 
 def _mutual_information(
-    xp: Any, name: str, ours: Callable[..., Any], theirs: Callable[..., Any], given: tuple[int, ...]
+    xp: Any,
+    name: str,
+    ours: Callable[..., Any],
+    against: tuple[Callable[..., Any], Callable[..., Any]],
+    given: tuple[int, ...],
 ) -> Comparison:
-    n, m, p, d, q, classes = given
+    """`against`: a package, and a plain formulation for a GPU."""
+    (theirs, plain), (n, m, p, d, q, classes) = against, given
     sets = similar_factors(n, m, p, d, classes)
     candidates, query, private = ([xp.asarray(factor) for factor in factors] for factors in sets)
     works = {
@@ -45,7 +51,8 @@ def _mutual_information(
         name,
         f"n={n:,} {m} labeled, {p} rejected, d={d} C={classes}+1 q={q}",
         lambda: ours(candidates, q, query=query, private=private),
-        packages(xp, works),
+        packages(xp, works)
+        | on_device(xp, {"plain, all similarities": lambda: plain(candidates, query, private, q, xp=xp)}),
         same("picks"),
     )
 

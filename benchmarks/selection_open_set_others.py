@@ -108,3 +108,59 @@ def _in_turn(scores: np.ndarray, n: int) -> np.ndarray:
         picks.append(int(scores[:, turn % scores.shape[1]].argmax()))
         scores[picks[-1]] = -np.inf
     return np.array(picks)
+
+
+def plain_flcmi(
+    candidates: Sequence[Any], query: Sequence[Any], private: Sequence[Any], n: int, *, xp: Any
+) -> np.ndarray:
+    """FLCMI, greedy: the whole matrix of similarities, and what all rows gain, for every pick."""
+    unit, asked, avoided = (
+        [rows / xp.linalg.norm(rows, axis=1, keepdims=True) for rows in factors]
+        for factors in (candidates, query, private)
+    )
+    similar, to_query, to_private = (_products(unit, others) for others in (unit, asked, avoided))
+    covered = xp.minimum(similar, xp.maximum(to_query.max(axis=1), 0))  # by rows, of columns: the ceiling
+    floor, picks = xp.maximum(to_private.max(axis=1), 0), list[int]()
+    for _ in range(n):
+        gains = xp.maximum(covered - floor, 0).sum(axis=1)
+        gains[picks] = -1
+        picks.append(int(gains.argmax()))
+        floor = xp.maximum(floor, covered[picks[-1]])
+    return np.array(picks)
+
+
+def plain_logdetcmi(
+    candidates: Sequence[Any], query: Sequence[Any], private: Sequence[Any], n: int, *, xp: Any
+) -> np.ndarray:
+    """LogDetCMI, greedy: two whole covariance matrices, from which every pick is taken off by an outer product."""
+    unit, asked, avoided = (
+        [rows / xp.linalg.norm(rows, axis=1, keepdims=True) for rows in factors]
+        for factors in (candidates, query, private)
+    )
+    both, picks = [xp.concatenate(pair) for pair in zip(avoided, asked, strict=True)], list[int]()
+    similar = _products(unit, unit).astype(np.float64)
+    similar += xp.eye(len(similar))
+    left = [similar - _explained(unit, given, xp) for given in (avoided, both)]
+    for _ in range(n):
+        variances = [xp.maximum(xp.diagonal(covariance), 1e-9) for covariance in left]  # 0 for a pick
+        gains = xp.log(variances[0] / variances[1])
+        gains[picks] = -np.inf
+        picks.append(int(gains.argmax()))
+        for covariance in left:
+            column = covariance[:, picks[-1]].copy()
+            covariance -= column[:, None] * column / column[picks[-1]]
+    return np.array(picks)
+
+
+def _products(a: Sequence[Any], b: Sequence[Any]) -> Any:
+    similar = a[0] @ b[0].T
+    for x, y in zip(a[1:], b[1:], strict=True):
+        similar = similar * (x @ y.T)
+    return similar
+
+
+def _explained(unit: Sequence[Any], given: Sequence[Any], xp: Any) -> Any:
+    """The covariance of all rows that some others explain."""
+    kernel = _products(given, given).astype(np.float64)
+    to = _products(unit, given).astype(np.float64)
+    return to @ xp.linalg.solve(kernel + xp.eye(len(kernel)), to.T)

@@ -192,3 +192,65 @@ def faiss_neighbors(queries: np.ndarray, points: np.ndarray, k: int) -> np.ndarr
     index.add(points)
     found: np.ndarray = index.search(queries, k)[1]
     return found
+
+
+def _drawn_by_cumulated_weights(squares: Any, squared_to: Any, first: int, n: int, *, seed: int, xp: Any) -> np.ndarray:
+    """k-means++ on a device: one pass over the rows, one sum of weights and one search in it for every draw.
+
+    `squared_to(row)` gives the squared distances to a row, which like all else stays on the device until the end.
+    """
+    places, picks = np.random.default_rng(seed).random(n), xp.full(n, first)
+    closest = xp.full(len(squares), np.inf, squares.dtype)
+    for i in range(1, n):
+        closest = xp.maximum(xp.minimum(closest, squared_to(picks[i - 1])), 0)
+        closest[picks[i - 1]] = 0
+        cumulated = xp.cumsum(closest, dtype=np.float64)
+        picks[i] = xp.searchsorted(cumulated, cumulated[-1:] * places[i], side="right")[0]
+    return to_numpy(picks)
+
+
+def plain_kmeans_plusplus(features: Any, k: int, *, seed: int, xp: Any) -> np.ndarray:
+    """One candidate a center, as the paper has it."""
+    squares = (features**2).sum(axis=1)
+    squared_to = lambda row: squares + squares[row] - 2 * (features @ features[row])  # noqa: E731
+    first = int(np.random.default_rng(seed).integers(len(features)))
+    return _drawn_by_cumulated_weights(squares, squared_to, first, k, seed=seed, xp=xp)
+
+
+def plain_badge(features: Any, logits: Any, n: int, *, seed: int, xp: Any) -> np.ndarray:
+    """BADGE with factored products, without the distribution object of the published code, which is of the host."""
+    errors = xp.exp(logits - logits.max(axis=1, keepdims=True))
+    errors /= errors.sum(axis=1, keepdims=True)
+    errors[xp.arange(len(errors)), logits.argmax(axis=1)] -= 1
+    squares = (errors**2).sum(axis=1) * (features**2).sum(axis=1)
+
+    def squared_to(row: Any) -> Any:
+        return squares + squares[row] - 2 * (errors @ errors[row]) * (features @ features[row])
+
+    return _drawn_by_cumulated_weights(squares, squared_to, int(squares.argmax()), n, seed=seed, xp=xp)
+
+
+def plain_max_herding(features: Any, n: int, *, xp: Any) -> np.ndarray:
+    """MaxHerding: the whole matrix of kernel values, and all that rows would add to the cover, for every pick."""
+    squares, picks = (features**2).sum(axis=1), list[int]()
+    values = xp.exp(-xp.maximum(squares[:, None] + squares - 2 * features @ features.T, 0))
+    cover = xp.zeros(len(features), np.float32)
+    for _ in range(n):
+        gains = xp.maximum(values - cover, 0).sum(axis=1)
+        gains[picks] = -1
+        picks.append(int(gains.argmax()))
+        cover = xp.maximum(cover, values[picks[-1]])
+    return np.array(picks)
+
+
+def plain_probcover(features: Any, n: int, delta: float, *, xp: Any) -> np.ndarray:
+    """ProbCover: the whole matrix of who is near whom; a pick takes the rows that it covers off all counts."""
+    squares, picks = (features**2).sum(axis=1), list[int]()
+    near = squares[:, None] + squares - 2 * features @ features.T <= delta**2
+    counts, covered = near.sum(axis=1), xp.zeros(len(features), bool)
+    for _ in range(n):
+        picks.append(int(counts.argmax()))
+        new = near[picks[-1]] & ~covered
+        covered |= new
+        counts -= near[xp.flatnonzero(new)].sum(axis=0)
+    return np.array(picks)

@@ -83,11 +83,14 @@ def ldm_seeding(xp: Any, n: int = 4000, d: int = 512, q: int = 400) -> Compariso
 def badge(xp: Any, n: int = 20_000, d: int = 512, q: int = 200) -> Comparison:
     """Against the published loop."""
     features, logits = _features_and_logits(xp, n, d)
+    published: dict[str, Work | None] = {
+        "factored loop, a distribution a pick": lambda: others.factored_badge(features, logits, q, seed=1, xp=xp)
+    }
     return Comparison(
         "badge",
         f"n={n:,} d={d} C=10 q={q}",
         lambda: kernels.badge_seeding(features, logits, q, rng=np.random.default_rng(1)),
-        {"factored loop, a distribution a pick": lambda: others.factored_badge(features, logits, q, seed=1, xp=xp)},
+        published | on_device(xp, {"plain loop": lambda: others.plain_badge(features, logits, q, seed=1, xp=xp)}),
         _random,
     )
 
@@ -99,7 +102,8 @@ def badge_package(xp: Any, n: int = 2000, d: int = 512, q: int = 100) -> Compari
         "badge",
         f"n={n:,} d={d} C=10 q={q}",
         lambda: kernels.badge_seeding(features, logits, q, rng=np.random.default_rng(1)),
-        packages(xp, {"scikit-activeml": lambda: others.skactiveml_badge(features, logits, q)}),
+        packages(xp, {"scikit-activeml": lambda: others.skactiveml_badge(features, logits, q)})
+        | on_device(xp, {"plain loop": lambda: others.plain_badge(features, logits, q, seed=1, xp=xp)}),
         _random,
     )
 
@@ -124,7 +128,11 @@ def k_center_package(xp: Any, n: int = 2000, d: int = 512, q: int = 100) -> Comp
         "k_center",
         f"n={n:,} d={d} q={q}",
         lambda: np.append(n - 1, kernels.k_center_greedy(features, q - 1, centers=features[-1:])),
-        packages(xp, {"submodlib": lambda: others.submodlib_disparity_min(features, q)}),
+        packages(xp, {"submodlib": lambda: others.submodlib_disparity_min(features, q)})
+        | on_device(
+            xp,
+            {"plain loop": lambda: np.append(n - 1, others.plain_k_center(features, q - 1, features[-1:], xp=xp))},
+        ),
         same("picks"),
     )
 
@@ -136,7 +144,8 @@ def kmeans_plusplus(xp: Any, n: int = 20_000, d: int = 512, k: int = 200) -> Com
         "kmeans_plusplus",
         f"n={n:,} d={d} k={k}",
         lambda: kernels.kmeans_plusplus(features, k, rng=np.random.default_rng(1)),
-        packages(xp, {"scikit-learn": lambda: others.sklearn_kmeans_plusplus(features, k)}),
+        packages(xp, {"scikit-learn": lambda: others.sklearn_kmeans_plusplus(features, k)})
+        | on_device(xp, {"plain loop": lambda: others.plain_kmeans_plusplus(features, k, seed=1, xp=xp)}),
         _random,
     )
 
@@ -245,6 +254,11 @@ def packages(xp: Any, works: dict[str, Work]) -> dict[str, Work | None]:
     if xp is not np:
         return {}
     return {name: work if _loaded(MODULES[name.partition(",")[0]]) else None for name, work in works.items()}
+
+
+def on_device(xp: Any, works: dict[str, Work]) -> dict[str, Work | None]:
+    """What a GPU makes of a method in its plain form stands beside CuPy only."""
+    return {} if xp is np else {**works}
 
 
 def _loaded(module: str) -> bool:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import low_budget
+from tfal import kernels
 
 FAISS = importlib.util.find_spec("faiss") is not None
 NAMES = [name for name in low_budget.CASES if FAISS or not name.startswith("faiss")]
@@ -38,6 +39,14 @@ def test_scikit_activeml_agrees(build):
         assert case.agree(ours, theirs) == "picks equal"
     if case.kernel == "probcover":
         assert case.agree(ours, theirs).startswith("rows covered ")
+
+
+def test_plain_code_for_a_gpu_picks_alike():
+    features = np.concatenate([*low_budget.made_rows(150, 16)])
+    ours = kernels.max_herding(features, 20)
+    np.testing.assert_array_equal(low_budget.others.plain_max_herding(features, 20, xp=np), ours)
+    ours = kernels.probcover(features, 20, delta=0.9)
+    np.testing.assert_array_equal(low_budget.others.plain_probcover(features, 20, 0.9, xp=np), ours)
 
 
 def test_the_command_prints_tables(capsys, monkeypatch):

@@ -4,6 +4,7 @@ import functools
 import json
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -82,6 +83,50 @@ def test_the_published_badge_and_seeding_follow_the_law_of_ours():
     ]
     shares = [np.bincount(np.array(picks)[:, 1], minlength=8) / 1500 for picks in (theirs, ours)]
     assert np.abs(shares[0] - shares[1]).max() < 0.06
+
+
+def test_the_plain_loops_of_a_gpu_follow_the_law_of_ours():
+    head = relu_head(8, 6)
+    features, logits = head.features, head.features @ head.kernel
+    draws = [
+        (
+            [selection_rows.others.plain_badge(features, logits, 3, seed=s, xp=np) for s in range(1500)],
+            [
+                selection_rows.kernels.badge_seeding(features, logits, 3, rng=np.random.default_rng(s))
+                for s in range(1500)
+            ],
+        ),
+        (
+            [selection_rows.others.plain_kmeans_plusplus(features, 3, seed=s, xp=np) for s in range(1500)],
+            [selection_rows.kernels.kmeans_plusplus(features, 3, rng=np.random.default_rng(s)) for s in range(1500)],
+        ),
+    ]
+    for theirs, ours in draws:
+        assert {len(set(picks.tolist())) for picks in theirs} == {3}
+        for place in (1, 2):
+            shares = [np.bincount(np.array(picks)[:, place], minlength=8) / 1500 for picks in (theirs, ours)]
+            assert np.abs(shares[0] - shares[1]).max() < 0.06
+
+
+@pytest.mark.parametrize("name", ["flcmi", "logdetcmi"])
+def test_the_plain_open_set_formulations_of_a_gpu_pick_alike(name):
+    candidates, query, private = similar_factors(90, 8, 7, 8, 3)
+    plain = getattr(selection_open_set_others, f"plain_{name}")
+    ours = getattr(selection_rows.kernels, f"{name}_greedy")(candidates, 12, query=query, private=private)
+    np.testing.assert_array_equal(plain(candidates, query, private, 12, xp=np), ours)
+
+
+def test_on_a_gpu_the_first_call_compiles_and_is_not_measured():
+    calls = []
+    waits = types.SimpleNamespace(synchronize=lambda: calls.append("wait"))
+    pool = types.SimpleNamespace(free_all_blocks=lambda: None, used_bytes=lambda: 2e6, total_bytes=lambda: 5e6)
+    gpu = types.SimpleNamespace(
+        cuda=types.SimpleNamespace(Device=lambda: waits), get_default_memory_pool=lambda: pool, __name__="cupy"
+    )
+    found = measure({"work": lambda: calls.append("work")}, gpu, repeats=2)["work"]
+    assert calls == ["work", "wait"] * 4
+    assert found.peak_mb == 3
+    assert found.seconds < LONG
 
 
 def test_the_comparison_table(unwatched):
@@ -262,7 +307,7 @@ def test_command_line_on_its_own(tmp_path):
         "import sys, functools, benchmarks.selection as s\n"
         f"s.COMPARISONS['k_center'] = [functools.partial(s.COMPARISONS['k_center'][0], **{TINY['k_center']!r})]\n"
         "s.SIZES = (120,); s.grow.__defaults__ = (8, 10, 10)\n"
-        "s.copy_bandwidth = s.matmul_rate = lambda: 1e10\n"
+        "s.copy_bandwidth = s.matmul_rate = lambda xp: 1e10\n"
         "s.main()\n"
         "print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
     )
