@@ -104,11 +104,12 @@ def test_a_table_lies_with_the_data_or_beside_the_manifest(expanded, tmp_path):
 
 def test_a_command_of_its_own(expanded, tmp_path):
     (run,) = expanded(
-        '[[set]]\nname = "cold"\ncommand = "coldstart"\ndataset = "digits"\nbudgets = [20, 50]\nnRun = 1\n'
+        '[[set]]\nname = "cold"\ncommand = "coldstart"\noracle = true\n'
+        'dataset = "digits"\nbudgets = [20, 50]\nnRun = 1\n'
     )
     assert run.recipe is None
     assert run.job.command == (
-        *("coldstart", "--dataset", "digits", "--budgets", "20,50", "--nRun", "1"),
+        *("coldstart", "--oracle", "--dataset", "digits", "--budgets", "20,50", "--nRun", "1", "--threads", "1"),
         *("--resultsDir", str(tmp_path / "r" / "cold")),
     )
 

@@ -160,16 +160,20 @@ def _command(manifest: Manifest, chosen: OptionSet, place: _Place) -> SingleRun:
         raise InputError(f"{manifest.path}: command must be coldstart. Received: {name!r}. Leave it out for runs.")
     from tfal.coldstart.cli import parse
 
-    options = {key: value for key, value in chosen.base.items() if key != "command"}
+    alone = [flag(key) for key, value in chosen.base.items() if value is True]
+    options = {key: value for key, value in chosen.base.items() if key != "command" and value is not True}
+    if not chosen.resources.gpus:
+        options.setdefault("threads", chosen.resources.threads)
+    typed = [*alone, *_words(options)]
     where = place.data_dir(chosen.name, str(options.get("dataset", "")))
     ends = {"data_dir": where} if where else {}
-    words = _words({**options, **ends, "results_dir": str(place.results / chosen.name)})
+    words = [*typed, *_words({**ends, "results_dir": str(place.results / chosen.name)})]
     try:
         parse(builders(), words)
     except InputError as error:
         raise InputError(f"{manifest.path}, set {chosen.name!r}: {error}") from None
     title = f"{chosen.name or manifest.name}, {name}"
-    digest = digest_of({"folder": chosen.name, "command": name, "words": _words(options)})
+    digest = digest_of({"folder": chosen.name, "command": name, "words": typed})
     return SingleRun(Job(digest[:12], title, title, (name, *words), resources=chosen.resources), chosen.name)
 
 
