@@ -80,8 +80,13 @@ def read_runs(experiment: Path) -> dict[str, dict[int, Run]]:
     Raises InputError when there is none, when a folder there is called like a repetition and has no number of its own,
     when results lie there in both forms, or when a file is damaged.
     """
+    return runs_of(read_stored_runs(experiment))
+
+
+def runs_of(stored: StoredRuns) -> dict[str, dict[int, Run]]:
+    """Strategy -> number of the repetition -> run, of what files say by both."""
     found: dict[str, dict[int, Run]] = {}
-    for (strategy, rep), run in read_stored_runs(experiment).items():
+    for (strategy, rep), run in stored.items():
         found.setdefault(strategy, {})[rep] = Run(run.rows, None if run.recipe is None else run.recipe["recipe"])
     return {strategy: _with_recipes(runs) for strategy, runs in found.items()}
 

@@ -1,0 +1,187 @@
+"""What a reader of a comparison has to know before its numbers: plain sentences, the gravest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from tfal.errors import InputError
+from tfal.recipe.options import flag
+from tfal.report.compare import why_unpaired
+from tfal.report.comparison import ACCURACY, Comparison, Setting
+from tfal.report.results import Run, differing, value
+from tfal.report.statistics import LEAST_PAIRS
+
+RANDOM = "random"
+_OF_STRATEGIES = ("strategy", "n_step")  # options that may differ between the runs of a setting
+_MANY = 6  # names in a sentence
+_HOST = ("processor", "machine", "gpus", "python", "tensorflow", "keras", "numpy")  # what can move results
+
+
+def cautions(comparison: Comparison) -> list[str]:
+    """The warnings of all settings, each once; a sentence each that names its setting."""
+    found: list[str] = []
+    for check in (
+        _options,
+        _unpaired,
+        _few,
+        _worse_than_random,
+        _validation,
+        _unfinished,
+        _budgets,
+        _no_random,
+        _hosts,
+    ):
+        for setting in comparison.settings:
+            found += [f"{setting.name}: {sentence}" for sentence in check(setting)]
+    for setting in comparison.settings:
+        found += [f"{setting.name}: {sentence}" for sentence in _empty_columns(setting)]
+    lacking = sorted({*comparison.strategies} - {*comparison.common})
+    if len(comparison.settings) > 1 and lacking:
+        found.append(
+            f"Over all settings: {listed(lacking)} {_are(lacking)} not in every setting, and left out of what is said "
+            "over all of them."
+        )
+    return [*dict.fromkeys(found), *comparison.passed_over]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: "a, b and c"; of many the first, and how many more."""
+    if len(names) > _MANY:
+        return f"{', '.join(names[: _MANY - 1])} and {len(names) - _MANY + 1} others"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _are(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def numbers(values: Sequence[int]) -> str:
+    """Whole numbers in a sentence: "1-5, 7"."""
+    runs: list[list[int]] = []
+    for each in sorted(values):
+        if runs and each == runs[-1][-1] + 1:
+            runs[-1].append(each)
+        else:
+            runs.append([each])
+    return ", ".join(f"{run[0]}" if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def options_that_differ(runs: Sequence[Run]) -> dict[str, list[object]]:
+    """The options, but the strategy and the number of rounds, that runs with a recipe do not share."""
+    known = [run for run in runs if run.recipe is not None]
+    recorded = set.intersection(*(set(run.recipe or ()) for run in known)) if known else set()
+    return differing(known, sorted(recorded - {*_OF_STRATEGIES}))
+
+
+def why_no_pairs(setting: Setting, first: str, second: str) -> str:
+    """Why the repetitions of two strategies are no pairs; "" where they are."""
+    try:
+        return why_unpaired(setting.runs[first], setting.runs[second])
+    except InputError as error:
+        return str(error)
+
+
+def _every_run(setting: Setting) -> list[Run]:
+    return [run for by_rep in setting.runs.values() for run in by_rep.values()]
+
+
+def _options(setting: Setting) -> Iterator[str]:
+    found = options_that_differ(_every_run(setting))
+    if found:
+        parts = "; ".join(f"{flag(name)[2:]} {', '.join(map(repr, values))}" for name, values in found.items())
+        yield f"its runs were made with different options ({parts}), so strategies differ in more than the strategy."
+    if any(run.recipe is None for run in _every_run(setting)):
+        yield "some of its runs have no recipe.json, so nobody can tell whether they were made alike."
+
+
+def _unpaired(setting: Setting) -> Iterator[str]:
+    first = RANDOM if RANDOM in setting.curves else setting.strategies[0]
+    reasons: dict[str, list[str]] = {}
+    for name in setting.strategies:
+        why = "" if name == first else why_no_pairs(setting, name, first)
+        if why:
+            reasons.setdefault(why, []).append(name)
+    for why, names in reasons.items():
+        yield f"{listed(names)} {_are(names)} not paired with {first} ({why}): intervals are Welch's, and wider."
+
+
+def _few(setting: Setting) -> Iterator[str]:
+    counts = {name: len(curves.reps) for name, curves in setting.curves.items()}
+    few = [name for name, count in counts.items() if count < LEAST_PAIRS]
+    if few:
+        least = min(counts.values())
+        how_many = f"{least}" if least == max(counts[name] for name in few) else f"{least} or more"
+        who = (
+            "all strategies have" if len(few) == len(counts) else f"{listed(few)} {'has' if len(few) == 1 else 'have'}"
+        )
+        yield f"{who} {how_many} of the {LEAST_PAIRS} repetitions that a test or an interval needs."
+
+
+def _worse_than_random(setting: Setting) -> Iterator[str]:
+    values = setting.values(first=False)
+    if RANDOM not in values or not values[RANDOM].size:
+        return
+    for name, found in values.items():
+        below = found.mean(axis=0) < values[RANDOM].mean(axis=0)
+        if below.mean() > 0.5:
+            yield f"{name} is below random at {below.sum()} of {len(below)} numbers of labels (means of repetitions)."
+
+
+def _validation(setting: Setting) -> Iterator[str]:
+    every = {value(run, "n_valid") for run in _every_run(setting)}
+    sizes = [size for size in every if isinstance(size, int) and size > 0]
+    most = max(float(curves.labels[-1]) for curves in setting.curves.values())
+    if sizes and max(sizes) > most:
+        yield (
+            f"{max(sizes)} validation samples choose the epoch, more than the {most:.0f} labels bought at most: "
+            "whoever buys so few does not have them."
+        )
+
+
+def _unfinished(setting: Setting) -> Iterator[str]:
+    rounds = {
+        (name, rep): int(np.isfinite(curves.values[ACCURACY][row]).sum())
+        for name, curves in setting.curves.items()
+        for row, rep in enumerate(curves.reps)
+    }
+    most = max(rounds.values())
+    short = [f"{name} {rep} ({count})" for (name, rep), count in rounds.items() if count < most]
+    if short:
+        yield f"not all repetitions have {most} rounds: {listed(short)}. They count in curves as far as they go."
+
+
+def _budgets(setting: Setting) -> Iterator[str]:
+    block = setting.block
+    every = sorted({labels for curves in setting.curves.values() for labels in curves.labels.tolist()})
+    reps = sorted({rep for curves in setting.curves.values() for rep in curves.reps})
+    if not block.reps:
+        yield "its strategies have no repetition or no number of labels in common, so they are not compared."
+    elif len(block.labels) < len(every) or len(block.reps) < len(reps):
+        yield (
+            f"tables of all strategies use what all of them have: repetitions {numbers(block.reps)} of "
+            f"{numbers(reps)}, and {len(block.labels)} of {len(every)} numbers of labels, {block.labels[0]:.0f} to "
+            f"{block.labels[-1]:.0f}."
+        )
+
+
+def _no_random(setting: Setting) -> Iterator[str]:
+    if RANDOM not in setting.curves:
+        yield "random was not run, so nothing can be said of what strategies are worth beside it."
+
+
+def _hosts(setting: Setting) -> Iterator[str]:
+    for name in _HOST:
+        values = list(dict.fromkeys(str(each[name]) for each in setting.environments if name in each))
+        if len(values) > 1:
+            yield f"its runs were made with different {name}: {listed(values)}."
+
+
+def _empty_columns(setting: Setting) -> Iterator[str]:
+    empty = dict.fromkeys(
+        metric for curves in setting.curves.values() for metric in curves.values if metric not in setting.metrics
+    )
+    if empty:
+        have = "has" if len(empty) == 1 else "have"
+        yield f"{listed([*empty])} {have} no number in any round, and {_are([*empty])} left out."
