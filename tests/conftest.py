@@ -14,6 +14,7 @@ import ctypes
 import dataclasses
 import functools
 import gc
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -60,8 +61,22 @@ def _resident_mb() -> float:
     return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def _forget_gradients() -> None:
+    """TensorFlow notes the gradients of each training step that it traces, and so keeps its graph and weights forever.
+
+    Keras' optimizers sum gradients over replicas by a function whose gradient is registered under a name of its own.
+    """
+    if "tensorflow" in sys.modules:
+        from tensorflow.python.framework import ops
+
+        noted = ops.gradient_registry._registry
+        for name in [name for name in noted if name.startswith("CustomGradient-")]:
+            del noted[name]
+
+
 def _collect_beyond(growth_mb: float) -> None:
     if _resident_mb() > _LEFT[0] + growth_mb:
+        _forget_gradients()
         gc.collect()
         with contextlib.suppress(AttributeError):
             ctypes.CDLL(None).malloc_trim(0)  # of glibc; else what is free stays with the process
