@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from tfal.data.decoding import as_stored, centre, decoded
 from tfal.data.headers import checked, problem
 from tfal.data.images import on_host
 from tfal.data.listing import Listing
-from tfal.data.pipeline import PREFETCH, parallel_map
+from tfal.data.pipeline import PREFETCH, as_written, parallel_map
 from tfal.errors import InputError
 
 _CHECKED_AT_ONCE = 64
@@ -28,13 +29,13 @@ def arrays(paths: Sequence[Path], channels: int, max_pixels: int) -> Iterator[tu
 
     channels: c, 0 for those of the file. max_pixels: of the largest picture that is decoded.
     """
-    names = on_host(np.array([os.fsencode(path) for path in paths]))
+    names, stored = on_host(np.array([os.fsencode(path) for path in paths])), _traced(_stored, max_pixels, channels)
 
     def read(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return number, as_stored(checked(tf.io.read_file(tf.gather(names, number)), max_pixels), channels)
+        return number, stored(tf.gather(names, number))
 
     numbers = tf.data.Dataset.range(len(paths))
-    images = numbers.map(read, num_parallel_calls=_READ_AT_ONCE, deterministic=True).ignore_errors()
+    images = numbers.map(as_written(read), num_parallel_calls=_READ_AT_ONCE, deterministic=True).ignore_errors()
     for number, image in images.as_numpy_iterator():
         yield int(number), image
 
@@ -45,10 +46,10 @@ def squares(listing: Listing, ids: np.ndarray, batch_size: int) -> Iterator[tupl
     They are what ImageFiles.batches gives; others are left out. ids: (n,) int. batch_size: b, at most.
     """
     paths, root = on_host(listing.paths[ids]), listing.root
+    square = _traced(_square, listing.max_pixels, listing.size)
 
     def read(place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        data = tf.io.read_file(tf.strings.join([root, tf.gather(paths, place)], separator="/"))
-        return place, centre(checked(data, listing.max_pixels), listing.size)
+        return place, square(tf.strings.join([root, tf.gather(paths, place)], separator="/"))
 
     found = parallel_map(tf.data.Dataset.range(len(ids)), read, single=True).ignore_errors()
     for places, images in found.batch(batch_size).prefetch(PREFETCH):
@@ -57,9 +58,10 @@ def squares(listing: Listing, ids: np.ndarray, batch_size: int) -> Iterator[tupl
 
 def check_headers(paths: Sequence[Path], max_pixels: int) -> None:
     """Raises InputError for the first file that must not be decoded, see headers.py; nothing is decoded."""
+    said = _traced(_said, max_pixels)
     for path in paths:
         try:
-            found = problem(tf.io.read_file(os.fsencode(path)), max_pixels).numpy()
+            found = said(os.fsencode(path)).numpy()
         except tf.errors.OpError:  # damaged: refused where it is read
             continue
         if found:
@@ -68,11 +70,10 @@ def check_headers(paths: Sequence[Path], max_pixels: int) -> None:
 
 def find_corrupt(listing: Listing, *, show_progress: bool = True) -> np.ndarray:
     """Ids (k,) int64, ascending, of the files that cannot be decoded. Reads and decodes every file, on all cores."""
-    paths = on_host(listing.paths)
+    paths, n_values = on_host(listing.paths), _traced(_n_values, listing.max_pixels)
 
     def read(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        data = tf.io.read_file(tf.strings.join([listing.root, tf.gather(paths, number)], separator="/"))
-        return number, tf.size(decoded(checked(data, listing.max_pixels)))  # asked for, or it would not be decoded
+        return number, n_values(tf.strings.join([listing.root, tf.gather(paths, number)], separator="/"))
 
     numbers = parallel_map(tf.data.Dataset.range(len(listing)), read, single=True)
     is_corrupt = np.ones(len(listing), bool)
@@ -82,6 +83,35 @@ def find_corrupt(listing: Listing, *, show_progress: bool = True) -> np.ndarray:
             bar.update(int(batch[-1]) + 1 - bar.n)
         bar.update(len(listing) - bar.n)
     return np.flatnonzero(is_corrupt)
+
+
+@functools.cache
+def _traced(function: Callable[..., tf.Tensor], *options: int) -> Callable[[tf.Tensor | bytes], tf.Tensor]:
+    """function(path, *options), traced once for all passes of a process: it is hundreds of operations."""
+
+    def read(path: tf.Tensor) -> tf.Tensor:
+        return function(path, *options)
+
+    found: Callable[[tf.Tensor | bytes], tf.Tensor] = tf.function(
+        read, input_signature=[tf.TensorSpec([], tf.string)], autograph=False
+    )
+    return found
+
+
+def _said(path: tf.Tensor, max_pixels: int) -> tf.Tensor:
+    return problem(tf.io.read_file(path), max_pixels)
+
+
+def _stored(path: tf.Tensor, max_pixels: int, channels: int) -> tf.Tensor:
+    return as_stored(checked(tf.io.read_file(path), max_pixels), channels)
+
+
+def _square(path: tf.Tensor, max_pixels: int, size: int) -> tf.Tensor:
+    return centre(checked(tf.io.read_file(path), max_pixels), size)
+
+
+def _n_values(path: tf.Tensor, max_pixels: int) -> tf.Tensor:
+    return tf.size(decoded(checked(tf.io.read_file(path), max_pixels)))  # asked for, or it would not be decoded
 
 
 def unreadable(path: Path, max_pixels: int) -> InputError:
