@@ -183,11 +183,11 @@ def test_a_second_one_waits_and_takes_what_the_first_has_made(rounds, digits, mo
         ({"strategy": "mqnet", "n_step": 0}, None, None),  # the last round asks nothing
         ({"strategy": "ccal,similar"}, ("ccal_distinctive", "ccal_semantic"), ()),
         ({"strategy": "coreset", "initial": "self_label"}, ("self_label",), ()),
-        ({"strategy": "coreset", "initial": "typiclust"}, ("encoder",), ()),
+        ({"strategy": "coreset", "initial": "typiclust"}, ("simclr",), ()),
         ({"strategy": "coreset", "initial": "typiclust", "encoder": "keras:ResNet50"}, None, None),
-        ({"strategy": "margin", "splits": "10"}, ("encoder",), ("unit",)),
-        ({"strategy": "margin", "splits": "10", "head_input": "raw"}, ("encoder",), ("unit", "raw")),
-        ({"strategy": "kmeans", "splits": "10", "head_input": "raw"}, ("encoder",), ("unit",)),
+        ({"strategy": "margin", "splits": "10"}, ("simclr",), ("unit",)),
+        ({"strategy": "margin", "splits": "10", "head_input": "raw"}, ("simclr",), ("unit", "raw")),
+        ({"strategy": "kmeans", "splits": "10", "head_input": "raw"}, ("simclr",), ("unit",)),
         ({"strategy": "kmeans", "splits": "10", "encoder": "a.keras"}, (), ("unit",)),
     ],
 )
@@ -218,6 +218,7 @@ FROZEN = {"strategy": "kmeans", "splits": "10", "encoder": "a.keras"}
         ({"initial": "simclr_loss"}, {"results_dir": "elsewhere"}, OTHER),
         ({"initial": "simclr_loss"}, {"threads": 1}, OTHER),
         ({"initial": "simclr_loss"}, {"initial": "vae_loss"}, OTHER),
+        ({"initial": "simclr_loss"}, {"initial": "typiclust"}, SAME),
         ({"initial": "simclr_loss", "long_tail": 0.1}, {"rep": 2}, OTHER),
         ({"initial": "simclr_loss", "long_tail": 0.1}, {"long_tail": 0.2}, OTHER),
         ({"initial": "simclr_loss", "n_train": 90}, {"rep": 2}, OTHER),

@@ -34,8 +34,9 @@ _OPEN = ("n_class_known", "known_classes", "trial", "ood_rate", "ood_dataset")
 class Needs(NamedTuple):
     """What a recipe needs that other runs can need, too; equal ones share the same files.
 
-    encoders: learners that are trained once and kept, by name, as they are asked for. features: kinds of rows of the
-    frozen encoder's features, "unit" and "raw". depends: name and value of all options that these depend on.
+    encoders: names of learners that are trained once and kept, without those that they start from. features: kinds of
+    rows of the frozen encoder's features, "unit" and "raw". depends: name and value of all options that these depend
+    on.
     """
 
     encoders: tuple[str, ...]
@@ -53,11 +54,17 @@ def needs(recipe: Recipe) -> Needs | None:
     """
     strategies = [make_strategy(name, recipe) for name in recipe.strategy.split(",")]
     asked = {"encoder"} if recipe.splits else _read_in_rounds(recipe, strategies)
-    encoders = sorted(name for name in asked if any(spec.kept for spec in with_starts(recipe, {name})))
+    encoders = sorted({kept for name in asked for kept in _kept(recipe, name)})
     features = _features(recipe, strategies) if recipe.splits else ()
     if not encoders and not features:
         return None
     return Needs(tuple(encoders), features, tuple(_depends(recipe, asked if recipe.splits else encoders)))
+
+
+def _kept(recipe: Recipe, name: str) -> list[str]:
+    """The learner itself where it is kept, else those that it starts from and that are."""
+    spec = LEARNERS[name]
+    return [name] if spec.kept else [start for start in spec.starts_from(recipe) if LEARNERS[start].kept]
 
 
 def _read_in_rounds(recipe: Recipe, strategies: list[Strategy]) -> set[str]:

@@ -87,3 +87,8 @@ def test_a_job_for_each_gpu(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     with pytest.raises(InputError, match=r"jobs need 1 GPU\. Received: a machine with 0"):
         local.slots([one], None)
+
+
+def test_the_first_of_those_that_can_begin_comes_first(folder, job):
+    jobs = [job("print(1)", "a"), job("print(1)", "b", "a"), job("print(1)", "c"), job("print(1)", "d")]
+    assert [title for title, _ in _run(folder, jobs)] == ["a", "b", "c", "d"]

@@ -1,7 +1,8 @@
-"""A manifest as jobs: one for each strategy and repetition of each set of options."""
+"""A manifest as jobs: one for each strategy and repetition of each set of options, and what several of them need."""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from tfal.data.tabular import table_name
 from tfal.errors import InputError
 from tfal.flags import parsed
 from tfal.networks import builders
+from tfal.prepare import Needs, needs
 from tfal.recipe import Recipe
 from tfal.recipe.components import options
 from tfal.recipe.options import flag
@@ -21,6 +23,7 @@ from tfal.storage.folder import digest_of
 from tfal.storage.runfolder import experiment_name, repetition_part
 from tfal.sweep.job import Job
 from tfal.sweep.manifest import Manifest, OptionSet
+from tfal.sweep.preparations import preparations
 
 # Options by which the folders of runs differ anyway.
 _APART = (
@@ -31,7 +34,10 @@ _APART = (
 
 @dataclass(frozen=True)
 class SingleRun:
-    """One strategy and one repetition. recipe: None for a command that has none. typed: names of its options."""
+    """One strategy and one repetition. recipe: None for a command that has none, and for what is made before runs.
+
+    typed: names of its options.
+    """
 
     job: Job
     set_name: str
@@ -60,6 +66,8 @@ class _Place(NamedTuple):
 def expand(manifest: Manifest, results: Path, data_dirs: Mapping[str, str]) -> list[SingleRun]:
     """All runs of a manifest, those of one repetition after the other, so that a sweep that is stopped is paired.
 
+    What several of them need, an encoder or features, is a job of its own before the first of them.
+
     Args:
         manifest: what is compared.
         results: the folder of all its results.
@@ -73,7 +81,28 @@ def expand(manifest: Manifest, results: Path, data_dirs: Mapping[str, str]) -> l
     runs = [run for chosen in manifest.sets for run in _of_a_set(manifest, chosen, place)]
     runs.sort(key=lambda run: 0 if run.recipe is None else run.recipe.rep)
     _check_apart(manifest, runs)
-    return runs
+    return _with_preparations(manifest, runs)
+
+
+def _with_preparations(manifest: Manifest, runs: Sequence[SingleRun]) -> list[SingleRun]:
+    made: dict[Needs, list[Job]] = {}
+    found: list[SingleRun] = []
+    for run in runs:
+        needed = needs(run.recipe) if run.recipe is not None else None
+        if run.recipe is None or needed is None:
+            found.append(run)
+            continue
+        if needed not in made:
+            made[needed] = preparations(needed, run.job, run.recipe, manifest.n_shard)
+            found += [SingleRun(job, run.set_name) for job in made[needed]]
+        waits = tuple(job.id for job in made[needed])
+        found.append(dataclasses.replace(run, job=dataclasses.replace(run.job, needs=waits)))
+    if manifest.n_shard > 1 and not any(needed.features for needed in made):
+        raise InputError(
+            f"{manifest.path}: n_shard = {manifest.n_shard} goes with runs that read features: those with splits. "
+            "Leave it out."
+        )
+    return found
 
 
 def _check_apart(manifest: Manifest, runs: Sequence[SingleRun]) -> None:

@@ -30,7 +30,7 @@ def run(folder: JobFolder, jobs: Sequence[Job], slots: Sequence[Mapping[str, str
 
     Args:
         folder: of their states.
-        jobs: what is left to be done. Needs that are not among them are done.
+        jobs: what is left to be done, the first of those that can begin first. Needs that are not among them are done.
         slots: variables of the environment of each process that works at a time.
         tell: called with each job as it ends, by this thread.
     """
@@ -48,11 +48,15 @@ def run(folder: JobFolder, jobs: Sequence[Job], slots: Sequence[Mapping[str, str
         finally:
             free.put(slot)
 
+    places, ready = {job.id: place for place, job in enumerate(jobs)}, list[int]()
     with _stopping() as stop, ThreadPoolExecutor(len(slots)) as executor:
         running: dict[Future[State], Job] = {}
         with _stopped_on_error(stop):
             while True:
-                running |= {executor.submit(one, known[name]): known[name] for name in order.get_ready()}
+                ready = sorted([*ready, *(places[name] for name in order.get_ready())])
+                while ready and len(running) < len(slots):
+                    job = jobs[ready.pop(0)]
+                    running[executor.submit(one, job)] = job
                 if not running:
                     return
                 for future in wait(running, return_when=FIRST_COMPLETED).done:

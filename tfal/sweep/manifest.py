@@ -21,7 +21,7 @@ _OF_A_VARIANT = _TABLES
 _OF_THE_WHOLE = ("published", "gpu_hours")  # what is known of a manifest says nothing of its variants
 _OF_A_SET = ("name", "grid", "resources")
 _OWN = ("protocol", "preset", "command")  # beside the options of a recipe
-_BY_COMMAND_LINE = ("results_dir", "prepare")
+_BY_COMMAND_LINE = ("results_dir", "prepare", "shard", "n_shard")
 _PUBLISHED = {"labels": (int,), "value": (float, int), "source": (str,)}
 _TOLD = {"set": (str,), "strategy": (str,), "std": (float, int), "metric": (str,)}
 
@@ -136,8 +136,10 @@ def _sets(where: str, content: Mapping[str, Any], resources: Options) -> list[Op
             raise InputError(f"{here} has {min(both)} as an option and in its grid. Leave one of them out.")
         combined = {key: values for key, values in _grid(where, grid).items() if key not in own} | own_grid
         base = {key: value for key, value in _options(where, shared, free).items() if key not in combined}
-        asked, _ = _resources(here, {**resources, **row.get("resources", {})})
-        found.append(OptionSet(name, base | own, {} if free else combined, Resources(**asked)))
+        own_resources, of_the_whole = _resources(here, row.get("resources", {}))
+        if of_the_whole:
+            raise InputError(f"{here}: {min(of_the_whole)} is of the whole manifest. Write it below [resources].")
+        found.append(OptionSet(name, base | own, {} if free else combined, Resources(**{**resources, **own_resources})))
     return found
 
 
