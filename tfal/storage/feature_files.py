@@ -42,7 +42,7 @@ class Shard(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Of its files."""
+        """What the files of the shard are called: "shard-3-of-16"."""
         return f"shard-{self.number}-of-{self.of}"
 
 
@@ -81,7 +81,7 @@ class FeatureFiles:
         return self._shared.locked(wait=True)
 
     def shard_locked(self, shard: Shard) -> contextlib.AbstractContextManager[None]:
-        """The same of one shard."""
+        """Holds a shard for this process; waits for another one. The lock goes with the process."""
         return held(self.folder / f".{shard.name}.lock", [self.folder])
 
     def record(self, state: State) -> None:
