@@ -138,8 +138,10 @@ def _all(given: argparse.Namespace) -> int:
     folder, states = SelectionFolder(given.out), JobFolder(given.out)
     todo = jobs(question, folder, Resources(given.threads, 0, given.memoryGB, given.minutes))
     if given.status:
-        found = {job.id: states.state(job) for job in todo}
-        print("\n".join([status.overview(todo, found), *status.details(states, todo, found)]))
+        found, doubt = engines.looked_up(states, todo)
+        print(
+            "\n".join([*([doubt] if doubt else []), status.overview(todo, found), *status.details(states, todo, found)])
+        )
         return 0
     do = engines.engine(given, todo)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
