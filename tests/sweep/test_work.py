@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
+from tfal.sweep import status
 from tfal.sweep.folder import DONE, FAILED, RUNNING, STOPPED, WAITING
 from tfal.sweep.job import Job
 from tfal.sweep.status import details
@@ -135,13 +135,14 @@ def test_a_damaged_state_is_as_good_as_none(folder, job):
     assert folder.state(one).name == WAITING
 
 
-def test_time_of_a_running_job(folder, job):
+def test_time_of_a_running_job(folder, job, monkeypatch):
+    monkeypatch.setattr(status.time, "time", lambda: 1000.0)
     one = job("print(1)")
     folder.plan([one])
     with folder.claimed(one.id) as descriptor:
         assert descriptor is not None
         with folder.claimed(one.id) as second:
             assert second is None
-        folder.write_state(one.id, {"began": time.time() - 125})
+        folder.write_state(one.id, {"began": 875.0})
         (line,) = details(folder, [one], {one.id: folder.state(one)})
         assert line.startswith("running  job a, for 2 min 5 s:")
