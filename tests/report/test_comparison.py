@@ -108,7 +108,9 @@ def test_what_is_warned_of(tmp_path):
     filled(tmp_path / "few", reps=2)
     assert "all strategies have 2 of the 5 repetitions" in said(tmp_path / "few")
     filled(tmp_path / "worse", lift=-0.1)
-    assert "margin is below random at 3 of 3 numbers of labels" in said(tmp_path / "worse")
+    assert "below random at most numbers of labels, by the means of repetitions: margin (3 of 3)." in said(
+        tmp_path / "worse"
+    )
     filled(tmp_path / "validation", n_valid=500)
     assert "500 validation samples choose the epoch, more than the 80 labels" in said(tmp_path / "validation")
     filled(tmp_path / "options")
@@ -124,10 +126,18 @@ def test_what_is_warned_of(tmp_path):
     assert "knn_top5 has no number in any round, and is left out" in said(tmp_path / "nan")
 
 
-def test_a_strategy_that_one_setting_lacks_is_said(tmp_path):
+def test_one_sentence_for_several_settings(tmp_path):
+    for name in ("a_SCNN", "b_SCNN"):
+        filled(tmp_path / name, reps=1)
+    (sentence,) = cautions(read_comparison([tmp_path]))
+    assert sentence.startswith("a_SCNN and b_SCNN: all strategies have 1 of the 5 repetitions")
+
+
+def test_the_initial_labels_are_compared_where_strategies_chose_them(tmp_path):
     filled(tmp_path / "a_SCNN")
-    filled(tmp_path / "b_SCNN", strategies=("random", "badge"))
-    assert "badge and margin are not in every setting" in said(tmp_path)
+    filled(tmp_path / "b_SCNN", splits="20,40,60,80")
+    loop, budgets = read_comparison([tmp_path]).settings
+    assert (loop.compared.labels, budgets.compared.labels) == ((40, 60, 80), (20, 40, 60, 80))
 
 
 def test_runs_without_recipes_are_read_and_said(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -22,28 +22,13 @@ _HOST = ("processor", "machine", "gpus", "python", "tensorflow", "keras", "numpy
 def cautions(comparison: Comparison) -> list[str]:
     """The warnings of all settings, each once; a sentence each that names its setting."""
     found: list[str] = []
-    for check in (
-        _options,
-        _unpaired,
-        _few,
-        _worse_than_random,
-        _validation,
-        _unfinished,
-        _budgets,
-        _no_random,
-        _hosts,
-    ):
+    for check in _CHECKS:
+        where: dict[str, list[str]] = {}
         for setting in comparison.settings:
-            found += [f"{setting.name}: {sentence}" for sentence in check(setting)]
-    for setting in comparison.settings:
-        found += [f"{setting.name}: {sentence}" for sentence in _empty_columns(setting)]
-    lacking = sorted({*comparison.strategies} - {*comparison.common})
-    if len(comparison.settings) > 1 and lacking:
-        found.append(
-            f"Over all settings: {listed(lacking)} {_are(lacking)} not in every setting, and left out of what is said "
-            "over all of them."
-        )
-    return [*dict.fromkeys(found), *comparison.passed_over]
+            for sentence in check(setting):
+                where.setdefault(sentence, []).append(setting.name)
+        found += [f"{listed(names)}: {sentence}" for sentence, names in where.items()]
+    return [*found, *comparison.passed_over]
 
 
 def listed(names: Sequence[str]) -> str:
@@ -120,13 +105,13 @@ def _few(setting: Setting) -> Iterator[str]:
 
 
 def _worse_than_random(setting: Setting) -> Iterator[str]:
-    values = setting.values(first=False)
+    values = setting.values(block=setting.compared)
     if RANDOM not in values or not values[RANDOM].size:
         return
-    for name, found in values.items():
-        below = found.mean(axis=0) < values[RANDOM].mean(axis=0)
-        if below.mean() > 0.5:
-            yield f"{name} is below random at {below.sum()} of {len(below)} numbers of labels (means of repetitions)."
+    below = {name: found.mean(axis=0) < values[RANDOM].mean(axis=0) for name, found in values.items()}
+    worse = [f"{name} ({each.sum()} of {len(each)})" for name, each in below.items() if each.mean() > 0.5]
+    if worse:
+        yield f"below random at most numbers of labels, by the means of repetitions: {', '.join(worse)}."
 
 
 def _validation(setting: Setting) -> Iterator[str]:
@@ -185,3 +170,17 @@ def _empty_columns(setting: Setting) -> Iterator[str]:
     if empty:
         have = "has" if len(empty) == 1 else "have"
         yield f"{listed([*empty])} {have} no number in any round, and {_are([*empty])} left out."
+
+
+_CHECKS: tuple[Callable[[Setting], Iterator[str]], ...] = (
+    _options,
+    _unpaired,
+    _few,
+    _worse_than_random,
+    _validation,
+    _unfinished,
+    _budgets,
+    _no_random,
+    _hosts,
+    _empty_columns,
+)

@@ -42,6 +42,10 @@ class Curves:
         """Whether any number is there."""
         return metric in self.values and bool(np.isfinite(self.values[metric]).any())
 
+    def reached(self, rep: int) -> set[float]:
+        """The numbers of labels of one repetition."""
+        return {*self.labels[np.isfinite(self.values[ACCURACY][self.reps.index(rep)])].tolist()}
+
     def part(self, metric: str, reps: Sequence[int], labels: Sequence[float]) -> np.ndarray:
         """(len(reps), len(labels)) of its own repetitions and numbers of labels."""
         rows = np.array([self.reps.index(rep) for rep in reps], int)
@@ -80,34 +84,39 @@ class Setting:
 
     @functools.cached_property
     def block(self) -> Block:
-        """What all strategies share."""
-        return self.shared(self.strategies)
-
-    def shared(self, strategies: Sequence[str]) -> Block:
-        """The repetitions and numbers of labels that `strategies` share: of all such blocks the one with most results.
+        """The repetitions and numbers of labels that all strategies share: of all such blocks the largest one.
 
         So a repetition that stopped early is left out where the others are longer, and counts where they are not. Empty
         where nothing is shared.
         """
-        every = [self.curves[name] for name in strategies]
+        every = [*self.curves.values()]
         common = sorted(set.intersection(*(set(curves.reps) for curves in every)))
-        reached = {
-            rep: set.intersection(*({*curves.labels[_there(curves, rep)].tolist()} for curves in every))
-            for rep in common
-        }
-        budgets = sorted({labels for found in reached.values() for labels in found})
+        reached = {rep: set.intersection(*(curves.reached(rep) for curves in every)) for rep in common}
         best = Block((), ())
-        for first in sorted({tuple(sorted(found)) for found in reached.values() if found}, key=len):
-            reps = tuple(rep for rep in common if {*first} <= reached[rep])
-            labels = tuple(each for each in budgets if all(each in reached[rep] for rep in reps))
-            if len(reps) * len(labels) > len(best.reps) * len(best.labels):
+        for least in {frozenset(found) for found in reached.values() if found}:
+            reps = tuple(rep for rep in common if least <= reached[rep])
+            labels = tuple(sorted(set.intersection(*(reached[rep] for rep in reps))))
+            if (len(reps) * len(labels), len(reps)) > (len(best.reps) * len(best.labels), len(best.reps)):
                 best = Block(reps, labels)
         return best
 
-    def values(self, metric: str = ACCURACY, *, first: bool = True) -> dict[str, np.ndarray]:
-        """(R, T) of every strategy in the block; first: with the initial labels, which all strategies share."""
-        labels = self.block.labels if first else self.block.labels[1:]
-        return {name: curves.part(metric, self.block.reps, labels) for name, curves in self.curves.items()}
+    @functools.cached_property
+    def compared(self) -> Block:
+        """The block without the initial labels, which all strategies share; budgets of `--splits` have none."""
+        chosen = any((run.recipe or {}).get("splits") for by_rep in self.runs.values() for run in by_rep.values())
+        return self.block if chosen else Block(self.block.reps, self.block.labels[1:])
+
+    def values(self, metric: str = ACCURACY, block: Block | None = None) -> dict[str, np.ndarray]:
+        """(R, T) of every strategy that has the column, in the block that all share, or in another one."""
+        block = self.block if block is None else block
+        return {name: curves.part(metric, block.reps, block.labels) for name, curves in self.having(metric).items()}
+
+    def of(self, strategies: Sequence[str]) -> Setting:
+        """The same setting with some of its strategies alone."""
+        if tuple(strategies) == self.strategies:
+            return self
+        curves, runs = ({name: each[name] for name in strategies} for each in (self.curves, self.runs))
+        return Setting(self.name, self.folder, curves, runs, self.environments)  # type: ignore[arg-type]
 
     def having(self, metric: str) -> dict[str, Curves]:
         """The strategies that have numbers in this column."""
@@ -130,11 +139,6 @@ class Comparison:
     def common(self) -> tuple[str, ...]:
         """The names of those that every setting has."""
         return tuple(sorted(set.intersection(*({*setting.strategies} for setting in self.settings))))
-
-
-def _there(curves: Curves, rep: int) -> np.ndarray:
-    found: np.ndarray = np.isfinite(curves.values[ACCURACY][curves.reps.index(rep)])
-    return found
 
 
 def read_comparison(folders: Sequence[Path]) -> Comparison:
