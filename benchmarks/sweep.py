@@ -4,7 +4,9 @@ python -m benchmarks.sweep [--runs 24] [--epochs 5] [--engines local,slurm]
 
 Short runs on digits through the MLP, one worker at a time, so that all ways do the same work in the same order: a loop
 of `tfal run ... --rep N`, and `tfal sweep` by each engine. Then the same runs by one worker with all cores and by one
-worker a core. Figures mean something on an idle machine alone. slurm: see tests/slurm for one of a single node.
+worker a core. Figures mean something on an idle machine alone. With Slurm, one of a single node around it:
+
+python tests/slurm/cluster.py run python -m benchmarks.sweep --engines local,slurm
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ from pathlib import Path
 from benchmarks.selection_measure import machine
 from tfal.storage.environment import usable_cores
 from tfal.sweep.expand import expand
+from tfal.sweep.folder import DONE, JobFolder
 from tfal.sweep.manifest import read_manifest
+from tfal.sweep.slurm.queue import live, states_with_queue
 
 ROOT = Path(__file__).parent.parent
 Way = Callable[[Path, Path], None]  # a manifest, and where its results go
@@ -84,9 +88,20 @@ def _loop(manifest: Path, results: Path) -> None:
 def _engine(engine: str) -> Way:
     if engine == "local":
         return _workers(1)
-    return lambda manifest, results: _checked(
-        [sys.executable, "-m", "tfal", "sweep", str(manifest), "--resultsDir", str(results), "--engine", engine]
-    )
+    if engine != "slurm":
+        raise SystemExit(f"--engines must be of local, slurm. Received: {engine}.")
+    return _on_slurm
+
+
+def _on_slurm(manifest: Path, results: Path) -> None:
+    """Until the last job has left the queue."""
+    sweep = [sys.executable, "-m", "tfal", "sweep", str(manifest), "--resultsDir", str(results)]
+    _checked([*sweep, "--engine", "slurm", "--workers", "1", "--slurm", "time=60"])
+    folder = JobFolder(results)
+    while live(folder):
+        time.sleep(0.2)
+    if any(state.name != DONE for state in states_with_queue(folder, folder.jobs()).values()):
+        raise SystemExit(f"a job failed: see {folder.path}")
 
 
 def _workers(count: int) -> Way:

@@ -61,6 +61,7 @@ JobCompType=jobcomp/none
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 KillWait=3
+SlurmdTimeout=30
 OverTimeLimit=0
 SchedulerParameters=sched_interval=1,sched_min_interval=0,bf_interval=1
 GresTypes=gpu

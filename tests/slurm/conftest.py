@@ -76,7 +76,7 @@ class Programs:
 
     def number(self, job):
         """Slurm's number of a job that is queued or runs."""
-        return queue.live(self.folder)[job.id]
+        return queue.live(self.folder)[job.id].number
 
 
 @pytest.fixture
@@ -86,6 +86,6 @@ def programs(cluster, tmp_path, monkeypatch):
     os.makedirs(tmp_path / "place")
     made = Programs(JobFolder(tmp_path / "results"), tmp_path / "place")
     yield made
-    for number in queue.live(made.folder).values():
-        cluster.call("scancel", number)
+    for entry in queue.live(made.folder).values():
+        cluster.call("scancel", entry.number)
     until(lambda: not queue.live(made.folder))

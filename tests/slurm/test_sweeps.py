@@ -50,8 +50,8 @@ def test_digits_as_an_array_with_a_preemption_and_daemons_that_are_killed(manife
     folder = JobFolder(tmp_path / "results" / "m")
     jobs = folder.jobs()
     until(lambda: all((folder.results / job.results).exists() for job in jobs))
-    numbers = queue.live(folder)
-    for number in numbers.values():  # in the middle of its run, wherever that is; Slurm wakes what it ends
+    numbers = [entry.number for entry in queue.live(folder).values()]
+    for number in numbers:  # in the middle of its run, wherever that is; Slurm wakes what it ends
         cluster.call("scancel", "--signal=STOP", number)
     urgent = cluster.call("sbatch", "--parsable", "--partition=urgent", "--mem=100", "--wrap=true").strip()
     until(lambda: QUEUED in {state.name for state in queue.states_with_queue(folder, jobs).values()})
@@ -61,7 +61,7 @@ def test_digits_as_an_array_with_a_preemption_and_daemons_that_are_killed(manife
         cluster.kill(name)
         cluster.start(name)
     cluster.wait_for_node()
-    for number in numbers.values():
+    for number in numbers:
         cluster.call("scancel", "--signal=CONT", number)
     assert _sweep("--engine", "slurm", "--slurm", "mem=1500M") == 0  # what a controller forgot that was killed
     until(lambda: not queue.live(folder) and urgent not in cluster.call("squeue", "--noheader", "--format=%i"))

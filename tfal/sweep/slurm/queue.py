@@ -6,7 +6,6 @@ to stands in its state then; where the whole job was killed, Slurm's own words i
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tfal.errors import InputError
+from tfal.files import read_json
 from tfal.sweep.folder import DONE, FAILED, QUEUED, RUNNING, STOPPED, WAITING, JobFolder, State
 from tfal.sweep.job import Job
 
@@ -81,13 +81,19 @@ class Entry(NamedTuple):
         """Whether it runs, or will."""
         return self.state in (*_RUNS, *_WAITS, _ENDS)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether Slurm keeps it back because its node failed to start it, until somebody releases it."""
+        return self.state in _WAITS and self.reason.replace("_", " ").lower().startswith("launch failed")
+
 
 def arrays(folder: JobFolder) -> list[Array]:
     """What was submitted for a folder, in this order."""
     found = []
     for path in sorted(folder.path.glob("slurm/*/array.json")):
-        content = json.loads(path.read_text())
-        found.append(Array(path.parent.name, path.parent, tuple(content["jobs"]), content.get("number", "")))
+        name = path.parent.name
+        content = read_json(path, f"Cancel its jobs (scancel --name={name}), remove it, and submit them again.")
+        found.append(Array(name, path.parent, tuple(content.get("jobs", ())), content.get("number", "")))
     return found
 
 
@@ -150,15 +156,15 @@ def states_with_queue(folder: JobFolder, jobs: Sequence[Job]) -> dict[str, State
     return found
 
 
-def live(folder: JobFolder) -> dict[str, str]:
-    """Slurm's numbers of jobs that wait or run, by their ids. Raises InputError where Slurm does not answer."""
+def live(folder: JobFolder) -> dict[str, Entry]:
+    """Jobs that wait or run, by their ids. Raises InputError where Slurm does not answer."""
     submitted, entries = arrays(folder), queue()
     found = {}
     for array in submitted:
         for place, job in enumerate(array.jobs):
             entry = entries.get((array.name, place))
             if entry is not None and entry.is_live:
-                found[job] = entry.number
+                found[job] = entry
     return found
 
 

@@ -8,7 +8,7 @@ import re
 import secrets
 import shlex
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +44,16 @@ def check(jobs: Sequence[Job], given: Mapping[str, Any]) -> None:
 
 
 def submit(folder: JobFolder, jobs: Sequence[Job], given: Mapping[str, Any]) -> Iterator[str]:
-    """Submits jobs that are not in the queue; yields a line for each array.
+    """Submits jobs that are not in the queue; yields a line for each array, and for each job that is released.
 
     Args:
         folder: of their states; another process must not submit meanwhile.
         jobs: what is left to be done. Needs that are not among them, nor in the queue, are done.
         given: parameters of sbatch, see `options.passed_through`.
     """
-    numbers = queue.live(folder)
+    entries = queue.live(folder)
+    yield from _released(entries.values())
+    numbers = {job: entry.number for job, entry in entries.items()}
     largest = _largest_array()
     new = [job for job in jobs if job.id not in numbers]
     for level in levels(new):
@@ -65,6 +67,17 @@ def submit(folder: JobFolder, jobs: Sequence[Job], given: Mapping[str, Any]) -> 
                 found = _submit_array(folder, part, options.parameters(asked, given), waits)
                 numbers |= dict(zip((job.id for job in part), found, strict=True))
                 yield _told(part, found, waits)
+
+
+def _released(entries: Iterable[queue.Entry]) -> Iterator[str]:
+    """Lets jobs go again that a node failed to start, such as one that was restarted at that moment."""
+    for entry in entries:
+        if entry.is_held:
+            try:
+                queue.ask("scontrol", "release", entry.number)
+                yield f"Slurm job {entry.number}: its node failed to start it; released"
+            except InputError as error:
+                yield f"Slurm job {entry.number}: its node failed to start it, and it cannot be released: {error}"
 
 
 def _submit_array(folder: JobFolder, jobs: Sequence[Job], asked: dict[str, Any], waits: Sequence[str]) -> list[str]:
