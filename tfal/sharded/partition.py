@@ -37,7 +37,7 @@ def random_shard(candidates: Candidates, shard: int, n_shard: int, seed: int) ->
     """The ids of one of n_shard random parts, int64, ascending; the numbers of ids in two parts differ by at most 1.
 
     A million candidates are shuffled at a time and dealt out in turn, by a stream of their own: any process finds any
-    part again with the memory of one block, in some 20 seconds for a billion.
+    part again with the memory of one block, in some 40 seconds for a billion.
     """
     return np.concatenate([candidates.ids(places) for places in _dealt(len(candidates), shard, n_shard, seed)])
 
