@@ -138,10 +138,13 @@ def measured(files: Path, out: Path, name: str, n: int, n_shard: int) -> dict[st
     """What each job of a selection took; those that are done are not done again."""
     case, path = CASES[name], out / "measured.json"
     arrays = Arrays(**{array: files / f"{array}.npy" for array in case.reads})
-    SelectionFolder(out).begin(checked_question(name, n, arrays, n_shard=n_shard, options=case.options))
+    folder = SelectionFolder(out)
+    folder.begin(checked_question(name, n, arrays, n_shard=n_shard, options=case.options))
     found: dict[str, dict[str, float]] = json.loads(path.read_text()) if path.exists() else {}
     for part in [*map(str, range(n_shard)), "union"]:
         if part not in found:
+            result = folder.picks if part == "union" else folder.shard_path(int(part))
+            result.unlink(missing_ok=True)  # of a run that was stopped before it noted the time
             words = [sys.executable, "-m", "benchmarks.sharded", "--job", str(out), part]
             done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
             found[part] = json.loads(done.stdout)
