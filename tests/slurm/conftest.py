@@ -54,11 +54,13 @@ class Programs:
         self.jobs.append(Job(name * 12, f"job {name}", "all", (code,), tuple(n * 12 for n in needs), asked))
         return self.jobs[-1]
 
-    def submit(self, *jobs, **parameters):
+    def submit(self, *jobs, flags=(), **parameters):
         """Gives jobs to Slurm, all when none is named; what it says."""
         pytest.importorskip("submitit", reason="needs submitit (pip install submitit)")
         self.folder.plan(self.jobs)
-        given = passed_through(None, None, [f"{name}={value}" for name, value in {"mem": "200M", **parameters}.items()])
+        given = passed_through(
+            None, None, [*flags, *(f"{name}={value}" for name, value in {"mem": "200M", **parameters}.items())]
+        )
         return list(submit.submit(self.folder, jobs or self.jobs, given))
 
     def state(self, job):

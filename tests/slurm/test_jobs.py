@@ -120,6 +120,15 @@ def test_a_job_over_its_time_is_requeued_as_often_as_asked_and_says_so(programs,
     assert _details(programs)[0].startswith("failed   job a: ended after its limit of 8 minutes")
 
 
+def test_a_job_that_must_not_be_requeued_says_so(programs, cluster):
+    job = programs.add("a", _WAITS)
+    programs.submit(flags=["no-requeue"])
+    until((programs.place / "began").exists)
+    cluster.call("scancel", "--signal=USR2", programs.number(job))
+    assert programs.ends() == {"a": FAILED}
+    assert _details(programs)[0].startswith("failed   job a: Slurm did not requeue it: ")
+
+
 def test_a_job_that_needs_too_much_memory_says_so(programs):
     programs.add("a", "taken = bytearray(400_000_000)\ntime.sleep(600)")
     programs.submit()

@@ -245,5 +245,6 @@ def _of_sacct(listed: str, names: Mapping[str, str]) -> Iterator[tuple[str, int,
     for line in listed.splitlines():
         number, _, state = line.partition("|")
         array, _, place = number.partition("_")
-        if array in names and (place == "" or place.isdecimal()):
-            yield names[array], int(place or 0), state.partition(" ")[0]  # "CANCELLED by 1000"
+        word = state.partition(" ")[0]  # of "CANCELLED by 1000"
+        if array in names and (place == "" or place.isdecimal()) and not Entry(number, word, "").is_live:
+            yield names[array], int(place or 0), word
