@@ -89,6 +89,7 @@ LDMS_MOMENTS = [
     ("after pool.npz", 1),
     ("after rounds.csv", 1),
     ("epoch", 5),
+    ("after predictions.npz", 1),
     ("before rounds.csv", 1),
     ("after rounds.csv", 1),
 ]
@@ -105,7 +106,8 @@ MQNET_MOMENTS = [
 
 
 def _files(results: Path):
-    names = [*results.rglob("pool.npz"), *results.rglob("test_accs_*.txt"), *results.rglob("round*.npz")]
+    kinds = ("pool.npz", "predictions.npz", "test_accs_*.txt", "round*.npz")
+    names = [path for kind in kinds for path in results.rglob(kind)]
     found = {str(path.relative_to(results)): path.read_bytes() for path in names}
     return found | {str(path.relative_to(results)): _repeatable(path) for path in results.rglob("rounds.csv")}
 

@@ -12,6 +12,8 @@ from tfal.data import from_arrays
 from tfal.errors import InputError, TrainingError
 from tfal.loop import plan, run
 from tfal.pool import Pool
+from tfal.report.results import read_curves
+from tfal.storage.tables import read_rounds, write_table
 from tfal.strategies import STRATEGIES, Picks, Strategy
 
 MLP = BUILDERS["MLP"]
@@ -20,7 +22,7 @@ MLP = BUILDERS["MLP"]
 def _files(recipe):
     """Every file that must not depend on when and how a run was made, with its bytes."""
     root = Path(recipe.results_dir)
-    names = [*root.rglob("pool.npz"), *root.rglob("test_accs_*.txt")]
+    names = [path for name in ("pool.npz", "predictions.npz", "test_accs_*.txt") for path in root.rglob(name)]
     return {str(path.relative_to(root)): path.read_bytes() for path in names}
 
 
@@ -89,6 +91,42 @@ def test_on_epoch_is_a_function(small, digits):
 def test_only_ldms_writes_to_the_original_path(small, digits):
     list(run(dataclasses.replace(small, n_step=0), MLP, data=digits))
     assert not list(Path(small.results_dir).glob("*/test_accs_*"))
+
+
+def test_a_round_says_how_far_its_network_is_to_be_trusted(small, digits):
+    rows = [done.row for done in run(small, MLP, data=digits)]
+    for row in rows:
+        assert 0 < row["nll_scaled"] < np.log(10)  # with the labels of others, nothing would be better than chance
+        assert 0 < row["brier"] < 2
+        assert 0 <= row["ece_scaled"] <= 1
+        assert 0 < row["mean_entropy"] < np.log(10)
+    assert "agreement" not in rows[0]
+    assert all(-1 <= row["agreement"] < 1 and 0 < row["changed"] < 1 for row in rows[1:])
+    without = dataclasses.replace(small, n_valid=0, n_step=0, strategy="random")
+    (row,) = (done.row for done in run(without, MLP, data=digits))
+    assert "nll" in row
+    assert "temperature" not in row
+
+
+def test_a_folder_of_an_older_version_goes_on(small, digits, tmp_path):
+    """Its rows lack columns that a round has now, and there are no predictions of its last round."""
+    whole = dataclasses.replace(small, results_dir=str(tmp_path / "whole"))
+    rows = [done.row for done in run(whole, MLP, data=digits)]
+    stopped = run(small, MLP, data=digits)
+    next(stopped)
+    stopped.close()
+    (path,) = Path(small.results_dir).rglob("rounds.csv")
+    names = ["round", "labels", "test_accuracy", "best_epoch", "train_loss", "val_accuracy", "seconds_train"]
+    write_table(path, [{name: row[name] for name in names} for row in read_rounds(path)])
+    path.with_name("predictions.npz").unlink()
+    list(run(small, MLP, data=digits))
+    found = read_rounds(path)
+    assert sorted(found[0]) == sorted(names)
+    for old, new in zip(rows, found, strict=True):
+        assert all(new[name] == old[name] for name in new if not name.startswith(("seconds", "peak")))
+    assert "agreement" not in found[1]  # there was nothing to hold it against
+    assert "agreement" in found[2]
+    assert read_curves(path.parents[2])["margin"].accuracy.shape == (1, 3)
 
 
 def test_the_best_validation_epoch_is_tested(small, digits, monkeypatch):
@@ -314,4 +352,3 @@ def test_a_long_tail_is_told_by_its_classes(small, digits):
     assert len(set(recalls.tolist())) > 1
     pool = Pool.load(Path(recipe.results_dir) / "digits-longtail0.1_MLP" / "margin" / "rep001" / "pool.npz")
     assert len(pool.members) < len(digits.y_train) / 2
-    assert "recall_0" not in next(run(dataclasses.replace(small, n_step=0), MLP, data=digits)).row

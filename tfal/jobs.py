@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tfal.data import Dataset, fingerprint
+from tfal.evaluation.stop_set import stop_size
 from tfal.files import check_writable
 from tfal.initial_pool import initial_strategy, with_clusters
 from tfal.pool import Pool
@@ -91,6 +92,7 @@ def _checked(job: Job) -> Job:
     rows, _ = job.committed()
     job = dataclasses.replace(job, rows=rows)
     job.folder.memory(len(rows))
+    job.folder.predictions(len(rows) - 1, stop_size(job.task.start))
     if rows and job.rounds_left and job.recipe.warm_start == "on":
         job.folder.weights(len(rows) - 1)
     return job

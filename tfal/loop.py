@@ -170,7 +170,7 @@ def _round(job: Job, step: int, pool: Pool, session: _Session) -> tuple[Row, _An
     seconds = {"seconds_train": clock.lap()}
     if session.initial or job.recipe.long_tail:
         row["coverage"] = len(np.unique(pool.label[pool.labeled])) / job.task.n_classes
-    row |= _test(job, step, session) | (_open_set_row(job, step, pool) if job.recipe.is_open else {}) | found
+    row |= _test(job, step, pool, session) | (_open_set_row(job, step, pool) if job.recipe.is_open else {}) | found
     seconds["seconds_test"] = clock.lap()
     answer = _Answer()
     if step < job.recipe.n_step and len(pool.unlabeled):
@@ -216,15 +216,25 @@ def _mend(name: str) -> str:
     return f"Lower {flag(LEARNERS[name].learning_rate_option)}, or look at the images and labels."
 
 
-def _test(job: Job, step: int, session: _Session) -> Row:
-    """The share of test samples that are classified right; of a long-tailed pool, that of each class too."""
-    from tfal.evaluation.scores import class_recalls, predicted_classes
+def _test(job: Job, step: int, pool: Pool, session: _Session) -> Row:
+    """What is known of the network that was trained: its scores on the test samples, and whether it still changes."""
+    from tfal.evaluation.round_scores import fitted_temperature, round_scores
+    from tfal.evaluation.stop_set import answers, stop_scores, stop_set
 
-    task, learner = job.task, session.learners[job.strategy.task_learner]
+    task, learner, size = job.task, session.learners[job.strategy.task_learner], session.read_batch
+    held_out, watched = pool.validation, stop_set(task.start, job.recipe.seed, job.rep)
     with training_of(_where(job, step), _mend(job.strategy.task_learner)):
-        predicted = predicted_classes(learner, session.test_images.batches(task.test_ids, session.read_batch))
-    found = {"test_accuracy": float(np.mean(predicted == task.test_labels))}
-    return found | (class_recalls(predicted, task.test_labels, task.n_classes) if job.recipe.long_tail else {})
+        scale = None
+        if len(held_out):
+            scale = fitted_temperature(learner, session.images.batches(held_out, size), pool.label[held_out])
+        batches = session.test_images.batches(task.test_ids, size)
+        row = round_scores(learner, batches, task.test_labels, task.n_classes, scale, bool(job.recipe.long_tail))
+        if not len(watched):
+            return row
+        predicted, entropies = answers(learner, session.images.batches(watched, size))
+    before = job.folder.predictions(step - 1, len(watched))
+    job.folder.write_predictions(step, predicted, before)
+    return row | stop_scores(predicted, before, entropies, watched, pool)
 
 
 def _query(job: Job, step: int, pool: Pool, streams: Streams, session: _Session) -> _Answer:

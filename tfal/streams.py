@@ -23,6 +23,7 @@ PURPOSES = {
     "shards": 12,
     "targets": 13,
     "train": 14,
+    "stop_set": 15,
 }
 
 

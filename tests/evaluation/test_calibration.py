@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from tfal.evaluation.calibration import calibration, ece, log_probabilities, temperature
+from tfal.evaluation import calibration as module
+from tfal.evaluation.calibration import Tally, calibration, ece, log_probabilities, temperature
 
 CONFIDENCE, RIGHT = np.array([0.95, 0.85, 0.85, 0.65, 0.55, 0.35]), np.array([1, 1, 0, 1, 0, 0], bool)
 
@@ -42,3 +43,16 @@ def test_a_temperature_is_found_again():
     mended = calibration(logits * 3 / temperature(logits * 3, labels), labels)
     assert mended.nll < sharp.nll
     assert mended.ece < 0.02 < sharp.ece
+
+
+def test_blocks_count_as_one(monkeypatch):
+    rng = np.random.default_rng(1)
+    logits, labels = rng.normal(size=(97, 5)).astype(np.float32), rng.integers(0, 5, 97)
+    whole = temperature(logits, labels)
+    tally = Tally(whole)
+    for start in (0, 10, 11, 60):
+        end = {0: 10, 10: 11, 11: 60, 60: 97}[start]
+        tally.add(logits[start:end], labels[start:end])
+    assert tally.found() == pytest.approx(calibration(logits / np.float64(whole), labels))
+    monkeypatch.setattr(module, "BLOCK", 12)
+    assert temperature(logits, labels) == pytest.approx(whole)

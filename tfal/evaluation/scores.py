@@ -7,7 +7,7 @@ transfer.py. There as here, the last epoch counts. Scores are fractions here, pe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,20 +30,25 @@ class Scores:
         return cls(float(np.mean(ranks < 1)), float(np.mean(ranks < 5)))
 
 
-def predicted_classes(learner: Any, batches: Iterable[Any]) -> np.ndarray:
-    """The class of the largest logit of each image, (N,) int64.
+def read_logits(learner: Any, batches: Iterable[Any]) -> Iterator[np.ndarray]:
+    """The logits (B, C) of each batch, float32.
 
     Args:
         learner: has read(batch, ["logits"]).
-        batches: of images as it takes them, at least one; see Images.batches.
+        batches: of images as it takes them; see Images.batches.
 
     Raises TrainingError for logits that are NaN or infinite.
     """
     from tfal.training.finite import checked_logits
 
-    return np.concatenate(
-        [checked_logits(learner.read(batch, ["logits"])["logits"].numpy()).argmax(axis=1) for batch in batches]
-    )
+    for batch in batches:
+        yield checked_logits(learner.read(batch, ["logits"])["logits"].numpy())
+
+
+def predicted_classes(learner: Any, batches: Iterable[Any]) -> np.ndarray:
+    """The class of the largest logit of each image, (N,) int64; arguments and errors as `read_logits`, of one batch
+    at least."""
+    return np.concatenate([logits.argmax(axis=1) for logits in read_logits(learner, batches)])
 
 
 def class_recalls(predicted: np.ndarray, labels: np.ndarray, n_classes: int) -> dict[str, float]:

@@ -159,7 +159,10 @@ def curve_of(runs: Mapping[int, Run], name: str) -> Curve:
     def column(name: str) -> np.ndarray:
         return np.array([[row.get(name, np.nan) for row in each] for each in rows])
 
-    others = {name: column(name) for name in MORE if any(name in row for each in rows for row in each)}
+    names = [name for name in MORE if any(name in row for each in rows for row in each)]
+    if not any(value(run, "long_tail") for run in runs.values()):  # all runs have it; elsewhere it says little more
+        names = [name for name in names if name != "balanced_accuracy"]
+    others = {name: column(name) for name in names}
     return Curve(labels[0], column("test_accuracy"), others)
 
 

@@ -28,6 +28,7 @@ from tfal.storage.joined import is_joined
 from tfal.storage.tables import Row, read_rounds, write_table
 from tfal.strategies import STRATEGIES
 
+_PREDICTIONS = "predictions.npz"
 _MEND = "Remove its folder or give another --resultsDir."
 
 
@@ -145,6 +146,31 @@ class RunFolder:
         for old in range(round + 1):
             self._weights_path(old).unlink(missing_ok=True)
 
+    def predictions(self, round: int, n: int) -> np.ndarray | None:
+        """The (n,) that `write_predictions` wrote after `round`; None where it did not, as older versions did not.
+
+        Raises InputError when the file is damaged.
+        """
+        path = self.path / _PREDICTIONS
+        if not path.exists():
+            return None
+        mend = "Remove it: the next round will not say then how much the network has changed."
+        arrays = read_arrays(path, mend)
+        n_before = n if len(np.atleast_1d(arrays.get("before", 0))) else 0
+        check_arrays(path, arrays, {"round": (), "predicted": (n,), "before": (n_before,)}, mend)
+        name = {0: "predicted", 1: "before" if n_before else ""}.get(int(arrays["round"]) - round, "")
+        return arrays.get(name)
+
+    def write_predictions(self, round: int, predicted: np.ndarray, before: np.ndarray | None) -> None:
+        """The predictions (n,) for the stop set after `round`, and those of the one before.
+
+        Both are in one file, so that a round whose row a stop has kept from the disk finds the latter when it is run
+        again.
+        """
+        before = predicted[:0] if before is None else before
+        arrays = {"round": np.int64(round), "predicted": predicted, "before": before}
+        write_atomically(self.path / _PREDICTIONS, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+
     def _weights_path(self, round: int) -> Path:
         return self.path / "weights" / f"round{round:03d}.npz"
 
@@ -184,7 +210,8 @@ class RunFolder:
     def _discard(self) -> None:
         """Removes what a round or a labeled set leaves before its row."""
         name = self.strategy.name
-        self._shared.discard(["pool.npz", "memory/*.npz", "weights/*.npz", f"{name}_*.npy", f"{name}_*.json"])
+        left = ["pool.npz", _PREDICTIONS, "memory/*.npz", "weights/*.npz", f"{name}_*.npy", f"{name}_*.json"]
+        self._shared.discard(left)
 
     def commit(self, pool: Pool, rows: list[Row], original_path: bool, memory: Mapping[str, np.ndarray]) -> None:
         """Makes the last of `rows` final: the strategy's memory, pool.npz, rounds.csv, then the accuracies as text."""

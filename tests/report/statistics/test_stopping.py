@@ -1,26 +1,8 @@
 import numpy as np
-import pytest
-from sklearn.metrics import cohen_kappa_score
 
-from tfal.report.statistics.stopping import certain, kappa, no_gain, stabilised, unchanged
+from tfal.report.statistics.stopping import certain, no_gain, stabilised, unchanged
 
 NAN = float("nan")
-FIRST = np.array([0, 0, 1, 1, 2, 2, 2, 0, 1, 2])
-
-
-def test_kappa_of_the_vector():
-    second = FIRST.copy()
-    second[6] = 1
-    assert kappa(FIRST, second) == pytest.approx(0.850746, abs=1e-6)
-    assert kappa(FIRST, FIRST) == 1
-    assert kappa(np.zeros(5), np.zeros(5)) == 1  # expected by chance alone
-    assert kappa(np.array([0, 1]), np.array([1, 0])) == -1
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_kappa_as_scikit_learn_has_it(seed):
-    a, b = np.random.default_rng(seed).integers(0, 4, (2, 30))
-    assert kappa(a, b) == pytest.approx(cohen_kappa_score(a, b))
 
 
 def test_predictions_that_stabilise():

@@ -16,18 +16,6 @@ PATIENCE, LEAST_GAIN = 10, 1e-4
 _SLACK = 1e-12  # of a mean of floats
 
 
-def kappa(first: np.ndarray, second: np.ndarray) -> float:
-    """Cohen's kappa of two lists of classes (N,), at least one: agreement beyond chance; 1 where chance is all.
-
-    (p_o - p_e) / (1 - p_e): p_o the share of equal classes, p_e the one that the frequencies of both let expect.
-    """
-    first, second = np.asarray(first), np.asarray(second)
-    classes = np.unique(np.concatenate([first, second]))
-    shares = [(given[:, None] == classes).mean(axis=0) for given in (first, second)]
-    observed, expected = float(np.mean(first == second)), float(np.sum(shares[0] * shares[1]))
-    return 1.0 if expected >= 1 else (observed - expected) / (1 - expected)
-
-
 def stabilised(kappas: Sequence[float] | np.ndarray, level: float = AGREEMENT, window: int = WINDOW) -> int | None:
     """Stabilising predictions: the mean kappa of the last `window` pairs of successive models reaches `level`.
 
