@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 GUIDES = ["README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md"]
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
-    for folder in (".", "docs", "benchmarks", "examples", "results/reference")
+    for folder in (".", "docs", "benchmarks", "examples", "results/reference", "reproduce")
     for path in (ROOT / folder).glob("*.md" if folder == "." else "**/*.md")
 )
 FILE = re.compile(r"[\w.-]+(?:/[\w.-]+)*\.(?:py|md|toml|txt|yml|yaml)")
