@@ -27,6 +27,7 @@ _SCNN = [*TINY, "--network", "SCNN"]
 SMALL = {
     "tfal run mnist --strategy ldms,margin,random --nRep 5": [*_SCNN, "--nSample", "50", "--strategy", "ldms"],
     "tfal report results/mnist_SCNN": [],
+    "tfal tidy results results.csv": [],
     "tfal run digits --preset openset": TINY_OPEN,
     "tfal run digits --preset lowbudget": LOW_BUDGET,
     "tfal run digits --preset initpools": [*_SCNN, "--strategy", "random"],  # what the last line compares with
@@ -63,11 +64,14 @@ np.save("embeddings.npy", features)
 labels, wrapped = np.arange(20) % 4, lambda batch: model(batch)["logits"]
 classes = [0] * 25 + [None] * 24 + [tfal.UNSURE]
 build, recipe = BUILDERS["MLP"], tfal.Recipe(dataset="mine", strategy="random", **SMALL)
+with open("results.csv", "w") as file:
+    file.write("dataset,strategy,labels,metric,value\\nmnist,ldms,20,test_accuracy,0.5\\nmnist,ldms,20,nll,2\\n")
 x_train, y_train, x_test, y_test = images, np.arange(200) % 4, images[:40], np.arange(40) % 4
 """
 THEN = """
 assert len(scores) == 180 and len(set(ids.tolist())) == 50
 assert campaign.labeled.tolist() == sorted(ids[:25].tolist()) and len(campaign.rejected) == 24
+assert table["ldms"].tolist() == [0.5]
 assert len(set(rows.tolist())) == 100 and len(set(first.tolist())) == 20
 assert round.row["labels"] == 25 and data.n_classes == 4 and [done.row["labels"] for done in rounds] == [20, 25]
 """

@@ -51,6 +51,7 @@ COMMANDS: dict[str, tuple[str, Command]] = {
     "compare": ("differences between results, with 95 % intervals", _main_of("tfal.report.compare")),
     "correlation": ("whether first labels foretell the accuracy of later rounds", _main_of("tfal.report.correlation")),
     "join": ("results as two files to publish, which the others read like the folders", _main_of("tfal.report.join")),
+    "tidy": ("results as one tidy table, csv or Parquet, for pandas and the like", _main_of("tfal.report.tidy")),
     "coldstart": (
         "the cold-start benchmark: which images to label before any label is known",
         _with_networks("tfal.coldstart.cli"),

@@ -43,7 +43,7 @@ def stop_size(pool: Pool) -> int:
 
 
 def answers(learner: Any, batches: Iterable[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Of each image, the predicted class (S,) int32 and the entropy of the prediction (S,) float64 [nats].
+    """The predicted class of each image (S,) int32, and the entropy of its prediction (S,) float64 [nats].
 
     Args:
         learner: has read(batch, ["logits"]).
