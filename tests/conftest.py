@@ -12,7 +12,6 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import contextlib
 import ctypes
 import dataclasses
-import functools
 import gc
 import sys
 from pathlib import Path
@@ -112,15 +111,10 @@ def nursery():
     made.close()
 
 
-@functools.cache
-def _digits() -> Dataset:
-    return load("digits")
-
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def digits() -> Dataset:
     """scikit-learn's digits."""
-    return _digits()
+    return load("digits")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from tfal.errors import InputError
 from tfal.learners.classifier import Classifier, epoch_steps
 from tfal.learners.loss_prediction import LossPredictor
 from tfal.pool import Pool
+from tfal.recipe import Recipe
 from tfal.streams import Streams
 from tfal.training.runtime import prepare_tensorflow
 
@@ -22,10 +23,11 @@ def pool(digits):
     return pool
 
 
-@pytest.fixture
-def classifier(digits, small, change):
+@pytest.fixture(scope="module")
+def classifier(digits):
+    """One for several tests: no training depends on those before."""
     prepare_tensorflow()
-    recipe = change(small, n_batch=16, n_epoch=4, learning_rate=0.01)
+    recipe = Recipe(dataset="digits", n_batch=16, n_epoch=4, learning_rate=0.01, n_sample=150)
     return Classifier(BUILDERS["SCNN"], Images(digits.x_train), 10, recipe)
 
 
