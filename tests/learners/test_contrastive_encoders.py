@@ -1,5 +1,6 @@
 """Encoders on digits: they learn, they are trained once, and a stop at any moment changes nothing."""
 
+import dataclasses
 import json
 import signal
 from pathlib import Path
@@ -37,6 +38,12 @@ def recipe(small, change):
 
 
 @pytest.fixture
+def kept(recipe, change, tmp_path_factory):
+    """The recipe with a folder of all tests: what another one has trained is read from there."""
+    return change(recipe, results_dir=str(tmp_path_factory.getbasetemp() / "contrastive encoders"))
+
+
+@pytest.fixture
 def images(digits):
     return Images(digits.x_train[:N])
 
@@ -67,7 +74,7 @@ def same(one, other):
 
 def neighbors_of_the_same_class(encoder, images, labels, k=5):
     """Of mirrored images among the others; unmirrored ones of digits are told apart by their pixels already."""
-    plain, mirrored = (encoder.read(x, ["projection"])["projection"].numpy() for x in (images, images[:, :, ::-1]))
+    plain, mirrored = (encoder(x, training=False)["projection"].numpy() for x in (images, images[:, :, ::-1]))
     plain /= np.linalg.norm(plain, axis=1, keepdims=True)
     similar = mirrored @ plain.T
     np.fill_diagonal(similar, -np.inf)
@@ -80,22 +87,30 @@ def test_training_lowers_the_loss_and_sorts_the_neighbors(learner, epochs, rate,
     recipe = change(
         recipe, network="SCNN", n_epoch_csi=epochs, n_epoch_ccal=epochs, n_warmup=3, lr_encoder=rate, n_batch_encoder=32
     )
-    x, labels = digits.x_train[:n].astype(np.float32) / 255, digits.y_train[:n]
-    still = change(recipe, n_epoch_csi=1, n_epoch_ccal=1, lr_encoder=1e-9)
-    start, first = trained(Images(digits.x_train[:n]), still, learner)
-    end, last = trained(Images(digits.x_train[:n]), recipe, learner)
-    name = f"{learner.name}_loss"
-    assert last[name] < first[name] - 0.1
-    before, after = (neighbors_of_the_same_class(each, x, labels) for each in (start, end))
+    x, labels, losses = digits.x_train[:n].astype(np.float32) / 255, digits.y_train[:n], []
+
+    def note(name, epoch, epochs):
+        losses.extend(arrays(path)["loss"] for path in files(recipe))
+
+    end, last = trained(Images(digits.x_train[:n]), recipe, learner, on_epoch=note)
+    assert last[f"{learner.name}_loss"] == losses[-1] < losses[0] - 0.1
+    before, after = (neighbors_of_the_same_class(each, x, labels) for each in (end._new_network(), end.network))
     assert after > before + 0.1
 
 
+def not_stopped(images, kept, learner):
+    """The file of an encoder that was trained at once, and the loss; SCNN has dropout."""
+    recipe = dataclasses.replace(kept, network="SCNN", results_dir=f"{kept.results_dir}/not stopped")
+    _, found = trained(images, recipe, learner)
+    (path,) = (path for path in files(recipe) if path.name.startswith(f"{learner.name}-"))
+    return path, found
+
+
 @pytest.mark.parametrize("learner", LEARNERS)
-def test_stopped_and_continued_ends_as_one_that_was_not(learner, images, recipe, change, tmp_path):
+def test_stopped_and_continued_ends_as_one_that_was_not(learner, images, recipe, kept, change):
     """SCNN has dropout, so its random state is part of what is kept."""
-    recipe = change(recipe, network="SCNN")
-    _, whole = trained(images, recipe, learner)
-    stopped = change(recipe, results_dir=str(tmp_path / "stopped"))
+    whole, found = not_stopped(images, kept, learner)
+    stopped = change(recipe, network="SCNN")
 
     def stop(name, epoch, epochs):
         if epoch == 2:
@@ -107,8 +122,8 @@ def test_stopped_and_continued_ends_as_one_that_was_not(learner, images, recipe,
     seen = []
     _, continued = trained(images, stopped, learner, on_epoch=lambda *epoch: seen.append(epoch))
     assert seen == [(learner.name, 2, 3), (learner.name, 3, 3)]
-    assert continued == whole
-    assert same(files(stopped)[0], files(recipe)[0])
+    assert continued == found
+    assert same(files(stopped)[0], whole)
 
 
 CHILD = """
@@ -137,10 +152,9 @@ learner.fit(Pool.unlabeled_pool(n), Streams(0, 1, 0))
 """
 
 
-def test_killed_while_writing_and_continued_ends_as_one_that_was_not(images, recipe, change, tmp_path, nursery):
-    recipe = change(recipe, network="SCNN")
-    trained(images, recipe)
-    killed = change(recipe, results_dir=str(tmp_path / "killed"))
+def test_killed_while_writing_and_continued_ends_as_one_that_was_not(images, recipe, kept, change, tmp_path, nursery):
+    whole, _ = not_stopped(images, kept, CSI)
+    killed = change(recipe, network="SCNN")
     options = {name: getattr(killed, name) for name in ("n_epoch_csi", "n_batch_encoder", "n_warmup", "lr_encoder")}
     options |= {"network": "SCNN", "dataset": "digits", "results_dir": killed.results_dir}
     done = nursery.run(tmp_path / "output", "-c", CHILD, json.dumps(options), str(N))
@@ -149,7 +163,7 @@ def test_killed_while_writing_and_continued_ends_as_one_that_was_not(images, rec
     assert arrays(files(killed)[0])["epoch"] == 1
     assert len(list(folder.glob(".csi-*.npz.*"))) == 1  # what was being written
     trained(images, killed)
-    assert same(files(killed)[0], files(recipe)[0])
+    assert same(files(killed)[0], whole)
     assert not list(folder.glob(".csi-*.npz.*"))
 
 
@@ -217,10 +231,10 @@ def test_other_options_share_the_file(option, images, recipe, change):
     assert make(images, recipe)._identity(ids, 0) == make(images, change(recipe, **option))._identity(ids, 0)
 
 
-def test_learners_have_files_of_their_own(images, recipe, change):
-    for learner in LEARNERS:
-        trained(images, change(recipe, n_epoch_csi=1, n_epoch_ccal=1), learner)
-    assert [path.name.rpartition("-")[0] for path in files(recipe)] == ["ccal_distinctive", "ccal_semantic", "csi"]
+def test_learners_have_files_of_their_own(images, kept):
+    paths = [not_stopped(images, kept, learner)[0] for learner in LEARNERS]
+    assert [path.name.rpartition("-")[0] for path in paths] == ["csi", "ccal_semantic", "ccal_distinctive"]
+    assert sorted(paths[0].parent.glob("*.npz")) == sorted(paths)
 
 
 def test_a_second_process_waits_while_one_trains(images, recipe):
@@ -319,9 +333,9 @@ def test_a_network_without_named_outputs(images, recipe, change):
 
 
 @pytest.mark.parametrize("views", ["mild", "heavy"])
-def test_projections_of_rotations_by_hand(views, images, digits, recipe, change):
+def test_projections_of_rotations_by_hand(views, images, digits, kept, change):
     """Unit projections of each turned image in each view, and their mean; one image at a time gives the same."""
-    made, _ = trained(images, change(recipe, n_epoch_csi=1, ccal_views=views))
+    made, _ = trained(images, change(kept, n_epoch_csi=1, ccal_views=views))
     batch = digits.x_train[:6].astype(np.float32) / 255
     names = ["projection_rotations", "projection_views"]
     found = made.read(batch, names)
@@ -369,8 +383,8 @@ def test_views_go_on_where_an_epoch_ends(images, recipe):
     assert all(np.array_equal(a, b) for a, b in zip(whole[3:], rest, strict=True))
 
 
-def test_what_cannot_be_read(images, recipe, change):
-    made = make(images, change(recipe, n_epoch_csi=1))
+def test_what_cannot_be_read(images, kept, change):
+    made = make(images, change(kept, n_epoch_csi=1))
     batch = np.zeros((2, 8, 8, 1), np.float32)
     with pytest.raises(InputError, match="'csi' is not trained yet"):
         made.read(batch, ["features"])

@@ -25,8 +25,11 @@ def _prepare():
 
 
 @pytest.fixture
-def recipe(small, change):
-    return change(small, network="SCNN", n_epoch_simclr=1, n_batch_encoder=20, n_warmup=0, lr_encoder=0.02)
+def recipe(small, change, tmp_path_factory):
+    """With a folder of all tests: an encoder is trained by the first one that asks for it."""
+    folder = str(tmp_path_factory.getbasetemp() / "simclr of losses")
+    options = {"network": "SCNN", "n_epoch_simclr": 1, "n_batch_encoder": 20, "n_warmup": 0, "lr_encoder": 0.02}
+    return change(small, **options, results_dir=folder)
 
 
 @pytest.fixture
@@ -119,7 +122,7 @@ def test_the_image_itself_is_no_negative(digits, recipe, batch):
     np.testing.assert_allclose(found, np.mean(expected, axis=0), atol=1e-5)
 
 
-def test_negatives_are_drawn_from_the_pool(digits, recipe):
+def test_negatives_are_drawn_from_the_pool(digits, recipe, change):
     """Excluded images change nothing; more than 512 are not needed."""
     array = digits.x_train[:N].copy()
     pool = Pool.unlabeled_pool(N)
@@ -130,7 +133,7 @@ def test_negatives_are_drawn_from_the_pool(digits, recipe):
         encoder.fit(pool, Streams(0))
         found.append(losses(encoder, array[20:].astype(np.float32) / 255))
     np.testing.assert_array_equal(*found)
-    large = SimCLR(BUILDERS["SCNN"], Images(digits.x_train[:600]), 10, recipe)
+    large = SimCLR(BUILDERS["SCNN"], Images(digits.x_train[:600]), 10, change(recipe, n_batch_encoder=300))
     large.fit(Pool.unlabeled_pool(600), Streams(0))
     assert len(large._negatives) == len(set(large._negatives)) == 512
 
