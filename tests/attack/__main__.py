@@ -77,7 +77,7 @@ def _until(n: int, attack: Callable, references: list, seed: int, pool: Pool, fo
     trials: list = []  # type: ignore[type-arg]
     number = 0
     while (left := n - sum(len(trial.stops) for trial in trials)) > 0:
-        batch = range(number, number + max(2, -(-left // 3)))
+        batch = range(number, number + max(min(n, 2), -(-left // 3)))
         tasks = [
             (references[i % len(references)], seed * 100_000 + i, folder / f"{attack.__name__}-{i}") for i in batch
         ]
@@ -122,7 +122,8 @@ def _inputs(chosen: list[int], pool: Pool, folder: Path) -> bool:
 
     if not chosen:
         return True
-    pool.starmap(_template, templates(folder / "templates").items(), chunksize=1)
+    needed = templates(folder / "templates", (CASES[place] for place in chosen))
+    pool.starmap(_template, needed.items(), chunksize=1)
     found = []
     for answer in pool.imap_unordered(partial(_tried, folder), chosen):
         found.append(answer)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import io
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,17 +40,23 @@ _FILES = {
 }
 
 
-def templates(folder: Path) -> dict[str, list[str]]:
-    """The commands that make the runs, by name."""
-    return {name: [*text.split(), "--resultsDir", str(folder / name / "results")] for name, text in RUNS.items()}
+def templates(folder: Path, cases: Iterable[Case]) -> dict[str, list[str]]:
+    """The commands that make the runs of these cases, by name."""
+    wanted = {case.make.run for case in cases if isinstance(case.make, Copied)}
+    return {name: [*RUNS[name].split(), "--resultsDir", str(folder / name / "results")] for name in sorted(wanted)}
 
 
-def copied(run: str, change: Callable[[Path], object]) -> Callable[[Path], object]:
-    def make(folder: Path) -> None:
-        shutil.copytree(TEMPLATES / run / "results", folder / "results")
-        change(folder / "results")
+@dataclasses.dataclass(frozen=True)
+class Copied:
+    """Makes the results of one of RUNS, changed."""
 
-    return make
+    run: str
+    change: Callable[[Path], object]
+
+    def __call__(self, folder: Path) -> None:
+        """In this folder."""
+        shutil.copytree(TEMPLATES / self.run / "results", folder / "results")
+        self.change(folder / "results")
 
 
 def place(run: str, name: str, results: Path) -> Path:
@@ -80,7 +87,7 @@ def _of_file(run: str, name: str) -> Iterator[Case]:
             path.write_bytes(content(path.read_bytes()))
             _undo_a_bit(run, results)
 
-        return copied(run, change)
+        return Copied(run, change)
 
     for kind in damages(b"PK" * 2000):
         make = damage(functools.partial(_damaged, kind))
@@ -97,7 +104,7 @@ def _of_file(run: str, name: str) -> Iterator[Case]:
         _undo_a_bit(run, results)
 
     for kind, change in (("a folder in its place", replace_by_folder), ("missing", remove)):
-        yield Case(f"{run}, {name}: {kind}", again(run), make=copied(run, change), expected=EITHER, sound=sound(run))
+        yield Case(f"{run}, {name}: {kind}", again(run), make=Copied(run, change), expected=EITHER, sound=sound(run))
 
 
 def _damaged(kind: str, good: bytes) -> bytes:
@@ -132,7 +139,7 @@ def _other_files() -> Iterator[Case]:
             np.save(path, change(np.load(path)), allow_pickle=True)
             _undo_a_bit("low", results)
 
-        return copied("low", edit)
+        return Copied("low", edit)
 
     for name, change in {
         "9 ids": lambda a: a[:-1],
@@ -157,7 +164,7 @@ def _other_files() -> Iterator[Case]:
             _undo_a_bit(run, results)
             shutil.rmtree(results / "features", ignore_errors=True)
 
-        return copied(run, edit)
+        return Copied(run, edit)
 
     for name, change in {
         "a weight missing": lambda a: a.pop("weight_0000"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.attack.inputs.case import EITHER, REFUSED, Case
-from tests.attack.inputs.damaged import again, copied, place, sound
+from tests.attack.inputs.damaged import Copied, again, place, sound
 
 
 def cases() -> Iterator[Case]:
@@ -25,7 +25,7 @@ def _edited(run: str, name: str, edit: Callable[[str], str]) -> Callable[[Path],
         path = place(run, name, results)
         path.write_text(edit(path.read_text()))
 
-    return copied(run, change)
+    return Copied(run, change)
 
 
 def _changed_rows() -> Iterator[Case]:
@@ -114,7 +114,7 @@ def _changed_pools() -> Iterator[Case]:
             np.savez(content, **found)
             path.write_bytes(content.getvalue())
 
-        return copied("loop", edit)
+        return Copied("loop", edit)
 
     def bought(found: dict[str, np.ndarray]) -> int:
         return int(np.flatnonzero(found["round"] == 1)[0])
