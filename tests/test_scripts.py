@@ -1,4 +1,4 @@
-"""Every run script, end to end: as a user starts it, or in a fork where only its work is looked at."""
+"""Every run script: started as by a user, up to its options or to the end; and all of its work, in a fork."""
 
 import functools
 import subprocess
@@ -46,6 +46,14 @@ def test_run_digits(tmp_path):
     assert "\r" not in done.err
 
 
+@pytest.mark.parametrize("script", sorted(path.name for path in ROOT.glob("run_*.py")))
+def test_a_new_process_starts_as_by_a_user(tmp_path, script):
+    """From any folder; what it does then, a fork does for the tests below."""
+    done = subprocess.run([sys.executable, str(ROOT / script), "--help"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"usage: {script} ")
+
+
 @pytest.mark.parametrize(("script", "folder"), [("run_mnist.py", "mnist_MLP"), ("run_cifar10.py", "cifar10_MLP")])
 def test_scripts_on_keras_arrays(made, script, folder, fork):
     flags = [*TINY, *LDMS, "--dataDir", str(made), "--resultsDir", str(made / "results"), "--strategy", "ldms,badge"]
@@ -70,7 +78,7 @@ def test_initial_pools_from_the_command_line(made, fork):
         for kind, letter in (("images", "x"), ("labels", "y"))
     }
     np.savez(made / "pathmnist.npz", **arrays)
-    done = _script("run_medmnist.py", "--dataDir", str(made), *flags)
+    done = fork("run_medmnist.py", "--dataDir", str(made), *flags)
     assert done.code == 0, done.err
     assert (made / "results" / "pathmnist-from-random_SCNN" / "curves.png").exists()
 
@@ -130,10 +138,9 @@ TINY_OPEN = (
 )
 def test_open_set_presets(made, script, folder, fork):
     """A network with stages on the small images alone: CCAL's views make 40 of each large one."""
-    start = _script if script == "run_cifar100.py" else fork  # each script is started as by a user once
     network = folder.rpartition("_")[2]
     flags = [*TINY_OPEN, "--network", network, *_data(script, made)]
-    done = start(script, *flags, "--resultsDir", str(made / "results"))
+    done = fork(script, *flags, "--resultsDir", str(made / "results"))
     assert done.code == 0, done.err
     assert "Purity [%]" in done.out
     assert (made / "results" / folder / "mqnet" / "rep001" / "memory.png").exists()
@@ -163,7 +170,7 @@ def test_run_imagenet_on_a_tree_of_image_files(tmp_path, fork):
                 pixels = rng.integers(256, size=(40 + number, 50, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(tmp_path / part / name / f"{number}.JPEG")
     flags = [*LOW_BUDGET, "--imageSize", "32", "--dataDir", str(tmp_path), "--resultsDir", str(tmp_path / "results")]
-    done = _script("run_imagenet.py", *flags)
+    done = fork("run_imagenet.py", *flags)
     assert done.code == 0, done.err
     folder = tmp_path / "results" / "imagenet-lowbudget_SCNN" / "kmeans" / "rep001"
     assert len(np.load(folder / "kmeans_imagenet_6.npy")) == 6
@@ -190,7 +197,6 @@ def test_uci_letter(tmp_path, fork):
 @pytest.mark.skipif(not SHARED_DATA.exists(), reason="the real data sets are not on this machine")
 @pytest.mark.parametrize(("script", "folder"), [("run_mnist.py", "mnist"), ("run_cifar10.py", ".")])
 def test_scripts_on_the_real_data(tmp_path, script, folder, fork):
-    assert _script(script, "--help").code == 0  # a new process, as by a user; the fork runs the same file
     done = fork(script, *TINY, *LDMS, "--dataDir", str(SHARED_DATA / folder), "--resultsDir", str(tmp_path))
     assert done.code == 0, done.err
 
