@@ -1,5 +1,4 @@
 import dataclasses
-import itertools
 from pathlib import Path
 
 import keras
@@ -179,10 +178,12 @@ def test_repetitions_and_strategies_run_alone_or_together_give_the_same(small, d
     )
     list(run(together, MLP, data=digits))
     alone = dataclasses.replace(together, results_dir=str(tmp_path / "alone"))
-    for rep, strategy in itertools.product((2, 1), ("ldms", "random")):
+    for rep, strategy in ((2, "ldms"), (1, "random")):
         rounds = list(run(dataclasses.replace(alone, strategy=strategy, n_rep=1, rep=rep), MLP, data=digits))
         assert {(found.strategy, found.rep) for found in rounds} == {(strategy, rep)}
-    assert _files(together) == _files(alone)
+    one, other = _files(together), _files(alone)
+    assert len(other) == 5  # of each a pool and its accuracies, which ldms writes twice
+    assert other.items() <= one.items()
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(small, digits, tmp_path):
@@ -197,6 +198,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(small, digits, tmp_
 
 
 def test_a_finished_run_trains_nothing_and_mends_its_text_files(small, digits, monkeypatch):
+    small = dataclasses.replace(small, n_step=1)
     list(run(small, MLP, data=digits))
     files = _files(small)
     accuracies = Path(small.results_dir) / "digits_MLP" / "margin" / "test_accs_001.txt"
@@ -289,7 +291,7 @@ def test_a_plain_sequential_builder_is_enough(small, digits):
     def build(shape, n_classes):
         return keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(n_classes)])
 
-    assert len(list(run(small, build, data=digits))) == 3
+    assert len(list(run(dataclasses.replace(small, n_step=1), build, data=digits))) == 2
 
 
 @pytest.mark.parametrize("answer", [lambda view: view.labeled[:15], lambda view: view.candidates[:14]])
@@ -322,6 +324,7 @@ def test_observe_sees_the_labels_of_the_picks(small, digits, monkeypatch):
 
 
 def test_another_recipe_or_a_damaged_pool_is_refused_before_anything_is_written(small, digits):
+    small = dataclasses.replace(small, n_step=0)
     list(run(small, MLP, data=digits))
     before = {path: path.read_bytes() for path in Path(small.results_dir).rglob("*") if path.is_file()}
     with pytest.raises(InputError, match="nEpoch: 3 there, 4 here"):

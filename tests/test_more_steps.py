@@ -35,21 +35,26 @@ def _files(recipe):
     return found
 
 
+_OFTEN = ((0, [0]), (1, [0, 1]), (1, []), (3, [1, 2, 3]), (2, []))
+_ONCE = ((0, [0]), (2, [0, 1, 2]))
+
+
 @pytest.mark.parametrize(
-    "options",
+    ("options", "calls"),
     [
-        {"strategy": "margin"},
-        {"strategy": "margin", "warm_start": "on", "n_valid": 0},
-        {"strategy": "ll", "initial": "random", "n_epoch_loss": 1},
-        {"strategy": "random", "n_class_known": 4, "ood_rate": 0.4},
+        ({"strategy": "margin", "warm_start": "on", "n_valid": 0}, _OFTEN),
+        ({"strategy": "margin"}, _ONCE),
+        ({"strategy": "ll", "initial": "random", "n_epoch_loss": 1}, _ONCE),
+        ({"strategy": "random", "n_class_known": 4, "ood_rate": 0.4}, _ONCE),
     ],
-    ids=lambda options: "-".join(map(str, options.values())),
+    ids=["warm start", "cold start", "ll", "an open set"],
 )
-def test_more_rounds_of_a_finished_run(small, digits, tmp_path, options):
-    whole = dataclasses.replace(small, **options, n_epoch=1, n_step=3, results_dir=str(tmp_path / "whole"))
+def test_more_rounds_of_a_finished_run(small, digits, tmp_path, options, calls):
+    n_steps = max(n_step for n_step, _ in calls)
+    whole = dataclasses.replace(small, **options, n_epoch=1, n_step=n_steps, results_dir=str(tmp_path / "whole"))
     list(run(whole, MLP, data=digits))
     parts = dataclasses.replace(whole, results_dir=str(tmp_path / "parts"))
-    for n_step, trained in ((0, [0]), (1, [0, 1]), (1, []), (3, [1, 2, 3]), (2, [])):
+    for n_step, trained in calls:
         done = list(run(dataclasses.replace(parts, n_step=n_step), MLP, data=digits))
         assert [r.row["round"] for r in done] == trained
     assert _files(parts) == _files(whole)
@@ -57,11 +62,11 @@ def test_more_rounds_of_a_finished_run(small, digits, tmp_path, options):
 
 def test_more_rounds_go_with_more_strategies_and_repetitions(small, digits, tmp_path):
     whole = dataclasses.replace(
-        small, strategy="random,margin", n_epoch=1, n_rep=2, results_dir=str(tmp_path / "whole")
+        small, strategy="random,margin", n_epoch=1, n_rep=2, n_step=1, results_dir=str(tmp_path / "whole")
     )
     list(run(whole, MLP, data=digits))
     parts = dataclasses.replace(whole, results_dir=str(tmp_path / "parts"))
-    list(run(dataclasses.replace(parts, strategy="margin", n_rep=1, n_step=1), MLP, data=digits))
+    list(run(dataclasses.replace(parts, strategy="margin", n_rep=1, n_step=0), MLP, data=digits))
     list(run(parts, MLP, data=digits))
     assert _files(parts) == _files(whole)
 

@@ -1,6 +1,7 @@
 """Open-set runs from end to end: every strategy, its learners, its files, and runs that are stopped."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,7 @@ def _files(recipe, name):
 
 
 def test_every_strategy_runs_and_reports_purity(tiny, digits, capsys):
+    digits = dataclasses.replace(digits, x_train=digits.x_train[:600], y_train=digits.y_train[:600])
     recipe = dataclasses.replace(tiny, network="SCNN", strategy=STRATEGIES, n_step=1)
     rounds = list(run(recipe, BUILDERS["SCNN"], data=digits))
     experiment = Path(recipe.results_dir) / "digits-4known-ood50_SCNN"
@@ -73,6 +75,7 @@ def test_a_stopped_run_of_mqnet_goes_on_as_if_it_had_not_been_stopped(tiny, digi
     whole = dataclasses.replace(tiny, strategy="mqnet", results_dir=str(tmp_path / "whole"))
     list(run(whole, MLP, data=digits))
     parts = dataclasses.replace(whole, results_dir=str(tmp_path / "parts"))
+    shutil.copytree(tmp_path / "whole" / "encoders", tmp_path / "parts" / "encoders")
     for _ in range(3):
         stopped = run(parts, MLP, data=digits)
         next(stopped)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -39,14 +40,24 @@ def study(small, change):
     return Study(recipe, criteria="easy,coreset", budgets="12,0.1", n_random=2, n_run=1)
 
 
-def _run(study, data, stop=None):
+@pytest.fixture
+def kept(tmp_path_factory):
+    """Where the first test that needs it keeps what was trained by contrast, for all of the same images and options."""
+    return tmp_path_factory.getbasetemp() / "contrastive dynamics"
+
+
+def _run(study, data, stop=None, kept=None):
     plan = Plan(study, data)
     with plan.locked():
+        if kept and kept.exists():
+            shutil.copytree(kept, plan.folder / "self_supervised", dirs_exist_ok=True)
         running = run(plan, Session(plan, BUILDERS[study.recipe.network], None))
         for number, _ in enumerate(running, start=1):
             if number == stop:
                 running.close()
                 break
+    if kept and not kept.exists():
+        shutil.copytree(plan.folder / "self_supervised", kept)
     return plan
 
 
@@ -54,8 +65,8 @@ def _rows(plan):
     return [{name: value for name, value in row.items() if name != "seconds_train"} for row in plan.rows()]
 
 
-def test_pools_are_ranked_trained_and_judged(study, data):
-    plan = _run(study, data)
+def test_pools_are_ranked_trained_and_judged(study, data, kept):
+    plan = _run(study, data, kept=kept)
     assert plan.budgets == (12, 30)
     for name in ("easy", "coreset"):
         ranking = np.load(plan.folder / "rankings" / f"{name}_sorted_idx.npy")
@@ -77,9 +88,9 @@ def test_pools_are_ranked_trained_and_judged(study, data):
     assert {row["note"] for row in found} == {"insufficient: fewer than 5 pools"}
 
 
-def test_stopped_and_run_again_it_ends_as_if_it_had_not_been_stopped(study, data, tmp_path):
+def test_stopped_and_run_again_it_ends_as_if_it_had_not_been_stopped(study, data, kept, tmp_path):
     study = dataclasses.replace(study, budgets="12")
-    whole = _run(study, data)
+    whole = _run(study, data, kept=kept)
     parts = dataclasses.replace(study, recipe=dataclasses.replace(study.recipe, results_dir=str(tmp_path / "parts")))
     _run(parts, data, stop=2)
     plan = _run(parts, data)
@@ -89,8 +100,8 @@ def test_stopped_and_run_again_it_ends_as_if_it_had_not_been_stopped(study, data
     assert Plan(parts, data).left() == []
 
 
-def test_more_pools_are_added_to_those_that_are_there(study, data):
-    before = _rows(_run(dataclasses.replace(study, criteria="easy", budgets="12", n_random=2), data))
+def test_more_pools_are_added_to_those_that_are_there(study, data, kept):
+    before = _rows(_run(dataclasses.replace(study, criteria="easy", budgets="12", n_random=2), data, kept=kept))
     plan = _run(dataclasses.replace(study, criteria="easy", budgets="12", n_random=6), data)
     assert _rows(plan)[:3] == before
     assert len(plan.rows()) == 7

@@ -15,6 +15,7 @@ from tfal.coldstart.run import run as run_study
 from tfal.coldstart.session import Session
 from tfal.coldstart.study import DEFAULT, OPTIONS, Plan, Study
 from tfal.data import from_arrays, load, loading
+from tfal.learners import vaal_networks
 from tfal.recipe import Recipe
 from tfal.recipe.components import options
 from tfal.recipe.usage import kinds, trained, usage, usage_of
@@ -156,9 +157,9 @@ MODES = {
 
 @pytest.mark.parametrize("mode", MODES)
 def test_what_is_used_in_a_mode_is_read_there(mode, tmp_path, read, digits, monkeypatch):
-    few = from_arrays(
-        "digits", *(part[:250] for part in (digits.x_train, digits.y_train, digits.x_test, digits.y_test))
-    )
+    few = _few(digits)
+    for constant, value in {"CHANNELS": (4, 8, 8, 16), "N_HIDDEN": 2, "WIDTH": 16}.items():
+        monkeypatch.setattr(vaal_networks, constant, value)
     monkeypatch.setattr(
         loading, "load", lambda name, *rest, **more: few if name == "digits" else load(name, *rest, **more)
     )
