@@ -14,8 +14,10 @@ from models import BUILDERS
 from tfal import low_budget, run
 from tfal.data import load
 from tfal.errors import InputError
+from tfal.learners import LEARNERS
 from tfal.learners.pretrained import EncoderFile
 from tfal.low_budget import features
+from tfal.pool.task import make_task
 from tfal.prepare import NOTHING, needs, prepare
 from tfal.recipe import Recipe
 from tfal.recipe.groups import GROUPS
@@ -24,6 +26,14 @@ from tfal.storage import feature_store
 MLP = BUILDERS["MLP"]
 TINY = {"n_epoch_simclr": 1, "n_epoch_csi": 1, "n_epoch_vae": 1, "n_batch_encoder": 256, "n_warmup": 0}
 SHOWN = {"n_epoch": 1, "n_step": 1, "n_query": 5, "n_pool": 60, "n_init": 10, "n_valid": 10}
+
+
+@pytest.fixture
+def digits(digits):
+    """Few of them."""
+    kept = {"train": 250, "test": 100}
+    names = [f"{values}_{part}" for values in "xy" for part in kept]
+    return dataclasses.replace(digits, **{name: getattr(digits, name)[: kept[name[2:]]] for name in names})
 
 
 @pytest.fixture
@@ -112,8 +122,8 @@ def _pictures(folder):
 
 
 def test_a_run_reads_the_shards_that_are_missing_and_says_so(budgets, digits, tmp_path, monkeypatch):
-    monkeypatch.setattr(feature_store, "BLOCK", 256)
-    monkeypatch.setattr(features, "read_batch_size", lambda *_: 256)
+    monkeypatch.setattr(feature_store, "BLOCK", 64)
+    monkeypatch.setattr(features, "read_batch_size", lambda *_: 64)
     said = []
     monkeypatch.setattr(feature_store.LOGGER, "warning", lambda text, *args: said.append(text % args))
     base = dataclasses.replace(budgets, encoder=_encoder(tmp_path / "encoder.keras", digits.input_shape))
@@ -126,15 +136,33 @@ def test_a_run_reads_the_shards_that_are_missing_and_says_so(budgets, digits, tm
     assert results(tmp_path / "parts") == results(tmp_path / "alone") != {}
 
 
-def test_pools_that_depend_on_the_repetition_have_an_encoder_each(rounds, digits):
-    open_set = dataclasses.replace(rounds, n_class_known=9, trial=0, ood_rate=0.1, n_rep=2)
-    prepare(open_set, MLP, data=digits)
-    assert len(files(open_set.results_dir, "simclr-*.npz")) == 2
-    prepare(dataclasses.replace(open_set, rep=3), MLP, data=digits)
-    assert len(files(open_set.results_dir, "simclr-*.npz")) == 3
-    closed = dataclasses.replace(rounds, n_rep=2, results_dir=f"{rounds.results_dir}-closed")
-    prepare(closed, MLP, data=digits)
-    assert len(files(closed.results_dir, "simclr-*.npz")) == 1
+@pytest.fixture
+def members(monkeypatch):
+    """Members of the pools that simclr is trained for; it does nothing else."""
+    seen = []
+
+    class Seen:
+        def __init__(self, build, images, n_classes, recipe):
+            pass
+
+        def fit(self, pool, streams, on_epoch):
+            seen.append(pool.members)
+
+    monkeypatch.setitem(LEARNERS, "simclr", dataclasses.replace(LEARNERS["simclr"], made_by=Seen))
+    return seen
+
+
+@pytest.mark.parametrize(
+    "options", [{"n_class_known": 9, "trial": 0, "ood_rate": 0.1}, {"long_tail": 0.3}, {"n_train": 90}, {}]
+)
+def test_encoders_are_trained_for_the_pools_of_all_repetitions(options, rounds, digits, members):
+    recipe = dataclasses.replace(rounds, **options, n_rep=2)
+    prepare(recipe, MLP, data=digits)
+    prepare(dataclasses.replace(recipe, rep=3), MLP, data=digits)
+    assert len(members) == 3
+    for rep, found in enumerate(members, start=1):
+        assert np.array_equal(found, make_task(recipe, rep, digits).start.members)
+    assert any(len(found) != len(members[0]) or (found != members[0]).any() for found in members) == bool(options)
 
 
 def test_it_goes_on_after_a_stop(rounds, digits, tmp_path):
@@ -267,7 +295,7 @@ def test_what_cannot_be_run_is_refused_before_anything_is_trained(rounds, budget
             rounds.replace(initial="margin", strategy="mqnet"),
             "--initial must be class_balanced or a strategy that needs",
         ),
-        (budgets.replace(splits="10,5000"), "at most the 1437 samples"),
+        (budgets.replace(splits="10,5000"), "at most the 250 samples"),
         (budgets.replace(strategy="mqnet"), "which frozen features have not"),
     ):
         with pytest.raises(InputError, match=message) as error:
@@ -283,6 +311,7 @@ def test_a_recipe_of_a_preparation_is_not_run(rounds, budgets, digits):
     assert not Path(rounds.results_dir).exists()
 
 
+@pytest.mark.usefixtures("members")
 def test_folders_of_repetitions_are_nobodys_business(rounds, digits):
     """A run that is finished, or was made by other options, is for its own command to tell."""
     folder = Path(rounds.results_dir) / f"{rounds.title}_MLP" / "margin" / "rep001"

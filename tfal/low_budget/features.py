@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
 import numpy as np
@@ -74,8 +75,12 @@ class FrozenFeatures:
         """(n, d) unit rows of the test images, float16, a memory map."""
         return self._read("test", self.test_images, np.arange(len(self.test_images)))
 
+    @functools.cached_property
+    def _print(self) -> str:
+        return fingerprint(self._data)
+
     def _read(self, part: str, images: object, ids: np.ndarray, raw: bool = False) -> np.ndarray:
-        identity = {"data": fingerprint(self._data), "part": part, **self.encoder.identity()}
+        identity = {"data": self._print, "part": part, **self.encoder.identity()}
         if self._recipe.threads:
             identity["threads"] = self._recipe.threads
         recipe, on_epoch = self._recipe, self._on_epoch
