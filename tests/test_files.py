@@ -136,11 +136,15 @@ def test_what_a_killed_write_left_is_removed_and_nothing_else(tmp_path):
     assert sorted(os.listdir(tmp_path)) == [".mine.part", "a"]
 
 
-def test_what_is_being_written_stays(tmp_path):
+def test_what_is_being_written_stays(tmp_path, monkeypatch):
+    """In the middle of it, and when all is written and has no name yet."""
+    replace = os.replace
+
     def write(file):
         remove_leftovers(tmp_path)
         file.write(b"text")
 
+    monkeypatch.setattr(os, "replace", lambda *paths: (remove_leftovers(tmp_path), replace(*paths)))
     write_atomically(tmp_path / "a", write)
     assert (tmp_path / "a").read_text() == "text"
 

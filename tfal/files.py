@@ -101,7 +101,10 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
                 write(file)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(part, path)
+                if fcntl is not None:  # as long as the lock is held, nobody takes it for a leftover
+                    os.replace(part, path)
+            if fcntl is None:
+                os.replace(part, path)
         except BaseException:
             part.unlink(missing_ok=True)
             raise

@@ -201,6 +201,39 @@ def test_shards_that_take_turns_write_between_each_other(source, whole, tmp_path
     assert contents(folder) == whole
 
 
+TOGETHER = """
+import os, signal, sys
+from tests.storage.test_feature_shards import *
+from tfal.data import load
+feature_store.BLOCK, source = 10, Pixels(load("digits").x_train)
+
+def fork(number, reads):
+    pid = os.fork()
+    if pid:
+        return pid
+    def read(batch):
+        nonlocal reads
+        reads -= 1
+        if not reads:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return flat(batch)
+    shard(sys.argv[1], source, number, 4, read=read)
+    os._exit(0)
+
+for reads in (2, 3, 0):  # killed while the second and the third block are read, then to the end; one of them twice
+    pids = [fork(number, reads) for number in (1, 2, 3, 4, 4)]
+    print([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids])
+"""
+
+
+def test_processes_at_the_same_time_that_are_killed_and_started_again(whole, tmp_path, nursery):
+    ended = nursery.run(tmp_path / "output", "-c", TOGETHER, str(tmp_path / "parts"))
+    assert ended.code == 0, ended.err
+    *_, last = ended.out.splitlines()
+    assert last == "[0, 0, 0, 0, 0]", ended.out + ended.err
+    assert contents(tmp_path / "parts") == whole
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
