@@ -1,6 +1,7 @@
 """A folder that tells what it was made with: its json file, its lock, its network, and what another try left."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,22 @@ def test_results_that_nothing_tells_about_are_foreign(folder, name):
     (folder.path / name).touch()
     with pytest.raises(InputError, match=rf"made holds {name} but no about\.json\. Mend it\.$"):
         folder.stored(read)
+
+
+def test_what_another_process_makes_meanwhile_is_not_foreign(folder, monkeypatch):
+    """It begins between the look for the json file and that for the others."""
+    exists, path = Path.exists, folder.path
+
+    def meanwhile(asked):
+        found = exists(asked)
+        if asked == folder.about and not path.exists():
+            path.mkdir()
+            folder.write({"a": 1})
+            (path / "table.csv").touch()
+        return found
+
+    monkeypatch.setattr(Path, "exists", meanwhile)
+    assert folder.stored(read) == {"a": 1}
 
 
 def test_a_damaged_file_counts_only_where_something_belongs_to_it(folder):

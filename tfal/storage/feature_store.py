@@ -147,7 +147,8 @@ class _Pass:
                 done = state.done if state else 0
                 self._run(range(n), done, state, self._start, lambda dim, row: files.record(State(dim, row)))
                 return
-        for number in self._missing(state, state.n_shard):
+            missing = self._missing(state, state.n_shard)
+        for number in missing:
             shard = Shard(number, state.n_shard)
             LOGGER.warning("features of shard %d of %d are missing in %s: read here.", *shard, files.folder)
             self.shard(shard)
@@ -157,11 +158,12 @@ class _Pass:
         """Reads what is missing of a shard; returns the numbers of those that are still missing then."""
         files, rows = self._files, self.rows_of(shard)
         with files.shard_locked(shard):
-            state = files.state()
-            self._check_shards(state, shard)
+            with files.locked():  # notes of shards go when all is read
+                state = files.state()
+                self._check_shards(state, shard)
+                done = files.shard_done(shard, rows, state)
             if state and state.done:  # of one process, which was stopped
                 self._join(state.dim, shard)
-            done = files.shard_done(shard, rows, state)
             self._run(
                 rows, done, state, lambda dim: self._join(dim, shard), lambda _, row: files.record_shard(shard, row)
             )

@@ -46,9 +46,10 @@ class Folder:
         """
         if not self.about.exists():
             foreign = [name for name in self._results if (self.path / name).exists()]
-            if foreign:
+            if not foreign:
+                return None
+            if not self.about.exists():  # looked at again: another process may have begun meanwhile
                 raise InputError(f"{self.path} holds {foreign[0]} but no {self.about.name}. {self._mend}")
-            return None
         try:
             return read(self.about)
         except InputError:
