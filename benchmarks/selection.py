@@ -10,6 +10,7 @@ import functools
 import importlib
 import json
 import math
+import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -94,6 +95,8 @@ def compare(xp: Any, builders: Iterable[Callable[[Any], Comparison]]) -> list[Ro
             elif name:
                 row["answers"] = "not installed"
             rows.append(row)
+            times = f"{_number(ours.seconds)} s, {row['other']} {_number(row.get('other_s'))} s"
+            print(f"{case.kernel}, {case.sizes}: {times}", file=sys.stderr, flush=True)
     return rows
 
 
