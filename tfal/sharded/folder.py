@@ -24,7 +24,7 @@ from tfal.sharded.checks import tried
 from tfal.sharded.question import Arrays, Known, Question
 from tfal.sharded.rounds import Found, shard, union
 from tfal.storage.array_files import ArrayFileError, read_array, read_arrays
-from tfal.storage.folder import Folder, differing, digest_of
+from tfal.storage.folder import Folder, differing, digest_of, held
 
 FORMAT = 1  # to be raised with every change after which the same question has other picks
 _MEND = "Give another folder, or remove it to begin anew."
@@ -49,7 +49,8 @@ class SelectionFolder:
             question = tried(question)
         else:
             self._check_same(there, asked)
-        with self._folder.locked():
+        busy = f"another process begins a selection in {self.path}. Wait for it to end, or give another folder."
+        with held(self.path / ".lock", [self.path], busy):
             if there is None:
                 self._write_known(question)
             if there is None or there.get("arrays") != _paths(question):
