@@ -46,6 +46,7 @@ ELSEWHERE = {
     "tfal run cifar10": "trains for hours on a data set that is not here",
     "tfal run cifar100": "trains for hours on a data set that is not here",
     "tfal run imagenet": "reads a data set and a checkpoint that are not here",
+    "tfal select": "reads features that are not here; tests/sharded makes its own",
     "tfal folder": "asks people; tests/labeling answers in their place",
     "tfal convert-torch": "reads a checkpoint that is not here; test_convert_torch.py makes its own",
     "pip install . && tfal run digits": "downloads; the two halves are the fixture and the first test",
