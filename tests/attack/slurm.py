@@ -90,6 +90,7 @@ class Trial:
             self._submit(kills)
             while self._live():
                 time.sleep(self.rng.uniform(0.1, 1.5))
+                self.cluster.resume()
                 if self.rng.random() < 0.1:
                     self._submit(kills)  # nothing twice; what Slurm holds back is released
                 if self.kills.total() < kills:
@@ -104,7 +105,12 @@ class Trial:
         return queue.states_with_queue(self.folder, self.jobs)
 
     def _live(self) -> bool:
-        return bool(queue.live(self.folder))
+        """Whether Slurm has jobs that are not done. Those that are, and that it forgot to have ended, are cancelled."""
+        states, live = self.states(), queue.live(self.folder)
+        for job, entry in live.items():
+            if states[job].name == DONE:
+                self.cluster.call("scancel", "--quiet", entry.number)
+        return any(states[job].name != DONE for job in live)
 
     def _submit(self, kills: int) -> None:
         """In a process, which is killed at some moment as long as there are kills left."""

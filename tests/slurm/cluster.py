@@ -142,6 +142,14 @@ class Cluster:
         """Returns once the controller answers and the node takes jobs. Raises RuntimeError after a minute."""
         self._until(self._node_is_up, "the node")
 
+    def resume(self) -> None:
+        """Takes the node into use again where the controller gave it up, as an administrator does.
+
+        A controller that was killed may remember an older state than its node, and then starts a job a second time.
+        """
+        if "drain" in self.call("sinfo", "--noheader", "--partition=normal", "--format=%T"):
+            self.call("scontrol", "update", f"NodeName={NODE}", "State=RESUME")
+
     def stop(self) -> None:
         """Cancels all jobs, ends the daemons, removes the folder."""
         if {"slurmctld", "slurmd"} <= set(self._daemons):
@@ -173,6 +181,7 @@ class Cluster:
 
     def _node_is_up(self) -> bool:
         try:
+            self.resume()
             return self.call("sinfo", "--noheader", "--partition=normal", "--format=%T").strip() in _UP
         except subprocess.SubprocessError:
             return False

@@ -14,7 +14,7 @@ from typing import Any
 
 from tfal.errors import InputError
 from tfal.files import make_folder, write_json
-from tfal.sweep.folder import JobFolder
+from tfal.sweep.folder import DONE, JobFolder
 from tfal.sweep.job import Job, Resources
 from tfal.sweep.levels import levels
 from tfal.sweep.slurm import options, queue
@@ -53,9 +53,10 @@ def submit(folder: JobFolder, jobs: Sequence[Job], given: Mapping[str, Any]) -> 
     """
     entries = queue.live(folder)
     yield from _released(entries.values())
-    numbers = {job: entry.number for job, entry in entries.items()}
+    done = {job.id for job in folder.jobs() if folder.state(job).name == DONE}  # whatever Slurm has not noticed yet
+    numbers = {job: entry.number for job, entry in entries.items() if job not in done}
     largest = _largest_array()
-    new = [job for job in jobs if job.id not in numbers]
+    new = [job for job in jobs if job.id not in entries]
     for level in levels(new):
         groups: dict[tuple[Resources, tuple[str, ...]], list[Job]] = {}
         for job in level:
