@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfal.command import run_command
+from tfal.command import Parser, run_command
 from tfal.errors import InputError
 from tfal.recipe.options import flag
 from tfal.report.figures import Style, panels, save, styles
@@ -208,16 +207,27 @@ def report(experiment: Path, name: str | None = None) -> Figure:
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "python -m tfal.report") -> int:
-    """The command line: folders to report."""
-    folders = list(sys.argv[1:] if arguments is None else arguments)
+    """The command line: folders to report, as text and pictures or on one page."""
 
     def work() -> int:
-        if folders[:1] in (["-h"], ["--help"]):
-            print(f"usage: {program} RESULTS_FOLDER [...]   e.g. results/mnist_SCNN")
-            return 0
-        if not folders:
+        parser = Parser(description="tables, curves and statistics of results, as text and PNG or on one page")
+        parser.add_argument("folders", nargs="*", metavar="FOLDER", help="results, such as results/mnist_SCNN")
+        parser.add_argument(
+            "--html",
+            type=Path,
+            metavar="FILE",
+            help="all of it on this page, of experiments or of folders with experiments somewhere below them, with "
+            "figures and tables in <FILE>_files beside it; needs requirements-report.txt",
+        )
+        given = parser.parse_args(arguments)
+        if not given.folders:
             raise InputError("give at least one folder of results, such as results/mnist_SCNN. Received: none.")
-        paths = [Path(folder) for folder in folders]
+        paths = [Path(folder) for folder in given.folders]
+        if given.html is not None:
+            from tfal.report.page import write_report
+
+            print("\n".join(write_report(paths, given.html)))
+            return 0
         for path in paths:
             read_runs(path)  # all of them, before a picture is drawn
         for path, name in zip(paths, told_apart(paths), strict=True):

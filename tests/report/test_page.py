@@ -1,0 +1,161 @@
+"""The page of a report: what is in it, in files and in a real browser, with names that would run if they could."""
+
+import builtins
+import json
+import re
+
+import pytest
+
+from tests.labeling.browser import started
+from tests.report.results_folders import filled, write_run
+from tfal.errors import InputError
+from tfal.report.learning_curves import main
+from tfal.report.page import write_report
+
+HOSTILE = "<script>document.title='run'<"  # of a strategy: what stands before its / is a folder's name
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Two settings, one with a hostile strategy; results cannot be written to, and the page lies elsewhere."""
+    root = tmp_path_factory.mktemp("report")
+    columns = {"purity": [0.5, 0.25, 0.75, 1.0], "val_accuracy": [0.1, 0.2, 0.3, 0.4]}
+    filled(root / "results" / "a_SCNN", ("margin", "random", HOSTILE), columns=columns)
+    filled(root / "results" / "b&<img src=x onerror=alert(1)>_SCNN", ("margin", "random"), reps=2, n_epoch=7)
+    lines = write_report([root / "results"], root / "elsewhere" / "report.html")
+    return root / "elsewhere" / "report.html", lines
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    browser = started(tmp_path_factory.mktemp("downloads"))
+    browser.resize(1600, 1000)
+    yield browser
+    browser.driver.quit()
+
+
+def test_every_figure_and_table_lies_beside_the_page(made):
+    file, lines = made
+    beside = file.parent / "report_files" / "a_SCNN"
+    for name in ("test_accuracy", "difference", "purity"):
+        assert (beside / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (beside / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+    assert (beside / "differences.csv").read_text().startswith("strategy,repetitions,")
+    assert r"\begin{tabular}" in (beside / "differences.tex").read_text()
+    assert {path.stem for path in (file.parent / "report_files" / "all_settings").glob("*.png")} >= {
+        "gap_profile",
+        "penalty",
+    }
+    assert lines[0] == "Read: 19 runs of 3 strategies in 2 settings."
+
+
+def test_the_page_loads_nothing_and_names_are_text(made):
+    page = made[0].read_text()
+    without_plotly = re.sub(r"<script>/\*\*.*?</script>", "", page, count=1, flags=re.DOTALL)
+    assert len(without_plotly) < len(page) / 2
+    assert not re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", without_plotly)
+    assert "<script>document" not in without_plotly
+    assert "<img" not in without_plotly
+    assert "&lt;script&gt;document.title=&#x27;run&#x27;&lt;" in without_plotly
+    assert page.count("plotly.js v") >= 1
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
+    assert policy.startswith("default-src 'none'")
+    assert policy.count("'sha256-") == 2
+
+
+def test_charts_are_numbers_that_were_measured(made):
+    figures = dict(
+        re.findall(r'id="chart-(a_SCNN-\w+)".*?<script type="application/json">(.*?)</script>', made[0].read_text())
+    )
+    chart = json.loads(figures["a_SCNN-test_accuracy"])
+    (line,) = [trace for trace in chart["data"] if trace["name"] == "random (n = 5)"]
+    assert line["x"] == [20, 40, 60, 80]
+    assert line["y"][0] == pytest.approx(53.0)  # 0.5 + 0.01 rep, in percent
+    names = [trace["name"] for trace in chart["data"] if trace.get("meta") != "band"]
+    assert "&lt;script&gt;document.title='run'&lt; (n = 5)" in names
+
+
+def test_a_click_on_legend_tab_and_button_changes_what_it_should(made, chromium):
+    chromium.open(made[0])
+    assert chromium.text("[role=tabpanel]:not([hidden]) h2") == "Overview"
+    assert "2 of the 5 repetitions" in chromium.text(".warnings")
+
+    chromium.click("#tab-a_SCNN")
+    assert chromium.text("[role=tabpanel]:not([hidden]) h2") == "a_SCNN"
+    assert len(chromium.all("[role=tabpanel]:not([hidden])")) == 1
+    chart = "document.getElementById('chart-a_SCNN-test_accuracy')"
+    visible = f"return {chart}.data.map((t) => [t.name, t.visible ?? true])"
+    _until(chromium, f"return {chart}.querySelectorAll('.legendtoggle').length")
+    names = chromium.run(f"return [...{chart}.querySelectorAll('.legendtext')].map((t) => t.textContent)")
+    assert names == [f"{HOSTILE} (n = 5)", "margin (n = 5)", "random (n = 5)"]
+
+    chromium.all("#chart-a_SCNN-test_accuracy .legendtoggle")[1].click()
+    _until(chromium, f"{visible}.some(([name, on]) => on === 'legendonly')")
+    off = {name for name, on in chromium.run(visible) if on == "legendonly"}
+    assert off == {"margin (n = 5)", "margin"}  # the curve and its band
+
+    chromium.click("#bands")
+    fills = f"return {chart}.data.filter((t) => t.meta === 'band').map((t) => t.fill)"
+    assert set(chromium.run(fills)) == {"none"}
+
+    chromium.run("window.copied = ''; navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    chromium.click("#table-a_SCNN-differences [data-copy=csv]")
+    _until(chromium, "return document.getElementById('said').textContent === 'Copied'")
+    expected = (made[0].parent / "report_files" / "a_SCNN" / "differences.csv").read_text()
+    assert chromium.run("return window.copied") == expected
+    assert expected.splitlines()[1].startswith(HOSTILE)
+    assert chromium.driver.title == "Active learning: 2 settings"  # nothing of a name ran
+    assert [entry for entry in chromium.driver.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def _until(browser, script):
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    WebDriverWait(browser.driver, 60).until(lambda _: browser.run(script))
+
+
+def test_the_page_is_as_wide_as_the_window(made, chromium):
+    for width in (1600, 800):
+        chromium.resize(width, 1000)
+        chromium.open(made[0])
+        for tab in ("#tab-overview", "#tab-all_settings", "#tab-a_SCNN"):
+            chromium.click(tab)
+            assert chromium.run("return document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        (["--html", "page.txt"], "--html must name a file that ends in .html"),
+        (["--html", "/proc/nowhere/report.html"], "cannot write to the folder of the page"),
+        (["--html"], "--html: expected one argument"),
+        (["nothing", "--html", "report.html"], "there is no folder 'nothing'"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(tmp_path, monkeypatch, capsys, more, expected):
+    monkeypatch.chdir(tmp_path)
+    filled(tmp_path / "a_SCNN", reps=1)
+    assert main(["a_SCNN", *more]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert expected in line
+    assert {path.name for path in tmp_path.iterdir()} == {"a_SCNN"}
+
+
+def test_without_plotly_it_is_said_what_to_install(tmp_path, monkeypatch):
+    real = builtins.__import__
+
+    def refuse(name, *rest, **more):
+        if name.startswith("plotly"):
+            raise ImportError(name)
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(InputError, match=r"pip install -r requirements-report\.txt"):
+        write_report([tmp_path], tmp_path / "report.html")
+
+
+def test_one_strategy_and_half_a_run_make_a_page(tmp_path):
+    write_run(tmp_path / "a_SCNN", "margin", 1, [0.5])
+    lines = write_report([tmp_path / "a_SCNN"], tmp_path / "report.html")
+    assert any("random was not run" in line for line in lines)
+    assert "no two strategies share" in (tmp_path / "report.html").read_text()
