@@ -112,7 +112,7 @@ class Setting:
         return {name: curves.part(metric, block.reps, block.labels) for name, curves in self.having(metric).items()}
 
     def of(self, strategies: Sequence[str]) -> Setting:
-        """The same setting with some of its strategies alone."""
+        """A setting with some of its strategies alone."""
         if tuple(strategies) == self.strategies:
             return self
         curves, runs = ({name: each[name] for name in strategies} for each in (self.curves, self.runs))

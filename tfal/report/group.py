@@ -23,7 +23,7 @@ class Group:
 
     @functools.cached_property
     def cases(self) -> list[dict[str, np.ndarray]]:
-        """Of each setting whose repetitions are pairs the accuracies (R, T) of every strategy, where they chose."""
+        """Accuracies (R, T) of every strategy where they chose, of each setting whose repetitions are pairs."""
         return [self._case(setting) for setting in self.settings if setting.name not in self.unpaired]
 
     @functools.cached_property
