@@ -51,6 +51,7 @@ ELSEWHERE = {
     "tfal convert-torch": "reads a checkpoint that is not here; test_convert_torch.py makes its own",
     "pip install . && tfal run digits": "downloads; the two halves are the fixture and the first test",
     "pip install -r": "downloads, for the checkout",
+    "tfal report results/mnist_SCNN results/ldms_mnist": "reads a sweep that is not here; tests/report makes pages",
 }
 # What the README's Python takes for granted; and what makes it small.
 GIVEN = """
