@@ -16,6 +16,7 @@ from tfal.recipe import Recipe
 from tfal.storage.runfolder import RunFolder
 from tfal.storage.tables import Row
 from tfal.strategies import Strategy, make_strategy
+from tfal.trackers import check_trackers
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def plan(recipe: Recipe, data: Dataset) -> list[Job]:
 
     Raises InputError for anything that cannot be run or resumed. Writes nothing.
     """
+    check_trackers(recipe)
     return [_checked(job) for job in asked_for(recipe, data)]
 
 

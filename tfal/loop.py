@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import time
@@ -27,6 +28,7 @@ from tfal.storage.environment import Notes
 from tfal.storage.tables import Row
 from tfal.strategies import Picks, check_memory, check_picks
 from tfal.streams import Streams
+from tfal.trackers import OnRound, Trackers
 
 LOGGER = logging.getLogger("tfal")
 
@@ -47,7 +49,12 @@ class Round:
 
 
 def run(
-    recipe: Recipe, build: Builder, *, data: Dataset | None = None, on_epoch: OnEpoch | None = None
+    recipe: Recipe,
+    build: Builder,
+    *,
+    data: Dataset | None = None,
+    on_epoch: OnEpoch | None = None,
+    on_round: OnRound | None = None,
 ) -> Iterator[Round]:
     """Runs every repetition of every strategy of `recipe`, from where its result files end; yields each new round.
 
@@ -60,6 +67,8 @@ def run(
         data: the data set, as tfal.load or tfal.data.from_arrays give it; loaded by name from recipe.data_dir when not
             given. Results stand under its name, whatever recipe.dataset says.
         on_epoch: called after each training epoch with the learner's name, the epoch from 1, and their number.
+        on_round: called after each round that is committed, and not again when a run goes on, with a row: dataset,
+            network, strategy, repetition and what rounds.csv says. Its first error is said, and it is called no more.
 
     Raises:
         InputError: something cannot be used; raised before anything is written.
@@ -71,15 +80,23 @@ def run(
         )
     if on_epoch is not None and not callable(on_epoch):
         raise InputError(f"on_epoch must be a function (name, epoch, epochs). Received: a {type(on_epoch).__name__}.")
+    if on_round is not None and not callable(on_round):
+        raise InputError(f"on_round must be a function (row). Received: a {type(on_round).__name__}.")
     refuse_preparing(recipe)
     recipe, data = data_for(recipe, data)
     jobs = plan(recipe, data)
     for line in idle(recipe, data) + already_done(jobs):
         LOGGER.warning(line)
-    return run_jobs(jobs, build, data, on_epoch)
+    return run_jobs(jobs, build, data, on_epoch, on_round)
 
 
-def run_jobs(jobs: Sequence[Job], build: Builder, data: Dataset, on_epoch: OnEpoch | None = None) -> Iterator[Round]:
+def run_jobs(
+    jobs: Sequence[Job],
+    build: Builder,
+    data: Dataset,
+    on_epoch: OnEpoch | None = None,
+    on_round: OnRound | None = None,
+) -> Iterator[Round]:
     """What `plan` found to be done; see `run`."""
     for job in jobs:
         if not job.rounds_left:  # a stop may have come between the last row and these files
@@ -90,10 +107,10 @@ def run_jobs(jobs: Sequence[Job], build: Builder, data: Dataset, on_epoch: OnEpo
         from tfal.data.image_files import named_errors
         from tfal.training.runtime import settings_restored
 
-        with settings_restored(), named_errors():
+        with settings_restored(), named_errors(), contextlib.closing(Trackers(unfinished[0].recipe, on_round)) as told:
             session = _Session(unfinished, build, data, on_epoch)
             for job in unfinished:
-                yield from _repetition(job, session)
+                yield from _repetition(job, session, told)
 
 
 class _Session:
@@ -134,8 +151,9 @@ def _learners(job: Job) -> list[str]:
     return list(dict.fromkeys((job.strategy.task_learner, *job.strategy.learners)))
 
 
-def _repetition(job: Job, session: _Session) -> Iterator[Round]:
+def _repetition(job: Job, session: _Session, told: Trackers) -> Iterator[Round]:
     with job.folder.locked():
+        n_told = len(job.folder.rows())
         # read again: another process may have gone on before this one had the lock
         rows, pool = job.committed()
         session.notes.say(job.folder.start())
@@ -146,6 +164,8 @@ def _repetition(job: Job, session: _Session) -> Iterator[Round]:
                 job.folder.write_weights(step, session.learners[job.strategy.task_learner].weights())
             job.folder.commit(pool, rows, job.strategy.original_path, answer.memory)
             job.folder.drop_weights(step - 1 if answer.picks is not None else step - 2)
+            if step >= n_told:
+                told.on_round(job.recipe, job.rep, row)
             known = 0 if answer.picks is None else int(np.sum(pool.state[answer.picks.ids] == LABELED))
             yield Round(job.recipe.strategy, job.rep, row, answer.picks, known)
 

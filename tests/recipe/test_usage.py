@@ -47,7 +47,7 @@ ALWAYS = {
     ),
 }
 ROUNDS = {
-    *("n_train", "n_init", "n_valid", "n_pool", "n_query", "n_step", "initial", "long_tail"),
+    *("n_train", "n_init", "n_valid", "n_pool", "n_query", "n_step", "initial", "long_tail", "log"),
     *("n_batch", "n_epoch", "n_step_epoch"),
     *(
         "optimizer",
@@ -197,7 +197,7 @@ def _another(option, value):
     kind = option.type.partition(" ")[0]
     if kind in ("int", "float"):
         return 3 if kind == "int" else 0.25
-    return "1,2" if option.name in ("known_classes", "splits") else value
+    return {"known_classes": "1,2", "splits": "1,2", "log": "wandb"}.get(option.name, value)
 
 
 @pytest.mark.parametrize("option", FIELDS.values(), ids=FIELDS)

@@ -71,6 +71,12 @@ class RunOptions:
         least=0,
     )
     results_dir: str = option("results", "folder for the result files", identity=False)
+    log: str | None = option(
+        None,
+        "what is told of each round, beside rounds.csv: a comma list of tensorboard and wandb, packages of their own",
+        identity=False,
+        uses="rounds",
+    )
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ OPTIMIZERS = (
     *("adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "ftrl", "lion", "muon", "nadam", "rmsprop"),
     *("schedulefreeadamw", "sgd"),
 )
+TRACKERS = ("tensorboard", "wandb")
 REVISIONS = {"rmsprop": 2}  # of optimizers whose rule changed; all others are at 1. 2: epsilon beside the root
 _MOST_BYTES = 100  # of a name in a path; file systems take 255 for all parts of one together
 _BREAKS_FILE_NAMES = frozenset('/\\:*?"<>|')
@@ -121,4 +122,5 @@ _RESOLVERS: dict[str, Callable[[str], str]] = {
     "ood_dataset": _dataset("ood_dataset"),
     "encoder": _encoder,
     "evaluate": _list_of("evaluate", "evaluation", _one_of("evaluation", EVALUATIONS)),
+    "log": _list_of("log", "tracker", _one_of("tracker", TRACKERS)),
 }
