@@ -1,16 +1,20 @@
 """The page of a report: what is in it, in files and in a real browser, with names that would run if they could."""
 
+import base64
 import builtins
 import json
 import re
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.labeling.browser import started
 from tests.report.results_folders import filled, write_run
 from tfal.errors import InputError
+from tfal.report.comparison import read_comparison
 from tfal.report.learning_curves import main
 from tfal.report.page import write_report
+from tfal.report.page.memories import memory_pictures
 
 HOSTILE = "<script>document.title='run'<"  # of a strategy: what stands before its / is a folder's name
 
@@ -159,3 +163,14 @@ def test_one_strategy_and_half_a_run_make_a_page(tmp_path):
     lines = write_report([tmp_path / "a_SCNN"], tmp_path / "report.html")
     assert any("random was not run" in line for line in lines)
     assert "no two strategies share" in (tmp_path / "report.html").read_text()
+
+
+def test_what_a_strategy_learned_is_on_the_page(tmp_path):
+    (setting,) = read_comparison([ROOT / "results" / "reference" / "digits-4known-ood50_SCNN"]).settings
+    (picture,) = memory_pictures(setting)
+    assert "What mqnet learned" in picture
+    png = (setting.folder / "memory_mqnet.png").read_bytes()
+    assert base64.b64encode(png).decode() in picture
+    filled(tmp_path, ("mqnet", "random"), reps=1)
+    (tmp_path / "memory_mqnet.png").write_text("no picture")
+    assert memory_pictures(read_comparison([tmp_path]).settings[0]) == []

@@ -12,7 +12,7 @@ import html
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from tfal.report.figures import Style
 from tfal.report.group import largest_group
 from tfal.report.page.charts import Chart, looks, overall_charts, setting_charts
 from tfal.report.page.interactive import figure_json, in_script, plotly
+from tfal.report.page.memories import memory_pictures
 from tfal.report.page.pictures import write_pictures
 from tfal.report.tables import Table, measured_tables, overall_tables, recipe_tables, setting_tables
 
@@ -34,14 +35,13 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 @dataclass
 class Section:
-    """A tab. name: what it is called. folder: of its files. lines: sentences at its top. pictures: html of images."""
+    """A tab. name: what it is called. folder: of its files. pictures: html of images."""
 
     name: str
     folder: str
     charts: Sequence[Chart] = ()
     tables: Sequence[Table] = ()
-    lines: Sequence[str] = ()
-    pictures: Sequence[str] = field(default=())
+    pictures: Sequence[str] = ()
 
 
 def write_report(folders: Sequence[Path], file: Path) -> list[str]:
@@ -93,7 +93,7 @@ def _sections(comparison: Comparison) -> list[Section]:
             folder, number = f"{stem}_{number + 1}", number + 1
         taken.add(folder)
         tables = [*setting_tables(setting), *measured_tables(setting)]
-        found.append(Section(setting.name, folder, setting_charts(setting), tables))
+        found.append(Section(setting.name, folder, setting_charts(setting), tables, memory_pictures(setting)))
     return found
 
 
@@ -123,7 +123,6 @@ class _Parts:
         where = f'id="panel-{section.folder}" role="tabpanel" aria-labelledby="tab-{section.folder}"'
         parts = [f"<section {where}{hidden}>", f"<h2>{_text(section.name)}</h2>"]
         parts += _warnings(warnings) if warnings is not None else []
-        parts += [f'<p class="note">{_text(line)}</p>' for line in section.lines]
         parts += [self._chart(section.folder, chart) for chart in section.charts]
         parts += section.pictures
         parts += [_table(section.folder, table) for table in section.tables]
