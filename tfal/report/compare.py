@@ -85,7 +85,7 @@ def paired(values: np.ndarray, reference: np.ndarray) -> Difference:
 
 @functools.cache
 def _quantile(freedom: int) -> float:
-    """Of Student's t, of which a page asks thousands of times."""
+    """A quantile of Student's t; a page asks for it thousands of times."""
     from scipy.stats import t
 
     return float(t.ppf((1 + LEVEL) / 2, freedom))
