@@ -72,22 +72,7 @@ class RankLines:
     caption: str
 
 
-@dataclass(frozen=True)
-class Points:
-    """Samples in a plane, and for each strategy which of them were picked in which round.
-
-    at: (n, 2). classes: (n,) names. picks: by strategy, rows of `at` and their rounds.
-    """
-
-    key: str
-    title: str
-    at: np.ndarray
-    classes: tuple[str, ...]
-    picks: tuple[tuple[str, np.ndarray, np.ndarray], ...]
-    caption: str
-
-
-Chart = Lines | Heat | RankLines | Points
+Chart = Lines | Heat | RankLines
 
 
 def looks(comparison: Comparison) -> dict[str, Style]:

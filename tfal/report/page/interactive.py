@@ -10,7 +10,7 @@ import numpy as np
 
 from tfal.errors import InputError
 from tfal.report.figures import Style
-from tfal.report.page.charts import Chart, Heat, Line, Lines, Points, RankLines
+from tfal.report.page.charts import Chart, Heat, Line, Lines, RankLines
 
 _SYMBOLS = {
     "o": "circle",
@@ -51,7 +51,7 @@ def figure_json(graph_objects: Any, chart: Chart, looks: Mapping[str, Style]) ->
     elif isinstance(chart, Heat):
         figure = _heat(graph_objects, chart)
     else:
-        figure = _ranks(graph_objects, chart) if isinstance(chart, RankLines) else _points(graph_objects, chart)
+        figure = _ranks(graph_objects, chart)
     return str(figure.to_json())
 
 
@@ -166,48 +166,6 @@ def _ranks(graph_objects: Any, chart: RankLines) -> Any:
     figure = graph_objects.Figure(traces, {**_LAYOUT, "height": max(220, 34 * n + 110)})
     figure.update_xaxes(title="mean rank (1 is best)", automargin=True)
     figure.update_yaxes(tickvals=list(range(n)), ticktext=names, range=[n - 0.5, -0.5], automargin=True, zeroline=False)
-    return figure
-
-
-def _points(graph_objects: Any, chart: Points) -> Any:
-    classes = [_text(name) for name in chart.classes]
-    traces = [
-        graph_objects.Scatter(
-            x=_rounded(chart.at[:, 0]),
-            y=_rounded(chart.at[:, 1]),
-            text=classes,
-            mode="markers",
-            marker={"size": 4, "color": "#999999", "opacity": 0.5},
-            name="pool",
-            hovertemplate="%{text}<extra></extra>",
-        )
-    ]
-    last = max((int(rounds.max()) for _, _, rounds in chart.picks if len(rounds)), default=1)
-    for number, (name, picked, rounds) in enumerate(chart.picks):
-        traces.append(
-            graph_objects.Scatter(
-                x=_rounded(chart.at[picked, 0]),
-                y=_rounded(chart.at[picked, 1]),
-                text=[f"{classes[row]}, round {at}" for row, at in zip(picked.tolist(), rounds.tolist(), strict=True)],
-                mode="markers",
-                marker={
-                    "size": 8,
-                    "color": rounds.tolist(),
-                    "colorscale": "Viridis",
-                    "cmin": 0,
-                    "cmax": last,
-                    "showscale": number == 0,
-                    "colorbar": {"title": "round"},
-                    "line": {"width": 0.5, "color": "#888888"},
-                },
-                name=_text(name),
-                visible=True if number == 0 else "legendonly",
-                hovertemplate="%{text}<extra></extra>",
-            )
-        )
-    figure = graph_objects.Figure(traces, {**_LAYOUT, "height": 560, "legend": {"orientation": "h", "y": -0.05}})
-    figure.update_xaxes(showticklabels=False, zeroline=False)
-    figure.update_yaxes(showticklabels=False, zeroline=False)
     return figure
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tfal.files import write_atomically
 from tfal.report.figures import Style, panels
-from tfal.report.page.charts import Chart, Heat, Line, Lines, Points, RankLines
+from tfal.report.page.charts import Chart, Heat, Line, Lines, RankLines
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ def drawn(chart: Chart, looks: Mapping[str, Style]) -> Figure:
         return _lines(chart, looks)
     if isinstance(chart, Heat):
         return _heat(chart)
-    return _ranks(chart) if isinstance(chart, RankLines) else _points(chart)
+    return _ranks(chart)
 
 
 def _lines(chart: Lines, looks: Mapping[str, Style]) -> Figure:
@@ -99,25 +99,6 @@ def _ranks(chart: RankLines) -> Figure:
         axes.plot([x, x], [clique[0] - 0.2, clique[-1] + 0.2], color="#0072B2", linewidth=4, solid_capstyle="butt")
     axes.set_yticks(places, [_plain(name) for name in chart.names], fontsize=8)
     axes.set(xlabel="mean rank (1 is best)", ylim=(n - 0.5, -0.5))
-    return figure
-
-
-def _points(chart: Points) -> Figure:
-    n = max(len(chart.picks), 1)
-    columns = min(n, 3)
-    rows = -(-n // columns)
-    figure, grid = panels(rows, columns, (2.6 * columns + 0.8, 2.5 * rows + 0.5))
-    last = max((int(rounds.max()) for _, _, rounds in chart.picks if len(rounds)), default=1)
-    for axes in grid.ravel()[n:]:
-        axes.set_axis_off()
-    shown = None
-    for axes, (name, picked, rounds) in zip(grid.ravel(), chart.picks, strict=False):
-        axes.scatter(*chart.at.T, s=2, color="#bbbbbb", linewidths=0)
-        shown = axes.scatter(*chart.at[picked].T, s=8, c=rounds, cmap="viridis", vmin=0, vmax=last, linewidths=0)
-        axes.set_title(_plain(name), fontsize=8)
-        axes.set(xticks=[], yticks=[])
-    if shown is not None:
-        figure.colorbar(shown, ax=grid, label="round", shrink=0.7)
     return figure
 
 

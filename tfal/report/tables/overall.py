@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
 
 import numpy as np
 
@@ -62,6 +62,7 @@ def gains(comparison: Comparison) -> Table:
     return Table("gains", title, ("strategy", "better", "worse", *(each.name for each in settings)), tuple(rows), notes)
 
 
+@functools.lru_cache(maxsize=4)
 def penalties_of(group: Group, corrected: bool) -> Penalties | str:
     """The matrix, or why there is none."""
     try:
@@ -171,8 +172,3 @@ def rank_tables(group: Group) -> list[Table]:
         (f"Over {found.n_units} settings, zeros as Pratt.",),
     )
     return [Table("ranks", title, ("strategy", "mean rank"), rows, tuple(notes)), pairs]
-
-
-def by_key(tables: Sequence[Table], key: str) -> Table | None:
-    """The table with this key, where there is one."""
-    return next((table for table in tables if table.key == key), None)
