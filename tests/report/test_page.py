@@ -21,7 +21,7 @@ HOSTILE = "<script>document.title='run'<"  # of a strategy: what stands before i
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Two settings, one with a hostile strategy; results cannot be written to, and the page lies elsewhere."""
+    """Two settings, one with a hostile strategy; the page lies elsewhere than the results."""
     root = tmp_path_factory.mktemp("report")
     columns = {"purity": [0.5, 0.25, 0.75, 1.0], "val_accuracy": [0.1, 0.2, 0.3, 0.4]}
     filled(root / "results" / "a_SCNN", ("margin", "random", HOSTILE), columns=columns)
