@@ -182,7 +182,7 @@ def test_repetitions_and_strategies_run_alone_or_together_give_the_same(small, d
         rounds = list(run(dataclasses.replace(alone, strategy=strategy, n_rep=1, rep=rep), MLP, data=digits))
         assert {(found.strategy, found.rep) for found in rounds} == {(strategy, rep)}
     one, other = _files(together), _files(alone)
-    assert len(other) == 5  # of each a pool and its accuracies, which ldms writes twice
+    assert len(other) == 7  # of each a pool, predictions and accuracies, which ldms writes twice
     assert other.items() <= one.items()
 
 

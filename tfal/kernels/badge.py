@@ -89,7 +89,7 @@ def badge_nearest(features: Any, logits: Any, picks: Any) -> np.ndarray:
         >>> import numpy as np
         >>> features = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0], [0.0, 1.9]])
         >>> badge_nearest(features, np.array([[2.0, 0.0], [0.0, 1.0], [0.5, 0.5], [0.0, 1.0]]), [1, 0]).tolist()
-        [0, 1, 1, 0]
+        [1, 0, 1, 0]
     """
     xp = array_module(features, logits)
     logits = check.float_rows(xp, "logits", logits, ("n", "C"), limit=np.finfo(np.float64).max)
