@@ -1,7 +1,7 @@
 """Jobs on this machine: a process for each GPU, or for each core that its jobs do not share.
 
-On two cores, two networks trained with a thread each were done in 1 / 1.37 of the time that one after the other took
-with both cores (benchmarks/sweep.py); on a GPU, one at a time.
+On two cores, two workers with a thread each do 1.7 times as many short runs as one with two threads
+(benchmarks/sweep.py); on a GPU, one at a time.
 """
 
 from __future__ import annotations
