@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tfal.learners.base import Builder, OnEpoch
 
 NOTHING = "nothing to prepare: no strategy here reads an encoder that is trained once, or features of --splits."
-_PLACES = {"data_dir", "csv", "csv_test", "results_dir"}  # no identity, and yet another file
+PLACES = {"data_dir", "csv", "csv_test", "results_dir"}  # no identity, and yet another file
 _FEWER = ("long_tail", "n_train")  # leave samples out of the pool, in each repetition others
 _OPEN = ("n_class_known", "known_classes", "trial", "ood_rate", "ood_dataset")
 
@@ -85,7 +85,7 @@ def _depends(recipe: Recipe, asked: Any) -> list[tuple[str, Any]]:
     specs = with_starts(recipe, set(asked))
     data = kinds(recipe) & {"images", "folder", "files", "keras", "converted"}
     names = {*usage_of(data | {spec.name for spec in specs}).names} - {"strategy", "splits"}
-    names = {name for name in names if name in _PLACES or declared()[name].option.metadata["identity"]}
+    names = {name for name in names if name in PLACES or declared()[name].option.metadata["identity"]}
     if not any(spec.kept for spec in specs):
         names -= {"network", "seed"}
     by_rep = [*_OPEN] * recipe.is_open + [name for name in _FEWER if getattr(recipe, name) and not recipe.splits]

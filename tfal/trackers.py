@@ -17,9 +17,8 @@ from typing import Any, Protocol
 
 from tfal.errors import InputError
 from tfal.files import make_folder, storage_errors, write_text
-from tfal.plugins import as_part
 from tfal.recipe import Recipe
-from tfal.storage.runfolder import repetition_part
+from tfal.storage.runfolder import experiment_name, repetition_part
 
 LOGGER = logging.getLogger("tfal")
 
@@ -44,14 +43,14 @@ class TensorBoard:
     """
 
     def __init__(self, recipe: Recipe) -> None:
-        self._results = recipe.results_dir
+        self._recipe = recipe
         self._folder: Path | None = None
         self._writer: Any = None
 
     def __call__(self, row: Mapping[str, Any]) -> None:
         from tensorboard.summary import Writer
 
-        folder = _folder(self._results, row) / "tensorboard"
+        folder = _folder(self._recipe, row) / "tensorboard"
         if folder != self._folder:
             self.close()
             self._folder, self._writer = folder, Writer(str(folder))
@@ -88,14 +87,13 @@ class WeightsAndBiases:
     def _started(self, row: Mapping[str, Any]) -> Any:
         import wandb
 
-        results = self._recipe.results_dir
         run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "tfal"),
             group=f"{row['dataset']}_{row['network']}",
             name=f"{row['strategy']}/rep{row['repetition']:03d}",
-            id=_kept_id(_folder(results, row) / "wandb.txt"),
+            id=_kept_id(_folder(self._recipe, row) / "wandb.txt"),
             resume="allow",
-            dir=results,
+            dir=self._recipe.results_dir,
             config=self._recipe.replace(strategy=row["strategy"]).identity() | {name: row[name] for name in _KEYS},
             reinit="create_new",
             settings=wandb.Settings(silent=True, console="off"),
@@ -187,10 +185,9 @@ def _values(row: Mapping[str, Any]) -> dict[str, float]:
     return {name: value for name, value in row.items() if name not in (*_KEYS, "round", "labels")}
 
 
-def _folder(results: str, row: Mapping[str, Any]) -> Path:
+def _folder(recipe: Recipe, row: Mapping[str, Any]) -> Path:
     """The folder of a row's repetition."""
-    experiment = Path(results) / f"{row['dataset']}_{as_part(row['network'])}"
-    return experiment / repetition_part(row["strategy"], row["repetition"])
+    return Path(recipe.results_dir) / experiment_name(recipe) / repetition_part(row["strategy"], row["repetition"])
 
 
 def _kept_id(path: Path) -> str:

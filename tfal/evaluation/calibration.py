@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
 
 BINS = 15
 BLOCK = 2**20  # logits at a time
@@ -40,7 +40,7 @@ class Tally:
 
     def add(self, logits: np.ndarray, labels: np.ndarray) -> None:
         """Counts logits (n, C) for whole labels (n,) in 0..C-1."""
-        log_p = log_probabilities(np.asarray(logits, np.float64) / self._temperature)
+        log_p = log_softmax(np.asarray(logits, np.float64) / self._temperature, axis=1)
         p, rows = np.exp(log_p), np.arange(len(labels))
         self._n += len(labels)
         self._nll -= log_p[rows, labels].sum()
@@ -58,14 +58,6 @@ def calibration(logits: np.ndarray, labels: np.ndarray) -> Calibration:
     tally = Tally()
     tally.add(logits, labels)
     return tally.found()
-
-
-def log_probabilities(logits: np.ndarray) -> np.ndarray:
-    """Logarithm of the softmax of logits (N, C), float64."""
-    rows = np.asarray(logits, np.float64)
-    shifted = rows - rows.max(axis=1, keepdims=True)
-    found: np.ndarray = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return found
 
 
 def ece(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> float:
@@ -87,13 +79,15 @@ def temperature(logits: np.ndarray, labels: np.ndarray, limits: tuple[float, flo
 
     Guo et al., ICML 2017; there any positive number, here one within `limits`.
     """
+    from scipy.optimize import minimize_scalar
+
     rows, truth = np.asarray(logits), np.asarray(labels)
     size = max(BLOCK // rows.shape[1], 1)
 
     def loss(log_t: float) -> float:
         scale, total = np.exp(-log_t), 0.0
         for start in range(0, len(rows), size):
-            log_p = log_probabilities(rows[start : start + size].astype(np.float64) * scale)
+            log_p = log_softmax(rows[start : start + size].astype(np.float64) * scale, axis=1)
             total -= log_p[np.arange(len(log_p)), truth[start : start + size]].sum()
         return float(total / len(rows))
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tfal.evaluation.calibration import log_probabilities
 from tfal.evaluation.scores import read_logits
+from tfal.kernels import entropy
 from tfal.pool import UNLABELED, Pool
 from tfal.storage.tables import Row
 from tfal.streams import Streams
@@ -51,9 +51,8 @@ def answers(learner: Any, batches: Iterable[Any]) -> tuple[np.ndarray, np.ndarra
     """
     predicted, entropies = [], []
     for logits in read_logits(learner, batches):
-        log_p = log_probabilities(logits)
         predicted.append(logits.argmax(axis=1).astype(np.int32))
-        entropies.append(-np.sum(np.exp(log_p) * log_p, axis=1))
+        entropies.append(entropy(logits))
     return np.concatenate(predicted), np.concatenate(entropies)
 
 

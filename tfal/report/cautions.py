@@ -10,11 +10,10 @@ from tfal.errors import InputError
 from tfal.recipe.options import flag
 from tfal.report.compare import why_unpaired
 from tfal.report.comparison import ACCURACY, Comparison, Setting
-from tfal.report.results import Run, differing, value
+from tfal.report.results import Run, options_that_differ, value
 from tfal.report.statistics import LEAST_PAIRS
 
 RANDOM = "random"
-_OF_STRATEGIES = ("strategy", "n_step")  # options that may differ between the runs of a setting
 _MANY = 6  # names in a sentence
 _HOST = ("processor", "machine", "gpus", "python", "tensorflow", "keras", "numpy")  # what can move results
 
@@ -51,13 +50,6 @@ def numbers(values: Sequence[int]) -> str:
         else:
             runs.append([each])
     return ", ".join(f"{run[0]}" if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
-
-
-def options_that_differ(runs: Sequence[Run]) -> dict[str, list[object]]:
-    """The options, but the strategy and the number of rounds, that runs with a recipe do not share."""
-    known = [run for run in runs if run.recipe is not None]
-    recorded = set.intersection(*(set(run.recipe or ()) for run in known)) if known else set()
-    return differing(known, sorted(recorded - {*_OF_STRATEGIES}))
 
 
 def why_no_pairs(setting: Setting, first: str, second: str) -> str:

@@ -14,7 +14,7 @@ from tfal.command import Parser, run_command
 from tfal.errors import InputError
 from tfal.recipe.options import flag
 from tfal.report.figures import Style, panels, save, styles
-from tfal.report.results import MORE, Curve, Run, curve_of, differing, read_runs, told_apart
+from tfal.report.results import MORE, Curve, Run, curve_of, options_that_differ, read_runs, told_apart
 from tfal.storage.runfolder import read_memory
 from tfal.strategies import STRATEGIES
 
@@ -178,9 +178,7 @@ def _titled(experiment: Path) -> str:
 
 def different_options(runs: Mapping[str, Mapping[int, Run]]) -> str:
     """What the runs of one experiment do not share, of the options that all of them recorded, in one line; or ""."""
-    every = [run for by_rep in runs.values() for run in by_rep.values() if run.recipe is not None]
-    recorded = set.intersection(*(set(run.recipe or ()) for run in every)) if every else set()
-    found = differing(every, sorted(recorded - {"strategy", "n_step"}))
+    found = options_that_differ([run for by_rep in runs.values() for run in by_rep.values()])
     parts = [f"{flag(name)[2:]} {', '.join(map(repr, values))}" for name, values in found.items()]
     return f"These runs were made with different options: {'; '.join(parts)}." if parts else ""
 

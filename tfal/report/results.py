@@ -13,6 +13,7 @@ import numpy as np
 from tfal.data.prints import comparable
 from tfal.errors import InputError
 from tfal.recipe.components import options
+from tfal.report.statistics.areas import area_under_budget_curve
 from tfal.storage.identity import read_stored
 from tfal.storage.joined import Stored, StoredRuns, is_joined, read_joined
 from tfal.storage.tables import Row, read_rounds
@@ -29,6 +30,9 @@ MORE = {
     "finetune_top1": ("Fine-tuning of the encoder, top-1", True),
     "scratch_top1": ("Training from scratch, top-1", True),
 }
+
+
+_OF_STRATEGIES = ("strategy", "n_step")  # options that may differ between the runs of a setting
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,7 @@ class Curve:
         """
         inside = (self.labels >= first) & (self.labels <= last)
         labels, accuracy = self.labels[inside], self.accuracy[:, inside]
-        if len(labels) == 1:
-            return accuracy[:, 0]
-        found: np.ndarray = np.trapezoid(accuracy, labels, axis=1) / (labels[-1] - labels[0])
-        return found
+        return area_under_budget_curve(labels, accuracy)
 
     def at(self, labels: float) -> np.ndarray:
         """(R,) accuracies at one of its numbers of labels."""
@@ -181,6 +182,13 @@ def differing(runs: Collection[Run], names: Collection[str]) -> dict[str, list[A
             if one not in values:
                 values.append(one)
     return {name: values for name, values in found.items() if len(values) > 1}
+
+
+def options_that_differ(runs: Sequence[Run]) -> dict[str, list[object]]:
+    """The options, but the strategy and the number of rounds, that runs with a recipe do not share."""
+    known = [run for run in runs if run.recipe is not None]
+    recorded = set.intersection(*(set(run.recipe or ()) for run in known)) if known else set()
+    return differing(known, sorted(recorded - {*_OF_STRATEGIES}))
 
 
 def told_apart(folders: Sequence[Path]) -> list[str]:

@@ -18,6 +18,7 @@ import numpy as np
 from tfal.command import Parser, run_command
 from tfal.errors import InputError
 from tfal.files import check_writable, storage_errors, write_atomically
+from tfal.plugins import as_part
 from tfal.report.comparison import experiments
 from tfal.report.results import read_stored_runs, told_apart
 from tfal.storage.joined import Stored
@@ -67,7 +68,7 @@ def _dataset_and_network(experiment: Path, run: Stored) -> tuple[str, str]:
     """
     name = experiment.resolve().name
     network = str(run.recipe["recipe"].get("network", "")) if run.recipe is not None else name.rpartition("_")[2]
-    ending = f"_{network.replace(':', '.')}"
+    ending = f"_{as_part(network)}"
     return (name.removesuffix(ending) if network else name), network
 
 

@@ -9,7 +9,6 @@ locks/ID.lock      held as long as its command lives, whoever started it
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,12 +46,11 @@ class JobFolder:
         path = self.path / "jobs.json"
         if not path.exists():
             return []
+        content = read_json(path, _MEND)
         try:
-            return [Job.of_json(given) for given in read_json(path, _MEND)["jobs"]]
+            return [Job.of_json(given) for given in content["jobs"]]
         except (KeyError, TypeError, ValueError) as error:
-            raise (
-                error if isinstance(error, InputError) else InputError(f"{path} is damaged ({error!r}). {_MEND}")
-            ) from None
+            raise InputError(f"{path} is damaged ({error!r}). {_MEND}") from None
 
     def plan(self, jobs: Sequence[Job]) -> list[Job]:
         """Adds jobs to those that were planned here; returns the others of these.
@@ -113,7 +111,7 @@ class JobFolder:
 
     def write_state(self, job: str, record: Mapping[str, Any]) -> None:
         """Replaces the record of a job."""
-        write_json(self.path / "states" / f"{job}.json", json.loads(json.dumps(record)))
+        write_json(self.path / "states" / f"{job}.json", record)
 
     def _lock(self, job: str) -> Path:
         return self.path / "locks" / f"{job}.lock"

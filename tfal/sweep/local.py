@@ -7,7 +7,6 @@ On two cores, two workers with a thread each do 1.7 times as many short runs as 
 from __future__ import annotations
 
 import contextlib
-import graphlib
 import os
 import queue
 import shutil
@@ -20,6 +19,7 @@ from tfal.errors import InputError
 from tfal.storage.environment import usable_cores
 from tfal.sweep.folder import DONE, JobFolder, State
 from tfal.sweep.job import Job
+from tfal.sweep.levels import ordered
 from tfal.sweep.work import work
 
 Tell = Callable[[Job, State], None]
@@ -34,9 +34,7 @@ def run(folder: JobFolder, jobs: Sequence[Job], slots: Sequence[Mapping[str, str
         slots: variables of the environment of each process that works at a time.
         tell: called with each job as it ends, by this thread.
     """
-    known = {job.id: job for job in jobs}
-    order = graphlib.TopologicalSorter({job.id: [need for need in job.needs if need in known] for job in jobs})
-    order.prepare()
+    order, stop = ordered(jobs), threading.Event()
     free: queue.SimpleQueue[Mapping[str, str]] = queue.SimpleQueue()
     for slot in slots:
         free.put(slot)
@@ -49,31 +47,21 @@ def run(folder: JobFolder, jobs: Sequence[Job], slots: Sequence[Mapping[str, str
             free.put(slot)
 
     places, ready = {job.id: place for place, job in enumerate(jobs)}, list[int]()
-    with _stopping() as stop, ThreadPoolExecutor(len(slots)) as executor:
-        running: dict[Future[State], Job] = {}
-        with _stopped_on_error(stop):
-            while True:
-                ready = sorted([*ready, *(places[name] for name in order.get_ready())])
-                while ready and len(running) < len(slots):
-                    job = jobs[ready.pop(0)]
-                    running[executor.submit(one, job)] = job
-                if not running:
-                    return
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    job = running.pop(future)
-                    state = future.result()
-                    tell(job, state)
-                    if state.name == DONE:
-                        order.done(job.id)
-
-
-@contextlib.contextmanager
-def _stopping() -> Iterator[threading.Event]:
-    stop = threading.Event()
-    try:
-        yield stop
-    finally:
-        stop.set()
+    running: dict[Future[State], Job] = {}
+    with ThreadPoolExecutor(len(slots)) as executor, _stopped_on_error(stop):
+        while True:
+            ready = sorted([*ready, *(places[name] for name in order.get_ready())])
+            while ready and len(running) < len(slots):
+                job = jobs[ready.pop(0)]
+                running[executor.submit(one, job)] = job
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                job = running.pop(future)
+                state = future.result()
+                tell(job, state)
+                if state.name == DONE:
+                    order.done(job.id)
 
 
 @contextlib.contextmanager

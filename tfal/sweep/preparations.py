@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from tfal.prepare import Needs
+from tfal.prepare import PLACES, Needs
 from tfal.recipe import Recipe
 from tfal.recipe.components import options
 from tfal.storage.folder import digest_of
 from tfal.sweep.job import Job
-
-_PLACES = ("data_dir", "csv", "csv_test", "results_dir")
 
 
 def preparations(needed: Needs, run: Job, recipe: Recipe, n_shard: int) -> list[Job]:
@@ -40,7 +38,7 @@ def preparations(needed: Needs, run: Job, recipe: Recipe, n_shard: int) -> list[
 def _job(needed: Needs, run: Job, recipe: Recipe, what: str, *words: str, needs: tuple[str, ...] = ()) -> Job:
     """words: what the command of the run ends in."""
     known, folder = options(), PurePosixPath(run.results).parents[3].as_posix()
-    depends = [(name, v) for name, v in needed.depends if name not in _PLACES]
+    depends = [(name, v) for name, v in needed.depends if name not in PLACES]
     about = {
         "folder": folder,
         "needs": [needed.encoders, needed.features],

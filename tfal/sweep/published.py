@@ -26,8 +26,11 @@ def beside(manifest: Manifest, runs: Sequence[SingleRun], results: Path) -> Iter
 
 def _measured(row: Options, runs: Sequence[SingleRun], results: Path, metric: str) -> Iterator[float]:
     for run in runs:
-        wanted = run.recipe is not None and row.get("set", run.set_name) == run.set_name
-        wanted = wanted and run.recipe is not None and row.get("strategy", run.recipe.strategy) == run.recipe.strategy
+        if run.recipe is None or (run.set_name, run.recipe.strategy) != (
+            row.get("set", run.set_name),
+            row.get("strategy", run.recipe.strategy),
+        ):
+            continue
         path = results / run.job.results
-        if wanted and run.job.results and path.exists():
+        if path.exists():
             yield from (float(r[metric]) for r in read_rounds(path) if r["labels"] == row["labels"] and metric in r)

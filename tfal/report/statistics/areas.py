@@ -23,7 +23,7 @@ def area_under_budget_curve(labels: np.ndarray, values: np.ndarray, axis: str = 
     """Mean height of a curve, by trapezoids: sum of (x[t+1] - x[t]) (a[t] + a[t+1]) / 2, over x[-1] - x[0].
 
     Args:
-        labels: (T,) ascending numbers of labels, at least 1.
+        labels: (T,) ascending numbers of labels, at least 0; at least 1 for their logarithms.
         values: (..., T) accuracies or any other fractions.
         axis: what x is. "labels": the number of labels (Zhan et al., IJCAI 2021). "rounds": equal steps, whatever the
             budgets (realistic-al, Luth et al., NeurIPS 2023). "log labels": each doubling counts alike.
@@ -41,8 +41,11 @@ def area_under_budget_curve(labels: np.ndarray, values: np.ndarray, axis: str = 
         raise InputError(
             f"labels (T,) and values (..., T) must fit. Received: {labels.shape} and {values.shape}. Cut them alike."
         )
-    if labels[0] < 1 or np.any(np.diff(labels) <= 0):
-        raise InputError(f"numbers of labels must be at least 1 and ascend. Received: {labels.tolist()[:20]}.")
+    if labels[0] < (axis == "log labels") or np.any(np.diff(labels) <= 0):
+        raise InputError(
+            "numbers of labels must ascend, and be at least 1 on an axis of logarithms. "
+            f"Received: {labels.tolist()[:20]}."
+        )
     if len(labels) == 1:
         return values[..., 0]
     x = AXES[axis](labels)
