@@ -1,0 +1,1 @@
+"""The documentation site and what makes it; docs.conf is its configuration."""

@@ -1,0 +1,61 @@
+"""The documentation site, built from the root of the checkout: python -m sphinx -W -n -c docs . build/site
+
+Its pages are the documents of the checkout where they stand, so that each text stands once and links lead from page to
+page, there and here. docs/site writes the pages that are made of code.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+project = "tfal"
+author = copyright = "the authors of tfal"
+release = version = re.findall(r'__version__ = "(.+)"', (ROOT / "tfal" / "__init__.py").read_text())[0]
+
+extensions = ["myst_parser"]
+myst_heading_anchors = 3
+root_doc = "README"
+include_patterns = [
+    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**.md"),
+    *("benchmarks/README.md", "examples/plugin/README.md", "reproduce/README.md", "results/reference/**.md"),
+]
+exclude_patterns = [".*", "build", "dist", "venv", "results/[!r]*"]
+
+html_theme = "pydata_sphinx_theme"
+html_title = "tfal"
+html_copy_source = html_show_sourcelink = False
+html_theme_options = {"secondary_sidebar_items": ["page-toc"], "navigation_with_keys": False}
+
+# Which pages stand under which: what a toctree says, and a document that is read elsewhere, too, cannot.
+UNDER = {
+    "README": ["docs/GUIDE", "results/reference/README", "CONTRIBUTING"],
+    "docs/GUIDE": ["docs/CAMPAIGN", "docs/LABELING", "docs/SWEEPS", "docs/LARGE_POOLS", "docs/ROUNDS"],
+    "results/reference/README": ["reproduce/README", "benchmarks/README", "results/reference/*/README"],
+    "CONTRIBUTING": ["docs/ARCHITECTURE", "docs/DIFFERENCES", "examples/plugin/README", "docs/ATTACK", "CHANGELOG"],
+}
+
+
+def add_toctree(app: Any, name: str, source: list[str]) -> None:
+    """Appends its toctree to a page of UNDER."""
+    if name in UNDER:
+        pages = "\n".join(f"/{page}" for page in UNDER[name])
+        source[0] += f"\n\n```{{toctree}}\n:hidden:\n:glob:\n\n{pages}\n```\n"
+
+
+def name_front_page(app: Any, error: Exception | None) -> None:
+    """The front page by the name that servers look for."""
+    if error is None and app.builder.name == "html":
+        shutil.copy(Path(app.outdir) / "README.html", Path(app.outdir) / "index.html")
+
+
+def setup(app: Any) -> None:
+    """What Sphinx calls."""
+    app.connect("source-read", add_toctree)
+    app.connect("build-finished", name_front_page)

@@ -1,0 +1,50 @@
+"""The documentation site: built as CONTRIBUTING.md says, its links followed, its search asked in a browser."""
+
+import subprocess
+import sys
+
+import pytest
+
+from docs.site.links import broken
+from tests.conftest import ROOT
+from tests.labeling.browser import started
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    pytest.importorskip("pydata_sphinx_theme", reason="needs what builds the site: requirements-docs.txt")
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "sphinx", "-W", "-n", "-q", "-d", f"{folder}/read", "-c", "docs", "."]
+    done = subprocess.run([*command, f"{folder}/site"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder / "site"
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    browser = started(tmp_path_factory.mktemp("downloads"))
+    yield browser
+    browser.driver.quit()
+
+
+def test_every_document_is_a_page_and_no_link_is_broken(site):
+    documents = ["CONTRIBUTING.md", *(path.relative_to(ROOT) for path in (ROOT / "docs").glob("*.md"))]
+    assert all((site / document).with_suffix(".html").exists() for document in documents)
+    assert (site / "index.html").read_bytes() == (site / "README.html").read_bytes()
+    assert broken(site) == []
+
+
+def test_a_link_that_leads_nowhere_is_found(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a b.html").write_text('<p id="here"><a href="#here"></a><img src="../no.png"><a href="?q=1">')
+    links = ["in/a%20b.html#here", "in/a%20b.html#gone", "#", "#there", "in/", "http://x/#y", "mailto:x@y"]
+    (tmp_path / "top.html").write_text("".join(f'<a href="{link}">' for link in links))
+    assert broken(tmp_path) == ["in/a b.html: ../no.png", "top.html: in/a%20b.html#gone", "top.html: #there"]
+
+
+def test_search_finds_a_strategy_by_the_name_of_its_paper(site, chromium):
+    chromium.driver.get(f"{(site / 'search.html').as_uri()}?q=LDM-S")
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    found = WebDriverWait(chromium.driver, 60).until(lambda _: chromium.all("#search-results li a"))
+    assert any("LDM-S" in link.text or "ldms" in link.get_attribute("href") for link in found)
