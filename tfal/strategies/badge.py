@@ -18,6 +18,14 @@ from tfal.strategies.base import Picks, Strategy
 class Badge(Strategy):
     """k-means++ seeding on gradient embeddings, kept as their two factors.
 
+    Paper: Ash et al., Deep Batch Active Learning by Diverse, Uncertain Gradient Lower Bounds, ICLR 2020.
+    Formula: `g(x)`: outer product of `p - onehot(argmax p)` and the features f(x). First the largest `|g|`, then each
+        candidate with a probability proportional to `min_v |g(x) - g(v)|**2` over the picks v.
+    Cost: one pass over the candidates; at most m n (d + C) operations, m (d + C) numbers in memory: g itself, d C
+        numbers a candidate, is never built.
+    Use: for batches of any size without anything to set: doubt and diversity at once. For single picks or a pool
+        without near copies margin does as well, and is cheaper.
+
     In two rounds (tfal.sharded) a pick of the first is drawn in the second as often as there are samples of its shard
     nearest to it. Seeds within b times the least sum of squared distances in each shard, and within c times in the
     second round, are within 2 b + 4 c (b + 1) times of it in all, however the pool is parted: Ailon et al., Streaming

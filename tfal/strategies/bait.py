@@ -22,7 +22,16 @@ BAIT = "BAIT public code"
 
 @dataclass(frozen=True)
 class Bait(Strategy):
-    """Greedy choice on features and logits of candidates and labeled samples, where classes * features allows."""
+    """Greedy choice on features and logits of candidates and labeled samples, where classes * features allows.
+
+    Paper: Ash et al., Gone Fishing: Neural Active Learning with Fisher Embeddings, NeurIPS 2021.
+    Formula: a set A with a small `trace((ridge 1 + sum_x I(x))**-1 F)` over x labeled or in A: I(x) the Fisher
+        information of the last layer, F its mean over all samples. 2 n are added one by one, then n taken out.
+    Cost: one pass over candidates and labeled samples; time grows with m (C d)**2, memory is 16 m C**2 + 48 (C d)**2
+        bytes, so C d may be max_size at most.
+    Use: with few classes on few features, such as a linear head on a frozen encoder, where what a batch tells about
+        all samples is worth its time.
+    """
 
     ridge: float = option(1.0, "information that every weight starts from", least=0.001, source=BAIT)
     max_size: int = option(2560, "most classes * features, which is what time and memory grow with", least=1)

@@ -26,7 +26,15 @@ from tfal.strategies.top_scores import TopScore
 
 @dataclass(frozen=True)
 class DBAL(TopScore):
-    """Largest entropy of the mean class distribution of `n_pass` passes with dropout."""
+    """Largest entropy of the mean class distribution of `n_pass` passes with dropout.
+
+    Paper: Gal et al., Deep Bayesian Active Learning with Image Data, ICML 2017.
+    Formula: `H(mean_t p_t)`, largest first: H the entropy, p_t the class distribution of pass t.
+    Cost: n_pass passes with dropout over the candidates, of the part of the network from the first Dropout layer on;
+        T C logits a candidate for T passes.
+    Use: with a network that has dropout. Doubt of the data and of the network count alike; bald takes the second
+        alone.
+    """
 
     n_pass: int = option(25, "passes with dropout", least=2, protocol=True, source=INITIAL_POOLS)
 
@@ -38,7 +46,15 @@ class DBAL(TopScore):
 
 @dataclass(frozen=True)
 class BALD(TopScore):
-    """Largest mutual information of the class and which of `n_pass` passes with dropout it is."""
+    """Largest mutual information of the class and which of `n_pass` passes with dropout it is.
+
+    Paper: Houlsby et al., Bayesian Active Learning for Classification and Preference Learning, 2011; with dropout:
+        Gal et al., Deep Bayesian Active Learning with Image Data, ICML 2017.
+    Formula: `H(mean_t p_t) - mean_t H(p_t)`, largest first: H the entropy, p_t the class distribution of pass t.
+    Cost: as dbal: n_pass passes with dropout over the candidates.
+    Use: with a network that has dropout, where labels are noisy or classes overlap: it passes over samples that no
+        label makes sure. Picks of a batch may be near copies; for small batches see batchbald.
+    """
 
     n_pass: int = shared(DBAL, "n_pass")
 
@@ -50,7 +66,14 @@ class BALD(TopScore):
 
 @dataclass(frozen=True)
 class Consistency(TopScore):
-    """Largest variance of the class probabilities over `n_view` augmented views."""
+    """Largest variance of the class probabilities over `n_view` augmented views.
+
+    Paper: Gao et al., Consistency-Based Semi-supervised Active Learning: Towards Minimizing Labeling Cost, ECCV 2020.
+    Formula: `sum_c var_v p_c(view v)`, largest first: the variance of each class probability over the augmented
+        views.
+    Cost: n_view passes over augmented candidates.
+    Use: with image data whose augmentations leave the class as it is, best with training that uses the same views.
+    """
 
     n_view: int = option(10, "augmented views of an image", least=2, protocol=True)
 
@@ -62,7 +85,14 @@ class Consistency(TopScore):
 
 @dataclass(frozen=True)
 class VariationRatio(TopScore):
-    """Smallest share of an ensemble that votes for its most frequent class; of the many ties, random ones."""
+    """Smallest share of an ensemble that votes for its most frequent class; of the many ties, random ones.
+
+    Paper: Beluch et al., The Power of Ensembles for Active Learning in Image Classification, CVPR 2018.
+    Formula: `1 - max_c votes_c / E`, largest first: votes of E networks for class c.
+    Cost: n_member networks are trained in each round, and read once each.
+    Use: where E trainings can be afforded, with E of ten or so: with few networks nearly all scores are equal, and
+        picks random.
+    """
 
     output = "member_logits"
     score = staticmethod(kernels.variation_ratio)
@@ -73,7 +103,14 @@ class VariationRatio(TopScore):
 
 @dataclass(frozen=True)
 class EnsembleEntropy(TopScore):
-    """Largest entropy of the mean class distribution of an ensemble."""
+    """Largest entropy of the mean class distribution of an ensemble.
+
+    Paper: Beluch et al., The Power of Ensembles for Active Learning in Image Classification, CVPR 2018.
+    Formula: `H(mean_e p_e)`, largest first: H the entropy, p_e the class distribution of network e.
+    Cost: n_member networks are trained in each round, and read once each.
+    Use: where several trainings can be afforded: their mean is a better classifier, and surer of what it does not
+        know than one.
+    """
 
     output = "member_logits"
     score = staticmethod(kernels.log_mean_entropy)
@@ -86,7 +123,17 @@ class EnsembleEntropy(TopScore):
 @dataclass(frozen=True)
 class BatchBALD(Strategy):
     """Largest mutual information of the classes of all picks together and the dropout pass; see
-    tfal.kernels.batchbald."""
+    tfal.kernels.batchbald.
+
+    Paper: Kirsch et al., BatchBALD: Efficient and Diverse Batch Acquisition for Deep Bayesian Active Learning,
+        NeurIPS 2019.
+    Formula: the next pick adds most to `I(y_1, ..., y_k; t)`, the mutual information of the classes of all picks and
+        the pass t.
+    Cost: n_pass passes with dropout over the candidates; then each pick looks at n_candidate of them under up to
+        5,000 joint configurations of classes. 8 n_candidate T C + 80,000 (T + C) bytes for T passes.
+    Use: in place of bald for batches of up to some tens, from pools with near copies. Beyond, its estimate is coarse
+        and badge is cheaper.
+    """
 
     n_candidate: int = option(
         1000, "picks are chosen among so many candidates of highest BALD, or among nQuery if that is more", least=1

@@ -20,6 +20,15 @@ from tfal.strategies.base import Picks, Strategy
 class CCAL(Strategy):
     """Sum of the semantic score and the distinctive score of each class; the classes choose in turn.
 
+    Paper: Du et al., Contrastive Coding for Active Learning under Class Distribution Mismatch, ICCV 2021, with the
+        settings of MQ-Net's experiments (Park et al., NeurIPS 2022).
+    Formula: `tanh(50 (s - 0.9)) + d_i`, largest first for class i, the classes in turn: s the largest semantic cosine
+        to a labeled sample, scaled to [0, 1]; d_i how little the distinctive code is like the labeled samples of
+        class i.
+    Cost: two encoders are trained on the images of the pool once, which takes longest, and kept; then passes
+        over 10 crops and 4 rotations, and m l products for l labels.
+    Use: in open sets, where the encoders can be afforded. In a closed set half of its score has nothing to tell.
+
     Without a labeled sample there is nothing to be like: then the picks are random.
     """
 

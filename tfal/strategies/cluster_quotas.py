@@ -40,14 +40,31 @@ class _Quotas(Strategy):
 
 @dataclass(frozen=True)
 class Scan(_Quotas):
-    """Random candidates, as many of each cluster of SCAN."""
+    """Random candidates, as many of each cluster of SCAN.
+
+    Paper: Chandra et al., On Initial Pools for Deep Active Learning, 2021; SCAN: Van Gansbeke et al., SCAN: Learning
+        to Classify Images without Labels, ECCV 2020.
+    Definition: as many random candidates of each cluster that SCAN predicts.
+    Cost: SimCLR and SCAN are trained on the images of the pool once, which takes longest, and kept; then one pass
+        over them.
+    Use: for first labels, where classes are clear clusters and their number is known. typiclust needs no second
+        training.
+    """
 
     learners = ("scan",)
 
 
 @dataclass(frozen=True)
 class SelfLabel(_Quotas):
-    """Random candidates, as many of each cluster of SCAN after its self-label stage."""
+    """Random candidates, as many of each cluster of SCAN after its self-label stage.
+
+    Paper: Chandra et al., On Initial Pools for Deep Active Learning, 2021; the stage: Van Gansbeke et al., SCAN:
+        Learning to Classify Images without Labels, ECCV 2020.
+    Definition: as many random candidates of each cluster that SCAN predicts after it was trained on its own sure
+        predictions.
+    Cost: that of scan, and one more training.
+    Use: as scan; the last stage pays where its clusters are nearly the classes.
+    """
 
     learners = ("self_label",)
 
@@ -55,6 +72,12 @@ class SelfLabel(_Quotas):
 @dataclass(frozen=True)
 class KMeansClusters(Strategy):
     """Random candidates, as many of each k-means cluster of the encoder's features, scaled to length 1.
+
+    Paper: Chandra et al., On Initial Pools for Deep Active Learning, 2021.
+    Definition: as many random candidates of each of n_cluster k-means clusters.
+    Cost: features are read once; n_redo n_iter m n_cluster d operations.
+    Use: for first labels that hold every class; it has chance in it, so repetitions differ. kmeans and typiclust take
+        typical samples instead.
 
     n_cluster: 0, outside of a run, which knows the classes: as many as classes that labels are known of, or, when these
     are fewer than two, as many as picks.
@@ -74,6 +97,12 @@ class KMeansClusters(Strategy):
 @dataclass(frozen=True)
 class ClusterRanking(KMeansClusters):
     """Candidates of highest score, as many of each cluster.
+
+    Paper: Chen et al., Making Your First Choice: To Address Cold Start Problem in Vision Active Learning, 2022;
+        Chandra et al., On Initial Pools for Deep Active Learning, 2021.
+    Definition: the candidates of largest rank_score in each cluster, as many of each.
+    Cost: what the learners of score and clusters cost, each trained on the images of the pool once, and kept.
+    Use: to keep a ranking of one's own from asking for one class alone, and to compare first choices.
 
     rank_score: "simclr_loss", "vae_loss", or "ranking" for any other: the order of a file. rank_clusters: "kmeans",
     "scan" or "self_label". ranking: that file, see Ranking; candidates that it does not name come last. The other

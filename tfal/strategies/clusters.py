@@ -26,6 +26,13 @@ from tfal.strategies.base import Picks, Strategy
 class KMeans(Strategy):
     """The candidates nearest to the centers of n clusters of candidates.
 
+    Paper: Pourahmadi et al., A Simple Baseline for Low-Budget Active Learning, 2021.
+    Formula: n centers c with a small `sum_x min_c |f(x) - c|**2` over the candidates; the candidate nearest to each.
+        f: the encoder's features, scaled to length 1.
+    Cost: features are read once; n_redo n_iter m n d operations, which grows with the batch: minutes for a million
+        candidates and 1,000 picks.
+    Use: for the first labels, all at once. For more batches multi_kmeans or typiclust, which know what is labeled.
+
     As published it is for a single batch: it clusters the whole data set and ignores earlier picks. Here it clusters
     the candidates of the round, which are not labeled; labeled samples still have no influence.
 
@@ -61,6 +68,12 @@ class KMeans(Strategy):
 class MultiKMeans(KMeans):
     """The candidates nearest to the centers of n clusters of candidates and labeled samples together.
 
+    Paper: Pourahmadi et al., A Simple Baseline for Low-Budget Active Learning, 2021.
+    Formula: centers c with a small `sum_x min_c |f(x) - c|**2` over candidates and labeled samples; the candidate
+        nearest to each. f: the encoder's features, scaled to length 1.
+    Cost: as kmeans: n_redo n_iter m n d operations.
+    Use: as kmeans, when labels are bought in several batches.
+
     Clusters without a candidate are dropped. As published, but for the rest of the pool, which is not clustered here.
     """
 
@@ -75,6 +88,15 @@ class MultiKMeans(KMeans):
 @dataclass(frozen=True)
 class TypiClust(Strategy):
     """Typical candidates of clusters without labels; see tfal.kernels.typiclust.
+
+    Paper: Hacohen et al., Active Learning on a Budget: Opposite Strategies Suit High and Low Budgets, ICML 2022.
+    Formula: `1 / mean distance of f(x) to its 20 nearest neighbors in its cluster`, largest first, cluster by
+        cluster, those with the fewest labels and of these the largest first. f: the encoder's features, scaled to
+        length 1; as many clusters as labels, old and new, at most 500.
+    Cost: features are read once; k-means, n_redo n_iter m k d operations for k clusters, then the distances within
+        clusters.
+    Use: from no labels to some ten a class, with an encoder that has seen such images. Later, doubt tells more:
+        margin, badge, ldms.
 
     n_redo, n_iter: restarts and iterations of k-means.
     """

@@ -35,7 +35,16 @@ MOST_BALLS = 10_000  # that the radius is found from: their share of pure ones i
 
 @dataclass(frozen=True)
 class ProbCover(Strategy):
-    """Most candidates in balls of one radius, which is found in the first round and then stays."""
+    """Most candidates in balls of one radius, which is found in the first round and then stays.
+
+    Paper: Yehuda et al., Active Learning Through a Covering Lens, NeurIPS 2022.
+    Formula: the next pick is the candidate with most samples u that no ball holds yet, `|f(u) - f(x)| <= delta`. f:
+        the encoder's features, scaled to length 1.
+    Cost: features are read once; m n_anchor d operations for the balls, and a k-means for the radius in the first
+        round.
+    Use: from no labels to a few a class. It depends on delta: too small and every ball is empty, too large and a few
+        cover everything; maxherding has no such edge.
+    """
 
     delta: float | None = option(
         None,
@@ -83,7 +92,16 @@ class ProbCover(Strategy):
 
 @dataclass(frozen=True)
 class MaxHerding(Strategy):
-    """Largest sum of Gaussian kernel values, exp(-|x - y|**2 / sigma**2), to the nearest labeled sample."""
+    """Largest sum of Gaussian kernel values, exp(-|x - y|**2 / sigma**2), to the nearest labeled sample.
+
+    Paper: Bae et al., Generalized Coverage for More Robust Low-Budget Active Learning, ECCV 2024.
+    Formula: the next pick adds most to `sum_u max_v exp(-|f(u) - f(v)|**2 / sigma**2)` over samples u, v: labeled
+        samples and picks. f: the encoder's features, scaled to length 1.
+    Cost: features are read once; about log(n) m n_anchor d operations, the slowest of the low-budget strategies in
+        large pools.
+    Use: from no labels to some tens a class, with one width for all data sets, where probcover needs a radius of
+        its own for each.
+    """
 
     sigma: float = option(
         1.0,
@@ -110,6 +128,13 @@ class MaxHerding(Strategy):
 @dataclass(frozen=True)
 class UHerding(Strategy):
     """MaxHerding in which a candidate counts by the classifier's uncertainty, 1 - margin, relative to the largest.
+
+    Paper: Bae et al., Uncertainty Herding: One Active Learning Method for All Label Budgets, ICLR 2025.
+    Formula: the next pick adds most to `sum_u U(u) max_v exp(-|f(u) - f(v)|**2 / sigma**2)` over samples u, v:
+        labeled samples and picks, U = 1 - margin of the classifier. f: the encoder's features, scaled to length 1.
+    Cost: that of maxherding, and one pass of the classifier over the candidates.
+    Use: over all budgets: with few labels it covers, with many it looks for doubt. It needs an encoder and a
+        classifier.
 
     As published, the kernel becomes narrow as labels get many. Differences: the encoder's features serve in all rounds,
     and the logits are not scaled by a temperature, which the authors fit to held-out labels.

@@ -23,6 +23,16 @@ from tfal.strategies.base import Picks, Strategy
 class LDMS(Strategy):
     """Least disagree metric with seeding.
 
+    Paper: Cho et al., Querying Easily Flip-flopped Samples for Deep Active Learning, ICLR 2024.
+    Formula: `L(x)`: the smallest share of Monte-Carlo inputs that a perturbed last layer labels otherwise, among
+        those layers that label x otherwise. The smallest L first, then each candidate with a probability proportional
+        to `(gamma(L) D)**2`: gamma falls beyond the n smallest L, D is the cosine distance to the nearest pick.
+    Cost: one pass over the candidates and n_sample inputs; then some hundreds to thousands of perturbed layers, each
+        at most (m + n_sample) d C operations, few numbers a candidate in memory beside m d features.
+    Use: where margin or badge would be, when selection may take seconds to a minute more: samples near the decision
+        boundary in the sense of what the data see, and diverse. Needs the last layer of a network that has learned
+        something.
+
     n_sample: Monte-Carlo inputs (M in the estimator), drawn once a repetition from the whole training set.
     """
 

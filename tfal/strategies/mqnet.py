@@ -37,6 +37,16 @@ _published = partial(option, protocol=True)
 class MQNet(Strategy):
     """Largest meta-score of (informativeness, purity); their sum in the first round.
 
+    Paper: Park et al., Meta-Query-Net: Resolving Purity-Informativeness Dilemma in Open-set Active Learning, NeurIPS
+        2022.
+    Formula: `Phi(exp(z(I)), exp(z(P)))`, largest first: I the informativeness, P the purity (largest cosine of the
+        CSI projection to a labeled sample), z standardises over the candidates, Phi a small network that grows with
+        both, trained after each query to rank the picks by their true loss.
+    Cost: the CSI encoder is trained on the images of the pool once, which takes longest, and kept; in a round
+        one pass over the candidates, m l products for l labels, and about a second for Phi.
+    Use: in open sets, where nobody knows whether purity or doubt pays: it learns that within the first rounds. Not
+        where all samples are of known classes.
+
     mqnet_mode: informativeness is the predicted loss ("ll") or 1 - the largest probability ("conf"). meta_stats:
     "from_u" standardises the queried samples as the candidates were; "code" over themselves, and predicted losses by
     the statistics of 1 - the largest probability. steps: of the meta-model's epochs, see Training.

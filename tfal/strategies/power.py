@@ -42,7 +42,15 @@ class _Power(Strategy):
 
 @dataclass(frozen=True)
 class PowerMargin(_Power):
-    """By 1 - margin."""
+    """By 1 - margin.
+
+    Paper: Kirsch et al., Stochastic Batch Acquisition: A Simple Baseline for Deep Active Learning, TMLR 2023.
+    Formula: candidates drawn without replacement with probabilities proportional to `s**beta`, s = 1 - (p_1 - p_2) of
+        the two largest class probabilities.
+    Cost: one pass over the candidates, then O(m C) for m of them and C classes.
+    Use: in place of margin for large batches from a pool with near copies, when badge is too slow. beta 0 is random
+        sampling, a large one margin.
+    """
 
     beta: float = option(1.0, "power of the scores that candidates are drawn by", least=0, source="power paper")
 
@@ -51,7 +59,15 @@ class PowerMargin(_Power):
 
 @dataclass(frozen=True)
 class PowerEntropy(_Power):
-    """By entropy."""
+    """By entropy.
+
+    Paper: Kirsch et al., Stochastic Batch Acquisition: A Simple Baseline for Deep Active Learning, TMLR 2023.
+    Formula: candidates drawn without replacement with probabilities proportional to `s**beta`, s = `-sum_c p_c log
+        p_c`.
+    Cost: one pass over the candidates, then O(m C) for m of them and C classes.
+    Use: in place of entropy for large batches from a pool with near copies. beta 0 is random sampling, a large one
+        entropy.
+    """
 
     beta: float = shared(PowerMargin, "beta")
 

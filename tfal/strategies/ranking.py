@@ -22,6 +22,12 @@ from tfal.strategies.base import Picks, Strategy
 class Ranking(Strategy):
     """The candidates that come first in a file.
 
+    Paper: none; files of rankings: Chen et al., Making Your First Choice: To Address Cold Start Problem in Vision
+        Active Learning, 2022.
+    Definition: the candidates that come first in the file.
+    Cost: no network is read; O(m) for m ids in the file.
+    Use: for any method that tfal does not have: rank the samples elsewhere, judge them here.
+
     ranking: path of an .npy file of distinct ids of the training set, best first. It need not name all of them, but
         enough candidates for every round; with --nPool below the whole pool some of its ids are no candidates.
 

@@ -59,7 +59,14 @@ def _from_log_odds(log_odds: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Entropy(TopScore):
-    """Largest entropy of the predicted class distribution."""
+    """Largest entropy of the predicted class distribution.
+
+    Paper: Settles, Active Learning Literature Survey, 2009, section 3.1.
+    Formula: `-sum_c p_c log p_c`, largest first; p: the class distribution, softmax of the logits.
+    Cost: one pass over the candidates, then O(m C) for m of them and C classes.
+    Use: with a classifier that has learned something, and few classes. With many classes the unlikely ones decide,
+        and margin is the better choice; picks of one batch may be near copies.
+    """
 
     score = staticmethod(kernels.log_entropy)
     meaning = staticmethod(np.exp)
@@ -67,7 +74,15 @@ class Entropy(TopScore):
 
 @dataclass(frozen=True)
 class Margin(TopScore):
-    """Smallest difference between the two largest class probabilities."""
+    """Smallest difference between the two largest class probabilities.
+
+    Paper: Settles, Active Learning Literature Survey, 2009, section 3.1.
+    Formula: `p_1 - p_2`, smallest first; p_1, p_2: the two largest class probabilities.
+    Cost: one pass over the candidates, then O(m C) for m of them and C classes.
+    Use: the first one to try once a classifier has learned something: cheap, and hard to beat in published
+        comparisons. For a handful of labels a class take typiclust or maxherding, for large batches of a pool with
+        many near copies badge or power_margin.
+    """
 
     score = staticmethod(kernels.margin_log_odds)
     meaning = staticmethod(_from_log_odds)
@@ -76,7 +91,14 @@ class Margin(TopScore):
 
 @dataclass(frozen=True)
 class LeastConfidence(TopScore):
-    """Smallest probability of the predicted class."""
+    """Smallest probability of the predicted class.
+
+    Paper: Settles, Active Learning Literature Survey, 2009, section 3.1.
+    Formula: `max_c p_c`, smallest first; p: softmax of the logits.
+    Cost: one pass over the candidates, then O(m C) for m of them and C classes.
+    Use: as margin, from which it differs with three classes or more; with two classes least_confidence, margin and
+        entropy pick the same samples.
+    """
 
     score = staticmethod(kernels.confidence_log_odds)
     meaning = staticmethod(_from_log_odds)
@@ -85,7 +107,15 @@ class LeastConfidence(TopScore):
 
 @dataclass(frozen=True)
 class MaxLogit(TopScore):
-    """Smallest largest logit: what the public code of MQ-Net computes under the name CONF, without a softmax."""
+    """Smallest largest logit.
+
+    Paper: Park et al., Meta-Query-Net, NeurIPS 2022: what its public code computes under the name CONF, without a
+        softmax.
+    Formula: `max_c z_c`, smallest first; z: the logits.
+    Cost: one pass over the candidates, then O(m C) for m of them and C classes.
+    Use: to repeat that code's comparison. A softmax leaves the level of a sample's logits open, so least_confidence
+        is the better founded choice elsewhere.
+    """
 
     score = staticmethod(lambda logits: -kernels.max_logit(logits))
     meaning = staticmethod(np.negative)
@@ -96,8 +126,14 @@ class MaxLogit(TopScore):
 class LearningLoss(TopScore):
     """LL: largest loss as predicted by a module that is trained along with the classifier.
 
-    Yoo & Kweon, Learning Loss for Active Learning, CVPR 2019, with the settings of MQ-Net's experiments (Park et al.,
-    NeurIPS 2022). The module is tfal.learners.loss_prediction.
+    Paper: Yoo & Kweon, Learning Loss for Active Learning, CVPR 2019, with the settings of MQ-Net's experiments (Park
+        et al., NeurIPS 2022).
+    Formula: the predicted loss, largest first; the module learns the order of losses: a pair of samples i, j of a
+        batch costs `max(0, 1 - sign(loss_i - loss_j) (predicted_i - predicted_j))`.
+    Cost: one pass over the candidates; the module, tfal.learners.loss_prediction, makes each step of the training a
+        little longer.
+    Use: with some thousand labels, as it needs data to learn losses from; its classifier is trained with the module,
+        so its accuracy differs from that of others. Picks of a batch may be near copies.
     """
 
     output = "predicted_loss"
@@ -109,8 +145,13 @@ class LearningLoss(TopScore):
 class VAAL(TopScore):
     """Smallest probability that a discriminator takes a sample for a labeled one, ranked by its logit.
 
-    Sinha et al., Variational Adversarial Active Learning, ICCV 2019. The autoencoder and its adversary are a learner of
-    their own, beside the classifier.
+    Paper: Sinha et al., Variational Adversarial Active Learning, ICCV 2019.
+    Formula: `D(q(x))`, smallest first: the probability that a discriminator D of an autoencoder's latent code q(x)
+        gives for "labeled".
+    Cost: an autoencoder and its adversary are trained in each round, beside the classifier and often longer than it;
+        then one pass over the candidates.
+    Use: where labeled samples are no fair sample of the pool; it looks at neither classes nor doubt. Mostly for
+        comparison.
     """
 
     output = "labeled_logit"
@@ -122,7 +163,16 @@ class VAAL(TopScore):
 
 @dataclass(frozen=True)
 class SimCLRLoss(TopScore):
-    """Largest contrastive loss: images that are hard to tell from others by their augmented views."""
+    """Largest contrastive loss: images that are hard to tell from others by their augmented views.
+
+    Paper: Chandra et al., On Initial Pools for Deep Active Learning, 2021; SimCLR: Chen et al., ICML 2020.
+    Formula: `-log(exp(s(v, v') / t) / sum_k exp(s(v, k) / t))`, largest first: s the cosine of projections, v and v'
+        two augmented views, k the other view and fixed other images, t the temperature.
+    Cost: SimCLR is trained on the images of the pool once, which takes longest, and kept; then one pass over
+        augmented views.
+    Use: as a first choice of labels it is for comparison: in the reference results the largest losses are worse than
+        random picks. See typiclust.
+    """
 
     output = "simclr_loss"
     learners = ("simclr",)
@@ -130,7 +180,15 @@ class SimCLRLoss(TopScore):
 
 @dataclass(frozen=True)
 class VAELoss(TopScore):
-    """Largest loss of a variational autoencoder: images that are hard to reconstruct."""
+    """Largest loss of a variational autoencoder: images that are hard to reconstruct.
+
+    Paper: Chandra et al., On Initial Pools for Deep Active Learning, 2021; VAE: Kingma & Welling, ICLR 2014.
+    Formula: error of the reconstruction plus w times the divergence of the latent distribution, largest first; w: the
+        batch over the number of images, as in training.
+    Cost: an autoencoder is trained on the images of the pool once, and kept; then one pass over them.
+    Use: as a first choice of labels it is for comparison: it asks for odd images, and in the reference results is
+        worse than random picks. See typiclust.
+    """
 
     output = "vae_loss"
     learners = ("vae",)

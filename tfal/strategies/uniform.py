@@ -19,6 +19,11 @@ from tfal.strategies.base import Picks, Strategy
 class Uniform(Strategy):
     """Random candidates, each of a class with the fewest labels so far; no fair competitor of other strategies.
 
+    Paper: Pourahmadi et al., A Simple Baseline for Low-Budget Active Learning, 2021: its upper bound.
+    Definition: a random candidate of the class with the fewest labels, n times.
+    Cost: no network is read; O(m log m) for m candidates.
+    Use: as a bound in a study, never as a method: it looks at labels before they are bought.
+
     oracle: whether true labels of unlabeled samples are needed, which the view has to be given.
     """
 
