@@ -149,6 +149,14 @@ def _labeled(given: Inputs) -> np.ndarray:
     return rows[:, 1:].reshape(LABELED, ROTATIONS, -1)
 
 
+def _neat(given: Inputs, q: int) -> Case:
+    n, d = given.features.shape
+    bought = _labeled(given).reshape(LABELED, d)
+    every = np.arange(LABELED)
+    labels = np.where(every % 2, every % given.logits.shape[1], -1)
+    return Case(lambda: kernels.neat(given.features, given.logits, bought, labels, q), 1, 2.0 * n * LABELED * d)
+
+
 CASES: dict[str, Callable[[Inputs, int], Case]] = {
     "ldm": _ldm,
     "ldm_seeding": _ldm_seeding,
@@ -160,6 +168,7 @@ CASES: dict[str, Callable[[Inputs, int], Case]] = {
     "logdetcmi": _logdetcmi,
     "purity": _purity,
     "ccal": _ccal,
+    "neat": _neat,
 }
 OPEN_SET = ("flcmi", "logdetcmi", "purity", "ccal")
 

@@ -20,6 +20,7 @@ from tfal.kernels.kmeans import KMeans, kmeans, kmeans_plusplus
 from tfal.kernels.ldm import least_disagree_metric
 from tfal.kernels.ldm_seeding import ldm_seeding
 from tfal.kernels.logdetcmi import logdetcmi_greedy
+from tfal.kernels.neat import NeatScores, neat, neat_scores
 from tfal.kernels.neighbors import Neighbors, nearest_neighbors
 from tfal.kernels.parts.pairwise import cosine_similarities, reduce_distances, squared_distances
 from tfal.kernels.probcover import probcover, purity_radius
@@ -40,6 +41,7 @@ from tfal.kernels.uncertainty import (
 
 __all__ = [
     "KMeans",
+    "NeatScores",
     "Neighbors",
     "badge_nearest",
     "badge_seeding",
@@ -71,6 +73,8 @@ __all__ = [
     "max_logit",
     "mean_entropy",
     "nearest_neighbors",
+    "neat",
+    "neat_scores",
     "power_top_n",
     "predictive_variance",
     "probcover",

@@ -23,6 +23,7 @@ from tfal.strategies.coreset import CoreSet
 from tfal.strategies.covering import MaxHerding, ProbCover, UHerding
 from tfal.strategies.ldms import LDMS
 from tfal.strategies.mqnet import MQNet
+from tfal.strategies.neat import Neat
 from tfal.strategies.power import PowerEntropy, PowerMargin
 from tfal.strategies.random import Random
 from tfal.strategies.ranking import Ranking
@@ -88,6 +89,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "kmeans_clusters": KMeansClusters,
     "cluster_ranking": ClusterRanking,
     "ranking": Ranking,
+    "neat": Neat,
 }
 _OFFERED: set[type[Strategy]] = set()  # those that entry points brought
 # What strategies for versions before 0.2 may still say.
