@@ -20,9 +20,10 @@ def initial_strategy(recipe: Recipe, n_classes: int) -> Strategy | None:
         return None
     strategy = make_strategy(recipe.initial, with_clusters(recipe, n_classes))
     if strategy.needs_labels:
+        instead = f" Its own first labels are those of {strategy.first}." if strategy.first != "random" else ""
         raise InputError(
             f"--initial must be {BALANCED} or a strategy that needs no labels, such as random, kmeans or typiclust. "
-            f"Received: {recipe.initial!r}, which reads {' and '.join(strategy.learners)}."
+            f"Received: {recipe.initial!r}, which reads {' and '.join(strategy.learners)}.{instead}"
         )
     return strategy
 

@@ -13,6 +13,7 @@ from tfal.kernels.bayesian import (
     variation_ratio,
 )
 from tfal.kernels.ccal import distinctive_scores, round_robin, semantic_scores
+from tfal.kernels.dropquery import dropout_flips, dropquery
 from tfal.kernels.flcmi import flcmi_greedy
 from tfal.kernels.herding import max_herding
 from tfal.kernels.k_center import k_center_greedy
@@ -26,7 +27,7 @@ from tfal.kernels.parts.pairwise import cosine_similarities, reduce_distances, s
 from tfal.kernels.probcover import probcover, purity_radius
 from tfal.kernels.purity import purity
 from tfal.kernels.quotas import cluster_ranking, in_turn, quota_picks, ranked
-from tfal.kernels.representatives import farthest_first, representatives
+from tfal.kernels.representatives import farthest_first, kmeans_directions, representatives
 from tfal.kernels.top import power_top_n, top_n
 from tfal.kernels.typiclust import typiclust
 from tfal.kernels.uncertainty import (
@@ -52,12 +53,15 @@ __all__ = [
     "confidence_log_odds",
     "cosine_similarities",
     "distinctive_scores",
+    "dropout_flips",
+    "dropquery",
     "entropy",
     "farthest_first",
     "flcmi_greedy",
     "in_turn",
     "k_center_greedy",
     "kmeans",
+    "kmeans_directions",
     "kmeans_plusplus",
     "ldm_seeding",
     "least_confidence",

@@ -21,6 +21,7 @@ from tfal.strategies.cluster_quotas import ClusterRanking, KMeansClusters, Scan,
 from tfal.strategies.clusters import KMeans, MultiKMeans, TypiClust
 from tfal.strategies.coreset import CoreSet
 from tfal.strategies.covering import MaxHerding, ProbCover, UHerding
+from tfal.strategies.dropquery import DropQuery
 from tfal.strategies.ldms import LDMS
 from tfal.strategies.mqnet import MQNet
 from tfal.strategies.neat import Neat
@@ -81,6 +82,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "variation_ratio": VariationRatio,
     "ensemble_entropy": EnsembleEntropy,
     "bait": Bait,
+    "dropquery": DropQuery,
     "vaal": VAAL,
     "simclr_loss": SimCLRLoss,
     "vae_loss": VAELoss,
