@@ -29,6 +29,7 @@ def model():
 
 
 MADE = {name: make_strategy(name, None) for name in STRATEGIES if name != "ranking"}  # it needs a file
+MADE = {name: made for name, made in MADE.items() if not made.parts}  # which a single query cannot tell apart
 ONE_MODEL = [name for name, made in MADE.items() if made.learners in ((), ("classifier",)) and not made.oracle]
 
 

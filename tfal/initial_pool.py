@@ -10,7 +10,7 @@ from tfal.pool.task import Task, check_classes
 from tfal.pool.view import PoolView, Reader
 from tfal.recipe import Recipe
 from tfal.recipe.options import BALANCED
-from tfal.strategies import Strategy, check_picks, make_strategy
+from tfal.strategies import Strategy, check_picks, make_strategy, name_of
 from tfal.streams import Streams
 
 
@@ -19,11 +19,15 @@ def initial_strategy(recipe: Recipe, n_classes: int) -> Strategy | None:
     if recipe.initial == BALANCED:
         return None
     strategy = make_strategy(recipe.initial, with_clusters(recipe, n_classes))
+    if strategy.parts:
+        raise InputError(
+            f"--initial is one query, and a strategy that switches later has no place there. Received: "
+            f"{recipe.initial!r}. Name {name_of(strategy.in_round(0))}."
+        )
     if strategy.needs_labels:
-        instead = f" Its own first labels are those of {strategy.first}." if strategy.first != "random" else ""
         raise InputError(
             f"--initial must be {BALANCED} or a strategy that needs no labels, such as random, kmeans or typiclust. "
-            f"Received: {recipe.initial!r}, which reads {' and '.join(strategy.learners)}.{instead}"
+            f"Received: {recipe.initial!r}, which reads {' and '.join(strategy.learners)}."
         )
     return strategy
 

@@ -26,7 +26,7 @@ from tfal.recipe.options import flag
 from tfal.recipe.usage import idle
 from tfal.storage.environment import Notes
 from tfal.storage.tables import Row
-from tfal.strategies import Picks, check_memory, check_picks
+from tfal.strategies import Picks, Strategy, check_memory, check_picks
 from tfal.streams import Streams
 from tfal.trackers import OnRound, Trackers
 
@@ -133,7 +133,9 @@ class _Session:
         self.read_batch = read_batch_size(data.input_shape, distribution(recipe.devices).num_replicas_in_sync)
         n_classes, backend = jobs[0].task.n_classes, choose_backend(recipe.backend)
         self.initial = initial_strategy(recipe, n_classes)
-        names = {name for job in jobs for name in _learners(job)} | set(self.initial.learners if self.initial else ())
+        names = {name for job in jobs for name in _learners(job, job.strategy)} | set(
+            self.initial.learners if self.initial else ()
+        )
         made = {name: LEARNERS[name](build, self.images, n_classes, recipe) for name in sorted(names)}
         self.learners: dict[str, Any] = {name: check_learner(name, learner) for name, learner in made.items()}
         network = build.described(self.images.shape, n_classes)
@@ -146,9 +148,9 @@ class _Session:
         self.reader = LearnerReader(self.images, self.learners, self.read_batch, backend, cache)
 
 
-def _learners(job: Job) -> list[str]:
-    """The learners to be trained in each round, each once."""
-    return list(dict.fromkeys((job.strategy.task_learner, *job.strategy.learners)))
+def _learners(job: Job, strategy: Strategy) -> list[str]:
+    """The learners to be trained for `strategy`, the job's or that of a round, each once."""
+    return list(dict.fromkeys((job.strategy.task_learner, *strategy.learners)))
 
 
 def _repetition(job: Job, session: _Session, told: Trackers) -> Iterator[Round]:
@@ -213,7 +215,7 @@ def _open_set_row(job: Job, step: int, pool: Pool) -> Row:
 def _train(job: Job, step: int, pool: Pool, streams: Streams, session: _Session) -> dict[str, float]:
     """Trains what this round needs, of which the last needs no query; returns the log of its task_learner."""
     judged, log = job.strategy.task_learner, dict[str, float]()
-    for name in _learners(job) if step < job.recipe.n_step else [judged]:
+    for name in _learners(job, job.strategy.in_round(step)) if step < job.recipe.n_step else [judged]:
         if step and name == judged and job.recipe.warm_start == "on":
             session.learners[name].start_from(job.folder.weights(step - 1))
         found = _fit(name, _where(job, step), pool, streams, session)
@@ -262,12 +264,13 @@ def _query(job: Job, step: int, pool: Pool, streams: Streams, session: _Session)
     unlabeled, task = pool.unlabeled, job.task
     n_pool = min(job.recipe.n_pool, len(unlabeled))
     candidates = np.sort(streams("candidates").choice(unlabeled, n_pool, replace=False))
-    oracle = task.labels if job.strategy.oracle else None
-    view = PoolView(pool, candidates, session.reader, streams, job.folder.memory(step), oracle, job.strategy.learners)
+    strategy = job.strategy.in_round(step)
+    oracle = task.labels if strategy.oracle else None
+    view = PoolView(pool, candidates, session.reader, streams, job.folder.memory(step), oracle, strategy.learners)
     n = min(job.recipe.n_query, n_pool)
-    picks = check_picks(job.strategy.query(view, n, streams("query")), candidates, n, job.recipe.strategy)
+    picks = check_picks(strategy.query(view, n, streams("query")), candidates, n, job.recipe.strategy)
     pool.label_samples(picks.ids, task.labels[picks.ids], step + 1, task.n_classes)
-    memory = job.strategy.observe(view, picks, streams("observe"))
+    memory = strategy.observe(view, picks, streams("observe"))
     check_memory(memory, _where(job, step))
     return _Answer(picks, memory, view.seconds_reading)
 

@@ -214,6 +214,11 @@ def _question(
 ) -> _Question:
     """known: labeled, labels and rejected, as they were given."""
     check_int("seed", seed, 0)
+    if strategy.parts:
+        raise InputError(
+            f"strategy {shown_name(strategy)} says which of two is asked in which query, and this is a single one. "
+            f"Name the one that is meant, {' or '.join(map(shown_name, strategy.parts))}; tfal.Campaign counts queries."
+        )
     opened, streams = open_given(strategy, given), Streams(int(seed))
     if opened.size is None:
         raise InputError("images or features must be given: ids are positions in them. Received: neither.")

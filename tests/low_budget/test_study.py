@@ -182,6 +182,16 @@ def test_index_files_are_looked_at_before_anything_is_trained(study, digits, mon
         list(run(recipe, MLP, data=digits))
 
 
+def test_a_switch_takes_the_budgets_of_the_first_strategy_and_goes_on_with_the_second(study, digits):
+    """k-means chooses its budget anew, margin adds to what is there."""
+    recipe = dataclasses.replace(study, strategy="kmeans,kmeans@1+margin", evaluate="knn")
+    list(run(recipe, MLP, data=digits))
+    few, more = (_ids(recipe, "kmeans@1+margin", budget) for budget in (10, 30))
+    assert few.tolist() == _ids(recipe, "kmeans", 10).tolist() == more[:10].tolist()
+    assert more.tolist() != _ids(recipe, "kmeans", 30).tolist()
+    assert list(run(recipe, MLP, data=digits)) == []
+
+
 def test_what_a_strategy_keeps_reaches_the_next_budget(study, digits):
     recipe = dataclasses.replace(study, strategy="probcover", evaluate="linear")
     list(run(recipe, MLP, data=digits))

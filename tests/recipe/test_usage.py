@@ -108,10 +108,6 @@ MODES = {
         {"strategy": "ccal,similar"},
         ROUNDS | IMAGES | CODER | {"n_epoch_ccal", "ccal_views", "submodular"},
     ),
-    "neat": (
-        {"strategy": "neat", "encoder": "a.keras"},
-        ROUNDS | IMAGES | {"encoder", "trust_encoder", "n_neighbor_open", "n_likely"},
-    ),
     "first labels": ({"strategy": "random", "initial": "random"}, ROUNDS | IMAGES | {"missing_classes"}),
     "first labels of a clustering": (
         {"strategy": "ensemble_entropy", "initial": "self_label"},
@@ -152,6 +148,12 @@ MODES = {
         IMAGES
         | {"evaluate", "resume_indices", "encoder", "trust_encoder", "n_neighbor", "n_epoch_linear"}
         | {"lr_head", "head_input", "lr_schedule"},
+    ),
+    "low budgets, a switch": (
+        {"strategy": "tcm", "splits": "10,20", "evaluate": "knn", "encoder": "a.keras"},
+        IMAGES
+        | {"evaluate", "resume_indices", "encoder", "trust_encoder", "n_neighbor", "n_epoch_linear"}
+        | {"lr_head", "head_input", "lr_schedule", "n_redo", "n_iter", "switch_at"},
     ),
     "low budgets, a part of the features": (
         {"strategy": "random", "splits": "10,20", "evaluate": "knn", "prepare": "on", "n_shard": 3, "shard": 2},

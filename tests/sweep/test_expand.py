@@ -36,6 +36,17 @@ def test_a_run_is_the_command_that_a_user_would_type(expanded, tmp_path):
     )
 
 
+def test_a_strategy_that_switches_is_one_strategy(expanded):
+    options, grid = "n_redo = 2\nswitch_at = 4\n", '[grid]\nstrategy = ["TypiClust@3+margin", "tcm"]\nrep = [1]\n'
+    one, tcm = [run for run in expanded(HEAD + options + grid) if run.recipe]  # behind their encoder
+    assert one.job.results == "digits_SCNN/typiclust@3+margin/rep001/rounds.csv"
+    assert one.job.title == "digits_SCNN, typiclust@3+margin, repetition 1"
+    assert "typiclust@3+margin" in one.job.command
+    assert "--nRedo" in one.job.command
+    assert "--switchAt" not in one.job.command
+    assert "--switchAt" in tcm.job.command
+
+
 def test_strategies_and_repetitions_of_the_preset_where_none_are_named(expanded):
     titles = [run.job.title for run in expanded(HEAD)]
     assert titles == [f"digits_SCNN, {name}, repetition {rep}" for rep in (1, 2, 3) for name in ("ldms", "random")]

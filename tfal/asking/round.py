@@ -74,7 +74,8 @@ def answer(question: Question, ledger: Ledger, about: About, folder: CampaignFol
 
     Raises InputError, before anything is written.
     """
-    strategy, round = question.strategy, len(ledger.rounds)
+    round = len(ledger.rounds)
+    strategy = question.strategy.in_round(round)
     streams = Streams(about.seed, round=round)
     candidates = _candidates(question, ledger, streams)
     fewer = question.max_candidates is not None and len(candidates) == question.max_candidates
@@ -172,11 +173,15 @@ def _new_prints(fingerprints: Fingerprints, ledger: Ledger, about: About) -> dic
 
 def _memory(question: Question, ledger: Ledger, about: About, folder: CampaignFolder) -> Mapping[str, np.ndarray]:
     """What the strategy learned in the last round in which it was asked with these options."""
-    strategy = question.strategy
+    strategy, of = question.strategy.in_round(len(ledger.rounds)), question.strategy
     if not observes(strategy):
         return {}
     known = (question.options, strategy.revision)
-    rounds = [number for number, asked in enumerate(ledger.rounds) if asked.strategy == question.name and asked.memory]
+    rounds = [
+        number
+        for number, asked in enumerate(ledger.rounds)
+        if asked.strategy == question.name and asked.memory and of.in_round(number) == strategy
+    ]
     same = [number for number in rounds if (ledger.rounds[number].options, ledger.rounds[number].revision) == known]
     if rounds and not same:
         warnings.warn(

@@ -10,7 +10,7 @@ import numpy as np
 
 from tfal.errors import InputError, unknown_name
 from tfal.recipe.options import check_value
-from tfal.strategies import STRATEGIES, Strategy, strategy_name
+from tfal.strategies import Strategy, registered_name, strategy_class
 
 
 def checked_strategy(strategy: Any, options: Mapping[str, Any], arguments: Collection[str] = ()) -> Strategy:
@@ -34,14 +34,13 @@ def checked_strategy(strategy: Any, options: Mapping[str, Any], arguments: Colle
 
 def shown_name(strategy: Strategy) -> str:
     """What errors call it: its name in quotes, or its class."""
-    names = [name for name, known in STRATEGIES.items() if known is type(strategy)]
-    return repr(names[0] if names else type(strategy).__name__)
+    return repr(registered_name(type(strategy)) or type(strategy).__name__)
 
 
 def recorded_name(strategy: Strategy) -> str:
     """What the strategy is called in records."""
     kind = type(strategy)
-    return next((name for name, known in STRATEGIES.items() if known is kind), f"{kind.__module__}:{kind.__name__}")
+    return registered_name(kind) or f"{kind.__module__}:{kind.__name__}"
 
 
 def recorded_options(strategy: Strategy) -> dict[str, Any]:
@@ -61,7 +60,7 @@ def _made(name: Any, options: Mapping[str, Any], arguments: Collection[str]) -> 
         raise InputError(f"strategy must be a name or a Strategy. Received: a class. Make one: {name.__name__}().")
     if not isinstance(name, str):
         raise InputError(f"strategy must be a name or a Strategy. Received: a {type(name).__name__}.")
-    kind = STRATEGIES[strategy_name(name)]
+    kind = strategy_class(name)
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     given = {option: value.item() if isinstance(value, np.generic) else value for option, value in options.items()}
     for option, value in given.items():

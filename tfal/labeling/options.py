@@ -14,7 +14,7 @@ from tfal.labeling.answers import check_classes
 from tfal.learners.specs import EncoderOptions
 from tfal.recipe.groups import RunOptions
 from tfal.recipe.options import check_value, flag, option, shared
-from tfal.strategies import STRATEGIES, strategy_name
+from tfal.strategies import STRATEGIES, make_strategy, strategy_name
 
 _pictures = partial(option, group="pictures and answers")
 _choice = partial(option, group="the next batch")
@@ -93,19 +93,22 @@ _EXAMPLE = "For example: --images PHOTOS --classes cat,dog,bird"
 
 def usable_strategies(unlabeled: bool = False) -> list[str]:
     """Names of the strategies that choose from features and a classifier's head; unlabeled: from features alone."""
-    wanted, found = {"encoder"} if unlabeled else {"encoder", "classifier"}, []
-    for name, kind in STRATEGIES.items():
-        with contextlib.suppress(InputError):  # of one that needs a file of its own
-            made = kind()
-            if {*made.learners} <= wanted and not made.oracle and not made.required_outputs:
-                found.append(name)
-    return found
+    return [name for name in STRATEGIES if _is_usable(name, unlabeled)]
+
+
+def _is_usable(name: str, unlabeled: bool) -> bool:
+    wanted = {"encoder"} if unlabeled else {"encoder", "classifier"}
+    with contextlib.suppress(InputError):  # of one that needs a file of its own
+        made = make_strategy(name, None)
+        return {*made.learners} <= wanted and not made.oracle and not made.required_outputs
+    return False
 
 
 def _usable(option: str, name: str, unlabeled: bool = False) -> str:
     """The one spelling of a strategy's name; InputError for one that cannot choose here."""
-    found, usable = strategy_name(name), usable_strategies(unlabeled)
-    if found not in usable:
+    found = strategy_name(name)
+    if not _is_usable(found, unlabeled):
+        usable = usable_strategies(unlabeled)
         by = "features of pictures alone" if unlabeled else "features of pictures and a classifier's head"
         raise InputError(f"{flag(option)} must choose by {by}. Received: {name}. Valid: {', '.join(usable)}.")
     return found

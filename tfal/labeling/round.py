@@ -29,7 +29,7 @@ from tfal.labeling.photographs import Photographs
 from tfal.labeling.place import Place
 from tfal.pool.told import UNSURE as CANNOT_SAY
 from tfal.storage.tables import read_table, write_table
-from tfal.strategies import STRATEGIES
+from tfal.strategies import make_strategy
 
 if TYPE_CHECKING:
     from tfal.learners.base import Builder
@@ -179,8 +179,10 @@ class Round:
             return False
         options = self._options
         n = min(options.n_query or min(50, max(10, round(len(self._usable) / 10))), len(left))
-        name = options.strategy if trained or not STRATEGIES[options.strategy]().needs_labels else options.initial
-        read = STRATEGIES[name]().learners
+        number = len(self._campaign.rounds)
+        asked = make_strategy(options.strategy, None).in_round(number)
+        name = options.strategy if trained or not asked.needs_labels else options.initial
+        read = make_strategy(name, None).in_round(number).learners
         by_head = trained if "classifier" in read else None
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "images are|features are", UserWarning)  # they change with each training

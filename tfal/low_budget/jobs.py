@@ -56,7 +56,8 @@ class Job:
             return None
         ids = read_pool_ids(path, members, budget)
         query_seconds(path)
-        if self.strategy.nested_budgets and not np.array_equal(ids[: len(chosen)], chosen):
+        strategy = self.strategy.in_round(self.budgets.index(budget))
+        if strategy.nested_budgets and not np.array_equal(ids[: len(chosen)], chosen):
             raise InputError(f"{path} does not begin with the {len(chosen)} ids chosen before. Remove its folder.")
         return ids
 

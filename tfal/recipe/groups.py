@@ -26,7 +26,10 @@ class RunOptions:
     """What is run, how often and where."""
 
     network: str = _of_ldms("SCNN", "network")
-    strategy: str = option("ldms", "query strategy, or a comma list that runs one after the other")
+    strategy: str = option(
+        "ldms",
+        "query strategy, or a comma list of them, a run each; typiclust@3+margin: one for 3 queries, then the other",
+    )
     seed: int = option(0, "seed of all random numbers; repetition r uses (seed, r)", least=0, most=math.inf)
     n_rep: int = _of_ldms(5, "repetitions, each with its own split", least=1, identity=False, uses="repetitions")
     rep: int = option(

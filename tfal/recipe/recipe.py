@@ -44,7 +44,7 @@ class Recipe(RunOptions, DataOptions, PoolOptions, TrainingOptions, OpenSetOptio
     components: tuple[tuple[str, Any], ...] = ()
 
     def __init__(self, **options: Any) -> None:
-        from tfal.strategies import STRATEGIES  # which needs options
+        from tfal.strategies import strategy_class  # which needs options
 
         given = dict(options.pop("components", ())) | options
         if "strategy" in given:
@@ -55,7 +55,7 @@ class Recipe(RunOptions, DataOptions, PoolOptions, TrainingOptions, OpenSetOptio
         groups |= resolved(groups)
         for name, value in groups.items():
             object.__setattr__(self, name, value)
-        others = {name for chosen in self.strategy.split(",") for name in STRATEGIES[chosen].__dataclass_fields__}  # type: ignore[attr-defined]
+        others = {name for chosen in self.strategy.split(",") for name in strategy_class(chosen).__dataclass_fields__}  # type: ignore[attr-defined]
         object.__setattr__(self, "components", _components(given, others))
         self._check_open_set()
         self._check_initial()

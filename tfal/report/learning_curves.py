@@ -16,7 +16,7 @@ from tfal.recipe.options import flag
 from tfal.report.figures import Style, panels, save, styles
 from tfal.report.results import MORE, Curve, Run, curve_of, options_that_differ, read_runs, told_apart
 from tfal.storage.runfolder import read_memory
-from tfal.strategies import STRATEGIES
+from tfal.strategies import STRATEGIES, find_strategy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,7 +82,7 @@ def _lines(
 
 def _shown(strategy: str) -> str:
     """The strategy's name, and that it is a bound and no method."""
-    known = STRATEGIES.get(strategy)
+    known = find_strategy(strategy)
     return f"{strategy}, oracle" if known and known.oracle else strategy
 
 
@@ -159,7 +159,7 @@ def draw_memories(experiment: Path) -> list[Path]:
     """
     paths = []
     for folder in sorted({path.parent.parent for path in experiment.glob("*/rep*/memory/round*.npz")}):
-        strategy = STRATEGIES.get(folder.parent.name)
+        strategy = find_strategy(folder.parent.name)
         if strategy is None:
             continue
         memories = [

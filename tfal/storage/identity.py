@@ -28,7 +28,7 @@ from tfal.recipe.groups import GROUPS
 from tfal.recipe.names import REVISIONS, resolved
 from tfal.recipe.options import BALANCED, flag, is_a
 from tfal.recipe.usage import component_options, usage
-from tfal.strategies import Strategy, make_strategy
+from tfal.strategies import Strategy, make_strategy, name_of
 
 _BLOCK = 2**20  # bytes
 
@@ -110,10 +110,17 @@ class Identity:
             found[self.recipe.optimizer] = REVISIONS.get(self.recipe.optimizer, 1)
         return {name: revision for name, revision in found.items() if revision > 1}
 
+    @property
+    def strategy(self) -> Strategy:
+        """That of the recipe."""
+        return self._made[self.recipe.strategy]
+
     @functools.cached_property
     def _made(self) -> dict[str, Strategy]:
+        """All that choose samples, by name, and those that they are made of."""
         first = [self.recipe.initial] if self.recipe.initial != BALANCED else []
-        return {name: make_strategy(name, self.recipe) for name in [*first, self.recipe.strategy]}
+        made = {name: make_strategy(name, self.recipe) for name in [*first, self.recipe.strategy]}
+        return {name_of(part): part for strategy in made.values() for part in strategy.parts} | made
 
 
 def read_stored(path: Path, mend: str) -> dict[str, Any]:
@@ -129,7 +136,8 @@ def check_stored(path: Path, stored: Mapping[str, Any], mend: str) -> None:
     if not isinstance(recipe, dict):
         raise InputError(f"{path} is damaged (it has no recipe). {mend}")
     known = declared()
-    odd = [n for n, value in recipe.items() if n in known and not any(is_a(field, value) for field in known[n].fields)]
+    given = {n: value for n, value in recipe.items() if n in known and (value is not None or known[n].in_group)}
+    odd = [name for name, value in given.items() if not any(is_a(field, value) for field in known[name].fields)]
     odd += ["data"] * (not isinstance(recipe.get("data"), str | None))
     if odd:
         raise InputError(f"{path} is damaged ({odd[0]}: {recipe[odd[0]]!r}). {mend}")

@@ -26,7 +26,6 @@ from tfal.storage.folder import Folder, refusal
 from tfal.storage.identity import Identity, read_stored
 from tfal.storage.joined import is_joined
 from tfal.storage.tables import Row, read_rounds, write_table
-from tfal.strategies import STRATEGIES
 
 _PREDICTIONS = "predictions.npz"
 _MEND = "Remove its folder or give another --resultsDir."
@@ -115,9 +114,15 @@ class RunFolder:
         return pool.back_to(len(rows))
 
     def memory(self, round: int) -> dict[str, np.ndarray]:
-        """What the strategy kept for `round` from the one before. Raises InputError when its file is damaged."""
-        path, strategy = self._memory_path(round), STRATEGIES[self._identity.recipe.strategy]
-        return read_memory(path, strategy.memory_shapes) if path.exists() else {}
+        """What the strategy kept for `round` from the one before; nothing where another one chose there.
+
+        Raises InputError when its file is damaged.
+        """
+        path, strategy = self._memory_path(round), self._identity.strategy
+        kept_by = strategy.in_round(round - 1)
+        if not path.exists() or strategy.in_round(round) != kept_by:
+            return {}
+        return read_memory(path, kept_by.memory_shapes)
 
     def write_memory(self, round: int, memory: Mapping[str, np.ndarray]) -> None:
         """What the strategy keeps for `round`; no file where that is nothing."""

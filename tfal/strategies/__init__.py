@@ -5,12 +5,14 @@ One of somebody else needs no line: see tfal.plugins.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
 from tfal import plugins
 from tfal.errors import InputError, resolve_name, unknown_name
+from tfal.given import check_int
 from tfal.learners import LEARNERS
 from tfal.strategies.badge import Badge
 from tfal.strategies.bait import Bait
@@ -21,14 +23,13 @@ from tfal.strategies.cluster_quotas import ClusterRanking, KMeansClusters, Scan,
 from tfal.strategies.clusters import KMeans, MultiKMeans, TypiClust
 from tfal.strategies.coreset import CoreSet
 from tfal.strategies.covering import MaxHerding, ProbCover, UHerding
-from tfal.strategies.dropquery import DropQuery
 from tfal.strategies.ldms import LDMS
 from tfal.strategies.mqnet import MQNet
-from tfal.strategies.neat import Neat
 from tfal.strategies.power import PowerEntropy, PowerMargin
 from tfal.strategies.random import Random
 from tfal.strategies.ranking import Ranking
 from tfal.strategies.similar import Similar
+from tfal.strategies.switch import TCM, options_of, switched
 from tfal.strategies.top_scores import (
     VAAL,
     Entropy,
@@ -47,10 +48,14 @@ __all__ = [
     "Strategy",
     "check_memory",
     "check_picks",
+    "find_strategy",
     "make_strategy",
     "name_of",
     "register_strategy",
+    "registered_name",
+    "strategy_class",
     "strategy_name",
+    "switch",
 ]
 
 STRATEGIES: dict[str, type[Strategy]] = {
@@ -82,7 +87,6 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "variation_ratio": VariationRatio,
     "ensemble_entropy": EnsembleEntropy,
     "bait": Bait,
-    "dropquery": DropQuery,
     "vaal": VAAL,
     "simclr_loss": SimCLRLoss,
     "vae_loss": VAELoss,
@@ -91,8 +95,9 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "kmeans_clusters": KMeansClusters,
     "cluster_ranking": ClusterRanking,
     "ranking": Ranking,
-    "neat": Neat,
+    "tcm": TCM,
 }
+_SWITCHED = re.compile(r"([^@+]+)@([0-9]+)\+([^@+]+)")
 _OFFERED: set[type[Strategy]] = set()  # those that entry points brought
 # What strategies for versions before 0.2 may still say.
 _RENAMED = {"task": "task_learner", "special": "required_outputs", "single_batch": "nested_budgets = False"}
@@ -103,13 +108,16 @@ def strategy_name(name: str, kind: str = "strategy", others: Sequence[str] = ())
 
     Args:
         name: one of STRATEGIES; the name of an entry point of an installed package; or "package.module:Class", which is
-            imported, from the current folder or as installed, and is in STRATEGIES from then on.
+            imported, from the current folder or as installed, and is in STRATEGIES from then on; or two of these,
+            "typiclust@3+margin": the first for 3 queries, then the second.
         kind: what errors call it.
         others: names that may stand in its place.
 
     Raises:
         InputError: no such name, or a class that is no strategy.
     """
+    if "@" in name:
+        return _switched_name(name, kind)
     if name in STRATEGIES and plugins.is_path(name):
         return name
     if plugins.is_path(name):
@@ -125,6 +133,49 @@ def strategy_name(name: str, kind: str = "strategy", others: Sequence[str] = ())
         register_strategy(found, plugins.load(kind, offered[found]))
         _OFFERED.add(STRATEGIES[found])
     return found
+
+
+def _switched_name(name: str, kind: str) -> str:
+    parts = _SWITCHED.fullmatch(name)
+    if parts is None or int(parts[2]) < 1:
+        raise InputError(
+            f"a {kind} that follows another one is named FIRST@N+SECOND, FIRST for N queries, at least 1, such as "
+            f"typiclust@3+margin; a comma begins another run. Received: {name!r}."
+        )
+    first, second = (strategy_name(part.strip(), kind) for part in (parts[1], parts[3]))
+    if first == second or any(STRATEGIES[part].in_round is not Strategy.in_round for part in (first, second)):
+        raise InputError(f"a {kind} switches once, between two that do not switch. Received: {name!r}. Name two.")
+    return f"{first}@{int(parts[2])}+{second}"
+
+
+def strategy_class(name: str) -> type[Strategy]:
+    """The class of a strategy, by any name that strategy_name takes. Raises InputError for others."""
+    name = strategy_name(name)
+    return find_strategy(name) or STRATEGIES[name]
+
+
+def find_strategy(name: str) -> type[Strategy] | None:
+    """The class of a strategy by its name in results; None for one that is not known here."""
+    parts = _SWITCHED.fullmatch(name)
+    if parts is None:
+        return STRATEGIES.get(name)
+    first, second = STRATEGIES.get(parts[1]), STRATEGIES.get(parts[3])
+    return switched(name, first, int(parts[2]), second) if first and second else None
+
+
+def switch(first: str | Strategy, n_first: int, second: str | Strategy) -> Strategy:
+    """A strategy that asks `first` in n_first queries, and then `second`: "typiclust@3+margin" of names and 3.
+
+    Args:
+        first, second: names, with their defaults, or Strategy objects.
+        n_first: at least 1, counted from the first query of a run or campaign.
+
+    Raises:
+        InputError: both are the same, are judged by different networks, or set a common option differently.
+    """
+    check_int("n_first", n_first, 1)
+    one, other = (make_strategy(part, None) if isinstance(part, str) else part for part in (first, second))
+    return strategy_class(f"{name_of(one)}@{n_first}+{name_of(other)}")(**options_of(one, other))
 
 
 def register_strategy(name: str, strategy: Any) -> None:
@@ -157,12 +208,18 @@ def register_strategy(name: str, strategy: Any) -> None:
 def name_of(strategy: Strategy) -> str:
     """The name that a strategy object's class goes by in a recipe; a class of one's own becomes known by its path."""
     kind = type(strategy)
-    for name, known in STRATEGIES.items():
-        if known is kind:
-            return name
+    known = registered_name(kind)
+    if known is not None:
+        return known
     name = f"{kind.__module__}:{kind.__qualname__.rpartition('.')[2]}"
     register_strategy(name, kind)
     return name
+
+
+def registered_name(kind: type[Strategy]) -> str | None:
+    """The name of a class of strategies; None where it has none."""
+    known = (name for name, known in STRATEGIES.items() if known is kind)
+    return next(known, getattr(kind, "switched_as", None) or None)
 
 
 def make_strategy(name: str, options: Any) -> Strategy:
@@ -170,7 +227,7 @@ def make_strategy(name: str, options: Any) -> Strategy:
 
     options: a Recipe, or any object with such attributes. Raises InputError for an unknown name.
     """
-    strategy = STRATEGIES[strategy_name(name)]
+    strategy = strategy_class(name)
     given = {field.name: getattr(options, field.name, MISSING) for field in fields(strategy)}  # type: ignore[arg-type]
     if hasattr(options, "components"):  # of a recipe, whose other attributes are defaults, which may be of another one
         given = {

@@ -14,8 +14,7 @@ def array_module(*arrays: Any) -> Any:
 
     Raises TypeError when NumPy and CuPy arrays are mixed: no silent copy is made between host and device.
     """
-    given = (getattr(a, "seen_of", a) for a in arrays if a is not None)  # of Directions: the array that they see
-    kinds = {type(a).__module__.partition(".")[0] for a in given}
+    kinds = {type(a).__module__.partition(".")[0] for a in arrays if a is not None}
     if "cupy" not in kinds:
         return np
     if kinds != {"cupy"}:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from tfal.files import storage_errors
 from tfal.report.comparison import Setting
 from tfal.storage.runfolder import read_memory
-from tfal.strategies import STRATEGIES
+from tfal.strategies import find_strategy
 
 _PNG = b"\x89PNG\r\n"
 
@@ -39,7 +39,7 @@ def _joined(setting: Setting) -> Iterator[tuple[str, bytes]]:
 
 def _drawn(setting: Setting) -> Iterator[tuple[str, bytes]]:
     for name in setting.strategies:
-        strategy = STRATEGIES.get(name)
+        strategy = find_strategy(name)
         folder = next(iter(sorted(setting.folder.glob(f"{name}/rep*/memory"))), None) if strategy else None
         if strategy is None or folder is None:
             continue

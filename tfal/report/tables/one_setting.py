@@ -11,14 +11,14 @@ from tfal.report.statistics import LEAST_PAIRS
 from tfal.report.statistics.areas import AXES, area_under_budget_curve
 from tfal.report.statistics.efficiency import LEVELS, efficiency
 from tfal.report.tables.table import NONE, Table, difference, mean_std, number
-from tfal.strategies import STRATEGIES
+from tfal.strategies import find_strategy
 
 _COLUMNS = 10  # numbers of labels in a table
 
 
 def shown(strategy: str) -> str:
     """The strategy's name, and that it is a bound and no method."""
-    known = STRATEGIES.get(strategy)
+    known = find_strategy(strategy)
     return f"{strategy}, oracle" if known and known.oracle else strategy
 
 
