@@ -13,11 +13,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from benchmarks.selection_inputs import gradient_factors, labeled_factors
+from benchmarks.selection_closed_set import GROWTH
+from benchmarks.selection_inputs import Case, Inputs, gradient_factors, labeled_factors
 from benchmarks.selection_measure import measure
 from benchmarks.selection_open_set import ccal_picks
 from tfal import kernels
@@ -30,26 +31,6 @@ N_ITER = 5
 QUERIES = 1000
 NEIGHBORS = 10
 LABELED, REJECTED, ROTATIONS = 200, 300, 4  # of the open-set kernels
-
-
-class Case(NamedTuple):
-    """A kernel at one size. The work is counted as when it is done in the plain way, pass by pass."""
-
-    work: Callable[[], Any]
-    passes: int  # over the features: one a pick, an iteration, a hypothesis
-    flops: float  # of the products that every pass needs
-    unit: str = ""  # what a candidate is multiplied with in "time per candidate"
-    units: int = 1
-    numbers: int = 0  # that a candidate has, when these are not its features
-
-
-class Inputs(NamedTuple):
-    """As written by write_head; float16 features stay a memory map."""
-
-    features: np.ndarray
-    logits: np.ndarray
-    kernel: np.ndarray
-    bias: np.ndarray
 
 
 def load(folder: Path, xp: Any = np) -> Inputs:
@@ -149,6 +130,14 @@ def _labeled(given: Inputs) -> np.ndarray:
     return rows[:, 1:].reshape(LABELED, ROTATIONS, -1)
 
 
+def _neat(given: Inputs, q: int) -> Case:
+    n, d = given.features.shape
+    bought = _labeled(given).reshape(LABELED, d)
+    every = np.arange(LABELED)
+    labels = np.where(every % 2, every % given.logits.shape[1], -1)
+    return Case(lambda: kernels.neat(given.features, given.logits, bought, labels, q), 1, 2.0 * n * LABELED * d)
+
+
 CASES: dict[str, Callable[[Inputs, int], Case]] = {
     "ldm": _ldm,
     "ldm_seeding": _ldm_seeding,
@@ -160,6 +149,8 @@ CASES: dict[str, Callable[[Inputs, int], Case]] = {
     "logdetcmi": _logdetcmi,
     "purity": _purity,
     "ccal": _ccal,
+    "neat": _neat,
+    **GROWTH,
 }
 OPEN_SET = ("flcmi", "logdetcmi", "purity", "ccal")
 

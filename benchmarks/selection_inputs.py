@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,26 @@ class Head(NamedTuple):
     features: np.ndarray  # (n, d)
     kernel: np.ndarray  # (d, C)
     bias: np.ndarray  # (C,)
+
+
+class Case(NamedTuple):
+    """A kernel at one size. The work is counted as when it is done in the plain way, pass by pass."""
+
+    work: Callable[[], Any]
+    passes: int  # over the features: one a pick, an iteration, a hypothesis
+    flops: float  # of the products that every pass needs
+    unit: str = ""  # what a candidate is multiplied with in "time per candidate"
+    units: int = 1
+    numbers: int = 0  # that a candidate has, when these are not its features
+
+
+class Inputs(NamedTuple):
+    """As written by write_head; float16 features stay a memory map."""
+
+    features: np.ndarray
+    logits: np.ndarray
+    kernel: np.ndarray
+    bias: np.ndarray
 
 
 def trained_head(n: int, d: int = 128) -> Head:

@@ -92,9 +92,27 @@ def ccal_picks(candidates: Any, labeled: Any, labels: np.ndarray, classes: int, 
     return kernels.round_robin(distinctive + semantic[:, None], q)
 
 
+def neat(
+    xp: Any, n: int = 20_000, m: int = 500, p: int = 500, d: int = 512, q: int = 100, classes: int = 10
+) -> Comparison:
+    """Picks by the neighbors of known and of unknown classes."""
+    rows = coder_rows(n + m + p, 1, d)[:, 0]
+    candidates, bought = xp.asarray(rows[:n]), xp.asarray(rows[n:])
+    logits = xp.asarray(3 * rows[:n, :classes])
+    labels = np.where(np.arange(m + p) < m, np.arange(m + p) % classes, -1)
+    return Comparison(
+        "neat",
+        f"n={n:,} {m} labeled, {p} rejected, d={d} C={classes} q={q}",
+        lambda: kernels.neat(candidates, logits, bought, labels, q),
+        {"a candidate at a time": lambda: others.neat_one_at_a_time(candidates, logits, bought, labels, q, xp=xp)},
+        same("picks"),
+    )
+
+
 COMPARISONS: dict[str, list[Callable[..., Comparison]]] = {
     "flcmi": [flcmi],
     "logdetcmi": [logdetcmi],
     "purity": [purity],
     "ccal": [ccal],
+    "neat": [neat],
 }

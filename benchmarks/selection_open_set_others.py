@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import log_softmax, softmax
+
+from tfal.kernels.parts.xp import to_numpy
 
 
 class Similarities(NamedTuple):
@@ -75,6 +78,23 @@ def purity_one_at_a_time(candidates: Any, labeled: Any, *, xp: Any) -> Any:
     for row in candidates:
         norms = xp.maximum(xp.linalg.norm(labeled, axis=1) * xp.linalg.norm(row), 1e-8)
         found = xp.concatenate([found, (labeled @ row / norms).max(keepdims=True)])
+    return found
+
+
+def neat_one_at_a_time(
+    candidates: Any, logits: Any, bought: Any, labels: np.ndarray, n: int, *, xp: Any, k: int = 10
+) -> np.ndarray:
+    """NEAT: of one candidate after the other, the cosines to all bought rows, sorted, and the classes of the first."""
+    unit = bought / xp.linalg.norm(bought, axis=1, keepdims=True)
+    n_known, scores = np.zeros(len(candidates), int), np.zeros(len(candidates))
+    for place, row in enumerate(candidates):
+        near = labels[to_numpy(xp.argsort(-(unit @ row)))[:k]]
+        counts = np.bincount(near[near >= 0], minlength=logits.shape[1])
+        n_known[place] = counts.sum()
+        scores[place] = -(softmax(to_numpy(logits[place]).astype(float)) * log_softmax(counts.astype(float))).sum()
+    order = np.argsort(-n_known, kind="stable")[: 2 * n]
+    likely = order[2 * n_known[order] > k]
+    found: np.ndarray = np.append(likely[np.argsort(-scores[likely], kind="stable")][:n], order[len(likely) :])[:n]
     return found
 
 

@@ -98,6 +98,11 @@ def test_a_classifier_is_refused(cold, digits, name):
     assert not Path(cold.results_dir).exists()
 
 
+def test_one_that_has_first_labels_of_another_name_says_so(cold, digits):
+    with pytest.raises(InputError, match=r"which reads classifier\. Its own first labels are those of kmeans\.$"):
+        plan(dataclasses.replace(cold, initial="dropquery"), digits)
+
+
 def test_bald_names_a_network_without_dropout_before_anything_is_written(small, digits):
     with pytest.raises(InputError, match=r"MLP.*[Dd]ropout"):
         list(run(dataclasses.replace(small, strategy="bald"), MLP, data=digits))

@@ -15,7 +15,7 @@ from tfal.pool import Pool
 from tfal.storage.tables import read_rounds
 
 MLP = BUILDERS["MLP"]
-STRATEGIES = "random,least_confidence,max_logit,coreset,ll,badge,ccal,similar,mqnet"
+STRATEGIES = "random,least_confidence,max_logit,coreset,ll,badge,ccal,similar,mqnet,neat"
 
 
 @pytest.fixture
@@ -33,6 +33,7 @@ def tiny(small):
         n_epoch_loss=1,
         n_epoch_csi=1,
         n_epoch_ccal=1,
+        n_epoch_simclr=1,
         n_warmup=1,
         meta_epoch=2,
         n_batch_encoder=128,

@@ -7,7 +7,7 @@ MODULES = (
     "kernels strategies pool pool.splits pool.task pool.view recipe recipe.presets recipe.protocols.mnist "
     "networks data loop campaign asking asking.round single_query initial_pool report.compare report.comparison "
     "report.correlation report.tables coldstart.criteria coldstart.data_maps coldstart.pictures coldstart.study "
-    "sweep.cli sweep.checks sweep.one sharded"
+    "show sweep.cli sweep.checks sweep.one sharded"
 )
 ARRAY_SIDE = ", ".join(["tfal", *(f"tfal.{name}" for name in MODULES.split())])
 

@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tfal import coldstart, data, kernels, low_budget, report, strategies
+    from tfal import coldstart, data, kernels, low_budget, report, show, strategies
     from tfal.campaign import Campaign
     from tfal.data import load
     from tfal.errors import InputError, TrainingError
@@ -31,6 +31,7 @@ __all__ = [
     "rank",
     "report",
     "run",
+    "show",
     "strategies",
 ]
 

@@ -25,9 +25,10 @@ def initial_strategy(recipe: Recipe, n_classes: int) -> Strategy | None:
             f"{recipe.initial!r}. Name {name_of(strategy.in_round(0))}."
         )
     if strategy.needs_labels:
+        instead = f" Its own first labels are those of {strategy.first}." if strategy.first != "random" else ""
         raise InputError(
             f"--initial must be {BALANCED} or a strategy that needs no labels, such as random, kmeans or typiclust. "
-            f"Received: {recipe.initial!r}, which reads {' and '.join(strategy.learners)}."
+            f"Received: {recipe.initial!r}, which reads {' and '.join(strategy.learners)}.{instead}"
         )
     return strategy
 

@@ -33,14 +33,17 @@ TINY = {
     "kmeans_plusplus": {"n": 100, "d": 8, "k": 6},
     "kmeans": {"n": 200, "d": 8, "k": 4},
     "nearest_neighbors": {"n": 100, "m": 30, "d": 8, "k": 5},
+    "dropquery": {"n": 120, "d": 8, "q": 10},
     "flcmi": {"n": 80, "m": 6, "p": 5, "d": 8, "q": 5, "classes": 3},
     "logdetcmi": {"n": 80, "m": 6, "p": 5, "d": 8, "q": 5, "classes": 3},
     "purity": {"n": 90, "m": 20, "d": 8},
+    "neat": {"n": 90, "m": 10, "p": 10, "d": 12, "q": 10, "classes": 3},
     "ccal": {"n": 90, "m": 20, "rotations": 2, "d": 8, "q": 10, "classes": 3},
 }
 BUILDERS = {build.__name__: build for builders in selection.COMPARISONS.values() for build in builders}
 PICKS = ["ldm_seeding", "badge", "badge_package", "k_center", "k_center_package", "kmeans_plusplus"]
-PICKS += ["flcmi", "logdetcmi", "ccal"]
+PICKS += ["flcmi", "logdetcmi", "ccal", "neat"]
+PICKS += ["dropquery"]
 
 
 @pytest.fixture

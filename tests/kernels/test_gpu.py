@@ -11,6 +11,8 @@ from tfal.kernels import (
     cluster_ranking,
     confidence_log_odds,
     distinctive_scores,
+    dropout_flips,
+    dropquery,
     entropy,
     farthest_first,
     hypotheses,
@@ -195,6 +197,19 @@ def test_representatives_and_farthest_first(cupy, dtype):
     on_device = cupy.asarray(features), cupy.asarray(found.centers), cupy.asarray(found.labels)
     rows_agree(on_host, representatives(*on_device, cupy.asarray(eligible)))
     rows_agree(farthest_first(features, 30, on_host), farthest_first(on_device[0], 30, cupy.asarray(on_host)))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("seed", range(2))
+def test_dropquery(cupy, seed, dtype):
+    features, kernel, bias, _ = (array.astype(dtype) for array in arrays(seed))
+    flips = dropout_flips(features, kernel, bias, rng=np.random.default_rng(seed))
+    on_device = [cupy.asarray(array) for array in (features, kernel, bias)]
+    rows_agree(flips, cupy.asnumpy(dropout_flips(*on_device, rng=np.random.default_rng(seed))))
+    for factor in (1, 25):
+        given = {"n_pass": 3, "factor": factor}
+        on_host = dropquery(flips, features, 8, rng=np.random.default_rng(seed), **given)
+        rows_agree(on_host, dropquery(flips, on_device[0], 8, rng=np.random.default_rng(seed), **given))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])

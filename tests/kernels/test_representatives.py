@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfal.kernels import farthest_first, k_center_greedy, kmeans, representatives
+from tfal.kernels import farthest_first, k_center_greedy, kmeans, kmeans_directions, representatives
 from tfal.kernels.parts import tiles
 
 from .plain import BACKENDS, check_refusal
@@ -121,3 +121,53 @@ def test_farthest_rows_when_none_is_taken():
 )
 def test_errors_of_farthest_rows(n, taken, parts):
     check_refusal(parts, farthest_first, CIRCLE, n, taken)
+
+
+@pytest.mark.parametrize("among", [None, np.arange(3, 70, 2)])
+@pytest.mark.parametrize("n_init", [1, 3])
+def test_directions_are_kmeans_of_scaled_copies(among, n_init):
+    features = np.random.default_rng(0).normal(size=(70, 3)).astype(np.float32) + 1
+    rows = np.arange(70) if among is None else among
+    unit, stream = features[rows] / np.linalg.norm(features[rows], axis=1, keepdims=True), np.random.default_rng(5)
+    found = kmeans(unit, 8, rng=stream, n_init=n_init)
+    expected = rows[representatives(unit, found.centers, found.labels, rng=stream)]
+    picks = kmeans_directions(features, 8, among=among, rng=np.random.default_rng(5), n_init=n_init)
+    assert picks.tolist() == expected.tolist()
+
+
+def test_directions_of_copies_and_zeros():
+    features = np.repeat([[0.0, 0.0], [3.0, 4.0], [-1.0, 0.0]], 6, axis=0) * np.arange(1, 19)[:, None]
+    for n in (1, 3, 7, 18):
+        assert len(set(kmeans_directions(features, n, rng=np.random.default_rng(0)).tolist())) == n
+    first = kmeans_directions(features, 3, rng=np.random.default_rng(0))
+    assert sorted((first // 6).tolist()) == [0, 1, 2]
+    among = np.array([17, 2, 9, 3])
+    assert sorted(kmeans_directions(features, 4, among=among, rng=np.random.default_rng(0))) == sorted(among)
+
+
+def test_directions_hold_no_copy(tmp_path):
+    """Of a memory map, in tiles: the same numbers give the same picks in all dtypes."""
+    half = np.random.default_rng(0).normal(size=(5000, 4)).astype(np.float16)
+    np.save(tmp_path / "half.npy", half)
+    for among in (None, np.arange(1, 5000, 3)):
+        picks = [
+            kmeans_directions(given, 12, among=among, rng=np.random.default_rng(0)).tolist()
+            for given in (half, half.astype(np.float64), np.load(tmp_path / "half.npy", mmap_mode="r"))
+        ]
+        assert picks[0] == picks[1] == picks[2]
+
+
+@pytest.mark.parametrize(
+    ("given", "parts"),
+    [
+        ({"features": np.ones(4)}, ["features", "(m, d)"]),
+        ({"among": [0, 6]}, ["among", "from 0 to 5"]),
+        ({"among": [1, 1, 2]}, ["among", "distinct"]),
+        ({"among": [1, 2], "n": 3}, ["n:", "from 1 to 2"]),
+        ({"n_iter": 0}, ["n_iter"]),
+        ({"rng": 0}, ["rng", "int"]),
+    ],
+)
+def test_errors_of_directions(given, parts):
+    given = {"features": np.ones((6, 2)), "n": 2, "rng": np.random.default_rng(0)} | given
+    check_refusal(parts, kmeans_directions, given.pop("features"), given.pop("n"), **given)

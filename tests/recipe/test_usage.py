@@ -108,6 +108,10 @@ MODES = {
         {"strategy": "ccal,similar"},
         ROUNDS | IMAGES | CODER | {"n_epoch_ccal", "ccal_views", "submodular"},
     ),
+    "neat": (
+        {"strategy": "neat", "encoder": "a.keras"},
+        ROUNDS | IMAGES | {"encoder", "trust_encoder", "n_neighbor_open", "n_likely"},
+    ),
     "first labels": ({"strategy": "random", "initial": "random"}, ROUNDS | IMAGES | {"missing_classes"}),
     "first labels of a clustering": (
         {"strategy": "ensemble_entropy", "initial": "self_label"},

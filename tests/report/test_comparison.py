@@ -10,9 +10,10 @@ import pytest
 from tests.conftest import ROOT
 from tests.report.results_folders import filled, write_run
 from tfal.errors import InputError
-from tfal.report.cautions import cautions, listed, numbers
+from tfal.report.cautions import cautions, numbers
 from tfal.report.comparison import experiments, read_comparison
 from tfal.report.join import join
+from tfal.report.words import listed
 
 
 def test_every_experiment_below_is_a_setting_and_hidden_folders_are_none(tmp_path):

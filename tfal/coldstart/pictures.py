@@ -14,6 +14,7 @@ import numpy as np
 
 from tfal.report.correlation import Correlation
 from tfal.report.figures import Style, panels, save
+from tfal.show.plane import in_the_plane
 
 MOST_POINTS = 25_000  # of a data map or an embedding
 MOST_TSNE = 5_000
@@ -143,15 +144,7 @@ def data_map(
 
 def embedding(features: np.ndarray, seed: int) -> tuple[np.ndarray, str]:
     """Features (N, d) in two dimensions, float32 (N, 2), and how: t-SNE up to 5,000 samples, PCA beyond."""
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
-
-    values = np.asarray(features, np.float32)
-    if len(values) > MOST_TSNE or len(values) < 5:
-        return PCA(2, random_state=seed).fit_transform(values).astype(np.float32), "PCA"
-    perplexity = min(30.0, (len(values) - 1) / 3)
-    found = TSNE(2, init="pca", perplexity=perplexity, random_state=seed).fit_transform(values)
-    return found.astype(np.float32), "t-SNE"
+    return in_the_plane(features, "pca" if len(features) > MOST_TSNE else "tsne", seed)
 
 
 def embedding_map(

@@ -13,6 +13,7 @@ from tfal.kernels.bayesian import (
     variation_ratio,
 )
 from tfal.kernels.ccal import distinctive_scores, round_robin, semantic_scores
+from tfal.kernels.dropquery import dropout_flips, dropquery
 from tfal.kernels.flcmi import flcmi_greedy
 from tfal.kernels.herding import max_herding
 from tfal.kernels.k_center import k_center_greedy
@@ -20,12 +21,13 @@ from tfal.kernels.kmeans import KMeans, kmeans, kmeans_plusplus
 from tfal.kernels.ldm import least_disagree_metric
 from tfal.kernels.ldm_seeding import ldm_seeding
 from tfal.kernels.logdetcmi import logdetcmi_greedy
+from tfal.kernels.neat import NeatScores, neat, neat_scores
 from tfal.kernels.neighbors import Neighbors, nearest_neighbors
 from tfal.kernels.parts.pairwise import cosine_similarities, reduce_distances, squared_distances
 from tfal.kernels.probcover import probcover, purity_radius
 from tfal.kernels.purity import purity
 from tfal.kernels.quotas import cluster_ranking, in_turn, quota_picks, ranked
-from tfal.kernels.representatives import farthest_first, representatives
+from tfal.kernels.representatives import farthest_first, kmeans_directions, representatives
 from tfal.kernels.top import power_top_n, top_n
 from tfal.kernels.typiclust import typiclust
 from tfal.kernels.uncertainty import (
@@ -40,6 +42,7 @@ from tfal.kernels.uncertainty import (
 
 __all__ = [
     "KMeans",
+    "NeatScores",
     "Neighbors",
     "badge_nearest",
     "badge_seeding",
@@ -50,12 +53,15 @@ __all__ = [
     "confidence_log_odds",
     "cosine_similarities",
     "distinctive_scores",
+    "dropout_flips",
+    "dropquery",
     "entropy",
     "farthest_first",
     "flcmi_greedy",
     "in_turn",
     "k_center_greedy",
     "kmeans",
+    "kmeans_directions",
     "kmeans_plusplus",
     "ldm_seeding",
     "least_confidence",
@@ -71,6 +77,8 @@ __all__ = [
     "max_logit",
     "mean_entropy",
     "nearest_neighbors",
+    "neat",
+    "neat_scores",
     "power_top_n",
     "predictive_variance",
     "probcover",

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.kernels.k_center import k_center_greedy
-from tfal.kernels.parts import check
+from tfal.kernels.k_center import _k_center_greedy, k_center_greedy
+from tfal.kernels.kmeans import _kmeans
+from tfal.kernels.parts import check, faiss_backend
+from tfal.kernels.parts.euclidean import Directions, inverse_norms
 from tfal.kernels.parts.tiles import fill, float32_rows, workers
 from tfal.kernels.parts.xp import array_module, row_squares, to_numpy
 from tfal.kernels.top import tie_order
@@ -80,6 +82,63 @@ def _representatives(
     return found
 
 
+def kmeans_directions(
+    features: Any, n: int, *, among: Any = None, rng: np.random.Generator, n_iter: int = 20, n_init: int = 1
+) -> np.ndarray:
+    """Pick `n` rows: of each of `n` k-means clusters of directions, the member nearest to the center.
+
+    What DropQuery and ALFA-Mix do with their candidates. Rows are scaled to length 1 as they are read, and a row of
+    zeros stays one. No row is picked twice: each knows its cluster. Where a cluster is empty, which only copies of rows
+    or few iterations bring about, the row farthest from all picks takes its place.
+
+    Args:
+        features: shape (m, d), float16/32/64, NumPy (memory-mapped too) or CuPy. Neither the scaled rows nor those of
+            `among` are held: memory beyond the inputs is that of k-means.
+        n: how many rows, from 1 to as many as there are in `among`.
+        among: distinct integer rows (k,) to pick from; None: all.
+        rng: where the first centers come from, and what breaks ties.
+        n_iter, n_init: see tfal.kernels.kmeans.
+
+    Returns:
+        Unique int64 rows of shape (n,), on the host.
+
+    Raises:
+        InputError: wrong shape, integer arrays, values not finite or above 1e15, rows of `among` out of range or
+            repeated, n, n_iter or n_init out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> features = np.array([[1.0, 0.0], [9.0, 0.5], [0.0, 2.0], [0.1, 7.0], [-3.0, 0.0]])
+        >>> rows = kmeans_directions(features, 2, among=[0, 1, 2, 3], rng=np.random.default_rng(0))
+        >>> sorted((rows // 2).tolist())
+        [0, 1]
+    """
+    xp = array_module(features)
+    features = check.float_rows(xp, "features", features, ("m", "d"))
+    among = np.arange(len(features)) if among is None else _checked_rows("among", among, len(features))
+    n = check.whole_number("n", n, most=len(among))
+    n_iter, n_init = check.whole_number("n_iter", n_iter), check.whole_number("n_init", n_init)
+    return _kmeans_directions(features, n, among, check.generator(rng), (n_iter, n_init))
+
+
+def _kmeans_directions(
+    features: Any, n: int, among: np.ndarray, rng: np.random.Generator, times: tuple[int, int]
+) -> np.ndarray:
+    xp = array_module(features)
+    with workers(xp) as each:
+        inverse = inverse_norms(features, each)
+    whole = len(among) == len(features)
+    rows = Directions(features, inverse, None if whole else xp.asarray(among))
+    found = _kmeans(rows, n, rng, times, None, None, faiss_backend.use_faiss("auto", xp))
+    everyone = np.ones(len(rows), bool)
+    picks = _representatives(rows, found.centers, to_numpy(found.labels), everyone, tie_order(len(rows), rng))
+    if len(picks) < n:
+        left = np.setdiff1d(np.arange(len(rows)), picks)
+        others, centers = rows.some(xp.asarray(left)), rows.some(xp.asarray(picks))
+        picks = np.append(picks, left[_k_center_greedy(others, n - len(picks), centers, rng)])
+    return picks if whole else among[picks]
+
+
 def farthest_first(features: Any, n: int, taken: Any, *, rng: np.random.Generator | None = None) -> np.ndarray:
     """`n` more rows beside the `taken` ones, one by one the farthest from all of these: how a shortfall is made up.
 
@@ -117,24 +176,30 @@ def unlabeled(m: int, labeled: Any, n: int, name: str = "labeled") -> np.ndarray
 
     labeled: distinct integer rows, or None, and its name in errors.
     """
-    rows = np.zeros(0, np.int64) if labeled is None else to_numpy(labeled)
-    if rows.ndim != 1 or (rows.dtype.kind not in "iu" and len(rows)):
-        raise InputError(
-            f"{name}: expected integer rows of shape (l,), received {rows.dtype.name} {rows.shape}. "
-            "Give positions among the rows."
-        )
-    rows = rows.astype(np.int64)
-    if len(rows) and (rows.min() < 0 or rows.max() >= m or len(np.unique(rows)) < len(rows)):
-        raise InputError(
-            f"{name}: expected distinct rows from 0 to {m - 1}, received {len(rows)} from {rows.min()} to "
-            f"{rows.max()}. Name each row once."
-        )
+    rows = _checked_rows(name, [] if labeled is None else labeled, m)
     if len(rows) == m:
         raise InputError(f"{name}: expected fewer than all {m} rows, received {len(rows)}. There is nothing to pick.")
     check.whole_number("n", n, most=m - len(rows))
     left = np.ones(m, bool)
     left[rows] = False
     return left
+
+
+def _checked_rows(name: str, rows: Any, m: int) -> np.ndarray:
+    """Distinct rows of m, perhaps none, int64 on the host."""
+    rows = to_numpy(rows)
+    if rows.ndim != 1 or (rows.dtype.kind not in "iu" and len(rows)):
+        raise InputError(
+            f"{name}: expected integer rows of shape (l,), received {rows.dtype.name} {rows.shape}. "
+            "Give positions among the rows."
+        )
+    found: np.ndarray = rows.astype(np.int64)
+    if len(found) and (found.min() < 0 or found.max() >= m or len(np.unique(found)) < len(found)):
+        raise InputError(
+            f"{name}: expected distinct rows from 0 to {m - 1}, received {len(found)} from {found.min()} to "
+            f"{found.max()}. Name each row once."
+        )
+    return found
 
 
 def checked_targets(xp: Any, targets: Any, features: Any, n_anchor: Any) -> Any:

@@ -17,8 +17,9 @@ import numpy as np
 
 from tfal.errors import InputError
 from tfal.kernels.parts import check
-from tfal.kernels.parts.tiles import Each, fill, float32_rows, slices, tiles
-from tfal.kernels.parts.xp import array_module, row_squares
+from tfal.kernels.parts.euclidean import inverse_norms
+from tfal.kernels.parts.tiles import Each, float32_rows, slices, tiles
+from tfal.kernels.parts.xp import array_module
 
 Factors = Sequence[Any]  # one array a factor, (n, d) each, all with one row a sample
 
@@ -33,7 +34,7 @@ class Items:
 
     def __init__(self, factors: Factors, each: Each) -> None:
         self.factors = factors
-        self.inverse_norms = [_inverse_norms(factor, each) for factor in factors]
+        self.inverse_norms = [inverse_norms(factor, each) for factor in factors]
         self.xp = array_module(*factors)
 
     def __len__(self) -> int:
@@ -76,18 +77,6 @@ class Items:
             directions = others.directions(block)
             each(raise_to, self.tiles(len(self), _BLOCK))
         return largest
-
-
-def _inverse_norms(factor: Any, each: Each) -> Any:
-    """1 / norm of every row, float32 (n,), and 0 for a row of zeros, or of values too small for float32."""
-    xp, (n, d) = array_module(factor), factor.shape
-
-    def inverse(tile: slice) -> Any:
-        norms = xp.sqrt(row_squares(float32_rows(factor, tile)))
-        seen = norms >= np.finfo(np.float32).tiny
-        return seen / xp.where(seen, norms, 1)
-
-    return fill(xp, n, 4 * d, each, inverse).astype(np.float32)
 
 
 def largest_row(gains: np.ndarray, slack: float) -> int:

@@ -28,10 +28,16 @@ def data_uri(file: Path, side: int, max_pixels: int = MAX_PIXELS) -> str:
     file: the picture. side: of a smaller one nothing is changed [pixels]. max_pixels: height times width of the largest
     that is decoded. Raises InputError, with the reason, where there is nothing to be seen.
     """
+    data, kind = _encoded(thumbnail(file, side, max_pixels))
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def thumbnail(file: Path, side: int, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """A picture in no more than `side` x `side` pixels, RGB, as `data_uri` shows it; InputError as there."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd notes in a file
-            data, kind = _encoded(_thumbnail(file, side, max_pixels))
+            return _thumbnail(file, side, max_pixels)
     except UnidentifiedImageError:
         raise InputError(f"it is none of {', '.join(_FORMATS)}, or damaged") from None
     except InputError:
@@ -39,7 +45,6 @@ def data_uri(file: Path, side: int, max_pixels: int = MAX_PIXELS) -> str:
     except Exception as error:  # a damaged file makes decoders raise whatever they come upon
         reason = error.strerror if isinstance(error, OSError) and error.strerror else f"damaged: {error}"
         raise InputError(reason[:200]) from None
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def _thumbnail(file: Path, side: int, max_pixels: int) -> Image.Image:

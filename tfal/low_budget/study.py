@@ -2,7 +2,8 @@
 
 Source: "A Simple Baseline for Low-Budget Active Learning", arXiv 2110.12033, and its public code
 (UCDvision/low-budget-al). Strategies see the features of a frozen encoder, normalised to length 1. Those that ask a
-classifier see a linear head on them, trained on the labels so far; their first budget is that of random sampling.
+classifier see a linear head on them, trained on the labels so far; their first budget is that of random sampling, or of
+the strategy that their method names (`Strategy.first`).
 
 Differences from the public code: everything is seeded; files are named by the requested budget and hold exactly so many
 ids; labels are never read through the images.
@@ -131,7 +132,7 @@ def _query(job: Job, step: int, budget: int, chosen: np.ndarray, session: Sessio
     pool = session.empty_pool()
     pool.label_samples(chosen, labels[chosen], 0)
     if strategy.needs_labels and not len(chosen):
-        strategy = make_strategy("random", None)
+        strategy = make_strategy(strategy.first, None)
     streams = Streams(job.recipe.seed, job.rep, step)
     reader = session.reader(strategy, chosen, streams)
     candidates, memory = pool.unlabeled, job.folder.memory(step)

@@ -12,9 +12,9 @@ from tfal.report.compare import why_unpaired
 from tfal.report.comparison import ACCURACY, Comparison, Setting
 from tfal.report.results import Run, options_that_differ, value
 from tfal.report.statistics import LEAST_PAIRS
+from tfal.report.words import listed
 
 RANDOM = "random"
-_MANY = 6  # names in a sentence
 _HOST = ("processor", "machine", "gpus", "python", "tensorflow", "keras", "numpy")  # what can move results
 
 
@@ -28,13 +28,6 @@ def cautions(comparison: Comparison) -> list[str]:
                 where.setdefault(sentence, []).append(setting.name)
         found += [f"{listed(names)}: {sentence}" for sentence, names in where.items()]
     return [*found, *comparison.passed_over]
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names in a sentence: "a, b and c"; of many the first, and how many more."""
-    if len(names) > _MANY:
-        return f"{', '.join(names[: _MANY - 1])} and {len(names) - _MANY + 1} others"
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _are(names: Sequence[str]) -> str:

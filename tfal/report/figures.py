@@ -52,11 +52,28 @@ def styles(names: Iterable[str], known: Sequence[str]) -> dict[str, Style]:
     return {name: style(number) for name, number in taken.items()}
 
 
+def shades(n: int) -> list[Any]:
+    """n colors from dark to light, for what has an order, such as rounds; told apart by color-blind readers, too."""
+    import matplotlib as mpl
+
+    return [mpl.colormaps["viridis"](0.95 * place / max(n - 1, 1)) for place in range(n)]
+
+
+def plain(text: str) -> str:
+    """Text in which matplotlib finds no formula."""
+    return text.replace("$", r"\$")
+
+
+def blank(size: tuple[float, float], layout: Any = None) -> Figure:
+    """A figure that a notebook shows. size: [inches]. layout: matplotlib's engine of that name; None: places given."""
+    from tfal.report.shown_figure import ShownFigure
+
+    return ShownFigure(figsize=size, dpi=150, layout=layout)
+
+
 def panels(rows: int, columns: int, size: tuple[float, float], **options: Any) -> tuple[Figure, Any]:
     """A figure of rows x columns axes with a grid behind them, and the axes, (rows, columns). size: [inches]."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, dpi=150, layout="constrained")
+    figure = blank(size, "constrained")
     grid = figure.subplots(rows, columns, squeeze=False, **options)
     for axes in grid.ravel():
         axes.grid(alpha=0.3)

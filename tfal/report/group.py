@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfal.report.cautions import listed, why_no_pairs
+from tfal.report.cautions import why_no_pairs
 from tfal.report.comparison import ACCURACY, Comparison, Setting
 from tfal.report.results import Run, value
 from tfal.report.statistics import LEAST_UNITS
+from tfal.report.words import listed
 
 
 @dataclass(frozen=True, eq=False)

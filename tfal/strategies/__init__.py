@@ -23,8 +23,10 @@ from tfal.strategies.cluster_quotas import ClusterRanking, KMeansClusters, Scan,
 from tfal.strategies.clusters import KMeans, MultiKMeans, TypiClust
 from tfal.strategies.coreset import CoreSet
 from tfal.strategies.covering import MaxHerding, ProbCover, UHerding
+from tfal.strategies.dropquery import DropQuery
 from tfal.strategies.ldms import LDMS
 from tfal.strategies.mqnet import MQNet
+from tfal.strategies.neat import Neat
 from tfal.strategies.power import PowerEntropy, PowerMargin
 from tfal.strategies.random import Random
 from tfal.strategies.ranking import Ranking
@@ -87,6 +89,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "variation_ratio": VariationRatio,
     "ensemble_entropy": EnsembleEntropy,
     "bait": Bait,
+    "dropquery": DropQuery,
     "vaal": VAAL,
     "simclr_loss": SimCLRLoss,
     "vae_loss": VAELoss,
@@ -95,6 +98,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "kmeans_clusters": KMeansClusters,
     "cluster_ranking": ClusterRanking,
     "ranking": Ranking,
+    "neat": Neat,
     "tcm": TCM,
 }
 _SWITCHED = re.compile(r"([^@+]+)@([0-9]+)\+([^@+]+)")

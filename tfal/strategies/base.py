@@ -47,6 +47,7 @@ class Strategy:
     task_learner: the learner whose test accuracy is the result.
     required_outputs: outputs of `task_learner` that not every network can give; asked before anything is trained.
     uses_labels: whether it asks for the classes of labeled samples.
+    first: the strategy that chooses the first budget of a low-budget study in its place, where it needs labels.
     nested_budgets: whether each budget of a low-budget study holds those before it; False: each is chosen anew.
     oracle: whether it looks at labels that nobody has bought: a bound, not a method.
     original_path: whether its accuracies are written where the method's public code puts them, too.
@@ -63,6 +64,7 @@ class Strategy:
     task_learner: str = "classifier"
     required_outputs: ClassVar[tuple[str, ...]] = ()
     uses_labels: ClassVar[bool] = False
+    first: ClassVar[str] = "random"
     nested_budgets: ClassVar[bool] = True
     oracle: ClassVar[bool] = False
     original_path: ClassVar[bool] = False

@@ -57,6 +57,45 @@ def squared_norms(features: Any, shift: Any, each: Each) -> Any:
     return fill(array_module(features), n, 4 * d, each, lambda tile: row_squares(shifted(features, tile, shift)))
 
 
+def inverse_norms(rows: Any, each: Each) -> Any:
+    """1 / norm of every row, float32 (n,), and 0 for a row of zeros, or of values too small for float32."""
+    xp, (n, d) = array_module(rows), rows.shape
+
+    def inverse(tile: slice) -> Any:
+        norms = xp.sqrt(row_squares(float32_rows(rows, tile)))
+        seen = norms >= np.finfo(np.float32).tiny
+        return seen / xp.where(seen, norms, 1)
+
+    return fill(xp, n, 4 * d, each, inverse).astype(np.float32)
+
+
+class Directions:
+    """Rows of an array scaled to length 1, all or some, float32: made as they are read, so that none is held.
+
+    They stand for an array wherever rows are read by `float32_rows`. A row of zeros stays one.
+    """
+
+    def __init__(self, array: Any, inverse: Any, rows: Any = None) -> None:
+        """inverse: of inverse_norms(array). rows: which ones, distinct int64 in the module of `array`; None: all."""
+        self.seen_of, self._inverse, self._rows = array, inverse, rows
+        self.shape = (len(array if rows is None else rows), array.shape[1])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, where: Any) -> Any:
+        """float32 (k, d), by slice or index array."""
+        rows = where if self._rows is None else self._rows[where]
+        return float32_rows(self.seen_of, rows) * self._inverse[rows][:, None]
+
+    def take(self, where: Any, axis: int = 0) -> Any:
+        return self[where]
+
+    def some(self, rows: Any) -> Directions:
+        """Those at these places."""
+        return Directions(self.seen_of, self._inverse, rows if self._rows is None else self._rows[rows])
+
+
 class Points:
     """Rows under the Euclidean distance, seen from `shift`."""
 

@@ -14,7 +14,8 @@ def array_module(*arrays: Any) -> Any:
 
     Raises TypeError when NumPy and CuPy arrays are mixed: no silent copy is made between host and device.
     """
-    kinds = {type(a).__module__.partition(".")[0] for a in arrays if a is not None}
+    given = (getattr(a, "seen_of", a) for a in arrays if a is not None)  # of Directions: the array that they see
+    kinds = {type(a).__module__.partition(".")[0] for a in given}
     if "cupy" not in kinds:
         return np
     if kinds != {"cupy"}:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfal.files import write_atomically
-from tfal.report.figures import Style, panels
+from tfal.report.figures import Style, panels, plain
 from tfal.report.page.charts import Chart, Heat, Line, Lines, RankLines
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _lines(chart: Lines, looks: Mapping[str, Style]) -> Figure:
     axes, alpha = grid[0, 0], 0.15 if len(chart.lines) <= _MANY else 0.04
     handles = [_draw_line(axes, line, looks[line.name], alpha, chart.steps) for line in chart.lines]
     axes.set(xlabel=chart.x_title, ylabel=chart.y_title)
-    names = [_plain(f"{line.name} ({line.note})" if line.note else line.name) for line in chart.lines]
+    names = [plain(f"{line.name} ({line.note})" if line.note else line.name) for line in chart.lines]
     figure.legend(handles, names, loc="outside lower center", ncols=columns, fontsize=7, handlelength=3)
     return figure
 
@@ -74,7 +74,7 @@ def _heat(chart: Heat) -> Figure:
     axes = grid[0, 0]
     axes.grid(visible=False)
     image = axes.imshow(chart.values, cmap="cividis", vmin=0)
-    names = [_plain(name) for name in chart.names]
+    names = [plain(name) for name in chart.names]
     axes.set_xticks(range(n), names, rotation=90, fontsize=7)
     axes.set_yticks(range(n), names, fontsize=7)
     axes.set(xlabel="is beaten", ylabel="beats")
@@ -97,11 +97,6 @@ def _ranks(chart: RankLines) -> Figure:
     for number, clique in enumerate(chart.cliques):
         x = right + 0.15 * (number + 1)
         axes.plot([x, x], [clique[0] - 0.2, clique[-1] + 0.2], color="#0072B2", linewidth=4, solid_capstyle="butt")
-    axes.set_yticks(places, [_plain(name) for name in chart.names], fontsize=8)
+    axes.set_yticks(places, [plain(name) for name in chart.names], fontsize=8)
     axes.set(xlabel="mean rank (1 is best)", ylim=(n - 0.5, -0.5))
     return figure
-
-
-def _plain(text: str) -> str:
-    """Text in which matplotlib finds no formula."""
-    return text.replace("$", r"\$")

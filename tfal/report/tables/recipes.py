@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfal.recipe.options import flag
-from tfal.report.cautions import listed, numbers
+from tfal.report.cautions import numbers
 from tfal.report.comparison import Comparison, Setting
 from tfal.report.tables.table import NONE, Table
+from tfal.report.words import listed
 
 _LONG = 60  # characters of a value in a table
 

@@ -1,0 +1,58 @@
+"""Comparisons and growth of the strategies of 2021 and later that need features and logits alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks import selection_closed_set_others as others
+from benchmarks.selection_inputs import Case, Inputs, relu_head
+from benchmarks.selection_rows import Comparison, Work, packages
+from tfal import kernels
+from tfal.kernels.parts.xp import to_numpy
+
+DROPS, ITERATIONS = 3, 5
+
+
+def dropquery(xp: Any, n: int = 20_000, d: int = 512, q: int = 200) -> Comparison:
+    """Against all masks at once and scikit-learn's k-means; and a package whose rule is another one."""
+    head = relu_head(n, d)
+    given = [xp.asarray(array) for array in (head.features, head.kernel, head.bias)]
+    plain: dict[str, Work | None] = {"all masks at once, scikit-learn": lambda: others.plain_dropquery(head, q)}
+    return Comparison(
+        "dropquery",
+        f"n={n:,} d={d} C=10 q={q}",
+        lambda: _dropquery(given, q, 20),
+        (plain if xp is np else {}) | packages(xp, {"scikit-activeml": lambda: others.skactiveml_dropquery(head, q)}),
+        _random,
+    )
+
+
+def _dropquery(given: list[Any], q: int, n_iter: int) -> np.ndarray:
+    flips = kernels.dropout_flips(*given, n_pass=DROPS, rng=_rng())
+    return kernels.dropquery(to_numpy(flips), given[0], q, n_pass=DROPS, rng=_rng(), n_iter=n_iter)
+
+
+def _grow_dropquery(given: Inputs, q: int) -> Case:
+    n, d = given.features.shape
+    passes = 1 + ITERATIONS + 2  # the flips, and those of k-means
+    flops = 2.0 * n * d * (q * (passes - 1) + len(given.bias) * (DROPS + 1))
+    return Case(lambda: _dropquery([given.features, given.kernel, given.bias], q, ITERATIONS), passes, flops)
+
+
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def _random(ours: Any, other: Any) -> str:
+    return "random draws"
+
+
+COMPARISONS: dict[str, list[Callable[..., Comparison]]] = {
+    "dropquery": [dropquery],
+}
+GROWTH: dict[str, Callable[[Inputs, int], Case]] = {
+    "dropquery": _grow_dropquery,
+}

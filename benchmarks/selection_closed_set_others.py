@@ -1,0 +1,74 @@
+"""What selection_closed_set.py compares with: the methods in plain array code, and scikit-activeml."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.selection_inputs import Head
+
+
+def plain_dropquery(head: Head, n: int, n_pass: int = 3, rate: float = 0.75) -> np.ndarray:
+    """A mask for all features in each pass; k-means on a copy of the candidates, of which it looks at all pairs."""
+    rng = np.random.default_rng(1)
+    clean = (head.features @ head.kernel + head.bias).argmax(axis=1)
+    flips = np.zeros(len(clean), int)
+    for _ in range(n_pass):
+        kept = head.features * (rng.random(head.features.shape) >= rate) / (1 - rate)
+        flips += (kept @ head.kernel + head.bias).argmax(axis=1) != clean
+    threshold = n_pass // 2
+    while threshold and (flips > threshold).sum() < 25 * n:
+        threshold -= 1
+    rows = np.flatnonzero(flips > threshold)
+    if len(rows) < n:
+        return np.append(rows, rng.permutation(np.setdiff1d(np.arange(len(flips)), rows))[: n - len(rows)])
+    found: np.ndarray = rows[nearest_to_centers(_unit(head.features[rows]), n)]
+    return found
+
+
+def nearest_to_centers(rows: np.ndarray, n: int) -> np.ndarray:
+    """scikit-learn's k-means, and for each center the nearest row that no other center has."""
+    from sklearn.cluster import KMeans
+
+    away, picks = KMeans(n, n_init=1, max_iter=20, random_state=0).fit_transform(rows), list[int]()
+    for center in range(n):
+        away[picks, center] = np.inf
+        picks.append(int(away[:, center].argmin()))
+    return np.array(picks)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    found: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return found
+
+
+def skactiveml_dropquery(head: Head, n: int) -> np.ndarray:
+    """scikit-activeml, given the last layer as a classifier. Its rule is another one.
+
+    Survivors are not scaled; more than half of the passes count, or the n that change most, whatever n_contested says.
+    """
+    from skactiveml.pool import DropQuery
+
+    strategy = DropQuery(n_dropout_samples=3, cluster_algo_dict={"n_init": 1, "max_iter": 20}, random_state=0)
+    given, labels = _classifier(head), np.full(len(head.features), np.nan)
+    return np.asarray(strategy.query(head.features, labels, given, fit_clf=False, batch_size=n))
+
+
+def _classifier(head: Head) -> Any:
+    """The last layer, as scikit-activeml asks for it."""
+    from skactiveml.base import SkactivemlClassifier
+
+    class Given(SkactivemlClassifier):  # type: ignore[misc]
+        def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Given:  # noqa: N803
+            return self
+
+        def predict(self, X: Any) -> Any:  # noqa: N803
+            return (np.asarray(X) @ head.kernel + head.bias).argmax(axis=1)
+
+        def predict_proba(self, X: Any) -> Any:  # noqa: N803
+            logits = np.asarray(X) @ head.kernel + head.bias
+            powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+            return powers / powers.sum(axis=1, keepdims=True)
+
+    return Given(classes=list(range(len(head.bias))))
