@@ -21,14 +21,14 @@ TCM_CODE = "TCM public code"
 
 
 class Switch(Strategy):
-    """`first` for the first `n_first` queries, then `second`; its fields are the options of both.
+    """`before` for the first `n_first` queries, then `after`; its fields are the options of both.
 
     Whoever asks it asks `in_round` which of them it is; learners, labels and memory are then those of that one. In
     the round of the switch, the second begins with no memory. Both are judged by one network.
     """
 
-    first: ClassVar[type[Strategy]]
-    second: ClassVar[type[Strategy]]
+    before: ClassVar[type[Strategy]]
+    after: ClassVar[type[Strategy]]
     switched_as: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
@@ -48,10 +48,10 @@ class Switch(Strategy):
     @property
     def parts(self) -> tuple[Strategy, ...]:
         """Both, set to what this has of their options."""
-        return self._made(self.first), self._made(self.second)
+        return self._made(self.before), self._made(self.after)
 
     def in_round(self, round: int) -> Strategy:
-        return self._made(self.first if round < self.n_first else self.second)
+        return self._made(self.before if round < self.n_first else self.after)
 
     def _made(self, kind: type[Strategy]) -> Strategy:
         given = {each.name: getattr(self, each.name) for each in _fields(kind)}
@@ -105,8 +105,8 @@ class TCM(Switch):
     n_redo: int = shared(TypiClust, "n_redo")
     n_iter: int = shared(TypiClust, "n_iter")
 
-    first = TypiClust
-    second = Margin
+    before = TypiClust
+    after = Margin
 
     @property
     def n_first(self) -> int:
@@ -127,8 +127,8 @@ def switched(name: str, first: type[Strategy], n_first: int, second: type[Strate
         namespace = {
             "__doc__": f"{first.__name__} for the first queries ({n_first}), then {second.__name__}.",
             "__module__": __name__,
-            "first": first,
-            "second": second,
+            "before": first,
+            "after": second,
             "switched_as": name,
             "n_first": n_first,
             "oracle": first.oracle or second.oracle,
