@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfal.command import Parser, run_command
+from tfal.data.places import data_dirs
 from tfal.errors import InputError
 from tfal.recipe.options import flag
 from tfal.report.figures import Style, panels, save, styles
@@ -217,14 +218,24 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m tfal.
             help="all of it on this page, of experiments or of folders with experiments somewhere below them, with "
             "figures and tables in <FILE>_files beside it; needs requirements-report.txt",
         )
+        parser.add_argument(
+            "--dataDir",
+            metavar="[NAME=]DIR",
+            action="append",
+            default=[],
+            help="with --html: folder with the data, of all runs or of the data set NAME, for pictures of what was "
+            "picked; may be given several times; for digits any folder goes",
+        )
         given = parser.parse_args(arguments)
+        if given.dataDir and given.html is None:
+            raise InputError("--dataDir is for the page. Received: no --html. Add --html report.html.")
         if not given.folders:
             raise InputError("give at least one folder of results, such as results/mnist_SCNN. Received: none.")
         paths = [Path(folder) for folder in given.folders]
         if given.html is not None:
             from tfal.report.page import write_report
 
-            print("\n".join(write_report(paths, given.html)))
+            print("\n".join(write_report(paths, given.html, data_dirs(given.dataDir))))
             return 0
         for path in paths:
             read_runs(path)  # all of them, before a picture is drawn

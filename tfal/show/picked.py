@@ -83,7 +83,14 @@ def series_of(picks: Any, size: int) -> list[Series]:
     return kept
 
 
+def has_picks(folder: Path) -> bool:
+    """Whether a repetition, or an experiment, holds what `series_of` reads."""
+    return _has_own(folder) or next(_first_repetitions(folder), None) is not None
+
+
 def _read(picks: Any, size: int) -> list[Series]:
+    if isinstance(picks, Sequence) and len(picks) and all(isinstance(one, Series) for one in picks):
+        return [*picks]
     if isinstance(picks, str | os.PathLike):
         return _of_path(Path(picks), size)
     if isinstance(picks, Pool):
@@ -166,7 +173,7 @@ def _of_path(path: Path, size: int) -> list[Series]:
         return [_of_pool("", Pool.load(path))]
     if path.suffix == ".npy":
         return [Series("", (_group(path.stem, read_ids(path), size),))]
-    if path.is_dir() and _has_picks(path):
+    if path.is_dir() and _has_own(path):
         return [_of_repetition(path, "", size)]
     found = list(_first_repetitions(path)) if path.is_dir() else []
     if found:
@@ -180,14 +187,14 @@ def _first_repetitions(folder: Path) -> Iterator[Path]:
     """The first repetition of each strategy that all of them have picks of, or else its own first one."""
     by_strategy: dict[Path, dict[str, Path]] = {}
     for repetition in sorted([*folder.glob("rep*"), *folder.glob("*/rep*")]):
-        if _has_picks(repetition):
+        if _has_own(repetition):
             by_strategy.setdefault(repetition.parent, {})[repetition.name] = repetition
     shared = sorted(set.intersection(*map(set, by_strategy.values()))) if by_strategy else []
     for repetitions in by_strategy.values():
         yield repetitions[shared[0]] if shared else next(iter(repetitions.values()))
 
 
-def _has_picks(folder: Path) -> bool:
+def _has_own(folder: Path) -> bool:
     return (folder / "pool.npz").exists() or bool(_index_files(folder))
 
 

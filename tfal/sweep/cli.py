@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from tfal.command import Parser, run_command
+from tfal.data.places import data_dirs
 from tfal.errors import InputError
 from tfal.files import check_writable, locked
 from tfal.sweep import engines, status
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m tfal.
         given = _parser().parse_args(arguments)
         manifest = read_manifest(given.manifest, given.variant)
         folder = JobFolder(Path(given.resultsDir or Path("results") / manifest.name))
-        runs = expand(manifest, folder.results, _data_dirs(given.dataDir))
+        runs = expand(manifest, folder.results, data_dirs(given.dataDir))
         jobs = [run.job for run in runs]
         if given.dry_run or given.status:
             return _told(given, manifest, folder, jobs, runs)
@@ -58,17 +59,6 @@ def _parser() -> Parser:
     parser.add_argument("--dry-run", action="store_true", help="list all jobs, and how long the finished ones took")
     parser.add_argument("--status", action="store_true", help="say how far the jobs are, and what they said last")
     return parser
-
-
-def _data_dirs(given: Sequence[str]) -> dict[str, str]:
-    """Folders by the name of a set or data set; "" for all others."""
-    found: dict[str, str] = {}
-    for text in given:
-        name, equals, where = text.rpartition("=") if not Path(text).exists() else ("", "", text)
-        if name in found:
-            raise InputError(f"--dataDir is given twice for {name or 'all runs'}. Received: {text!r}. Leave one out.")
-        found[name] = str(Path(where if equals else text).absolute())
-    return found
 
 
 def _told(

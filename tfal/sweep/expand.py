@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tfal.data.places import data_dir
 from tfal.data.tabular import table_name
 from tfal.errors import InputError
 from tfal.flags import parsed
@@ -54,7 +55,7 @@ class _Place(NamedTuple):
 
     def data_dir(self, *names: str) -> str | None:
         """Where data lie that go by one of these names, the first that is known."""
-        return next((self.data_dirs[name] for name in (*names, "") if name in self.data_dirs), None)
+        return data_dir(self.data_dirs, *names)
 
     def file(self, named: str, set_name: str) -> str:
         """A file that a manifest names: from the folder of the data, or from its own."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _WIDTH, _HEIGHT = 7.0, 4.4  # of a chart [inches]
 _MANY = 8  # curves from which bands would hide each other
-_KINDS = ("png", "pdf")
+KINDS = ("png", "pdf")  # of files of every figure
 
 
 def write_pictures(chart: Chart, looks: Mapping[str, Style], folder: Path, title: str) -> list[Path]:
@@ -28,7 +28,7 @@ def write_pictures(chart: Chart, looks: Mapping[str, Style], folder: Path, title
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # the places of all things are known: not to be found again for each file
     paths = []
-    for kind in _KINDS:
+    for kind in KINDS:
         paths.append(folder / f"{chart.key}.{kind}")
         write_atomically(paths[-1], lambda file, kind=kind: figure.savefig(file, format=kind))  # type: ignore[misc]
     return paths

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tfal.errors import InputError
@@ -25,7 +26,8 @@ from tfal.report.group import largest_group
 from tfal.report.page.charts import Chart, looks, overall_charts, setting_charts
 from tfal.report.page.interactive import figure_json, in_script, plotly
 from tfal.report.page.memories import memory_pictures
-from tfal.report.page.pictures import write_pictures
+from tfal.report.page.picks import Picture, pick_pictures
+from tfal.report.page.pictures import KINDS, write_pictures
 from tfal.report.tables import Table, measured_tables, overall_tables, recipe_tables, setting_tables
 
 _TEMPLATE = Path(__file__).with_name("page.html")
@@ -35,27 +37,30 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 @dataclass
 class Section:
-    """A tab. name: what it is called. folder: of its files. pictures: html of images."""
+    """A tab. name: what it is called. folder: of its files. picks: figures. pictures: html of images."""
 
     name: str
     folder: str
     charts: Sequence[Chart] = ()
     tables: Sequence[Table] = ()
+    picks: Sequence[Picture] = ()
     pictures: Sequence[str] = ()
 
 
-def write_report(folders: Sequence[Path], file: Path) -> list[str]:
+def write_report(folders: Sequence[Path], file: Path, data_dirs: Mapping[str, str] = MappingProxyType({})) -> list[str]:
     """Reads results and writes the page, and in the folder <its name>_files every figure and table.
 
     Args:
         folders: see `read_comparison`.
         file: the page, a name that ends in .html.
+        data_dirs: where data lie, by the name of a data set, "" for all others, for pictures of what was picked.
 
     Returns:
         What was written, in a few lines.
 
     Raises:
-        InputError: Plotly is not installed, another name, no results, damaged ones, a place that cannot be written to.
+        InputError: Plotly is not installed, another name, no results, damaged ones, a place that cannot be written to,
+            data that are not those of the runs.
         StorageError: the disk is full, and the like.
     """
     if file.suffix.lower() not in (".html", ".htm"):
@@ -63,8 +68,9 @@ def write_report(folders: Sequence[Path], file: Path) -> list[str]:
     graph_objects, script = plotly()
     check_writable(file.parent, "the folder of the page", "Give another --html.")
     comparison = read_comparison(folders)
-    warnings, styles = cautions(comparison), looks(comparison)
-    sections = _sections(comparison)
+    picks, without = pick_pictures(comparison, data_dirs)
+    warnings, styles = [*cautions(comparison), *without], looks(comparison)
+    sections = _sections(comparison, picks)
     beside = file.with_name(f"{file.stem}_files")
     written = sum(_write_files(section, beside, styles) for section in sections)
     parts = _Parts(graph_objects, styles, beside.name)
@@ -79,7 +85,7 @@ def write_report(folders: Sequence[Path], file: Path) -> list[str]:
     ]
 
 
-def _sections(comparison: Comparison) -> list[Section]:
+def _sections(comparison: Comparison, picks: Mapping[str, Sequence[Picture]]) -> list[Section]:
     group = largest_group(comparison)
     found = [
         Section("Overview", "overview", tables=recipe_tables(comparison)),
@@ -93,7 +99,8 @@ def _sections(comparison: Comparison) -> list[Section]:
             folder, number = f"{stem}_{number + 1}", number + 1
         taken.add(folder)
         tables = [*setting_tables(setting), *measured_tables(setting)]
-        found.append(Section(setting.name, folder, setting_charts(setting), tables, memory_pictures(setting)))
+        charts, drawn = setting_charts(setting), picks.get(setting.name, ())
+        found.append(Section(setting.name, folder, charts, tables, drawn, memory_pictures(setting)))
     return found
 
 
@@ -103,6 +110,7 @@ def _write_files(section: Section, beside: Path, styles: Mapping[str, Style]) ->
     make_folder(folder)
     for chart in section.charts:
         written += len(write_pictures(chart, styles, folder, section.name))
+    written += sum(picture.write(folder) for picture in section.picks)
     for table in section.tables:
         if table.rows:
             write_text(folder / f"{table.key}.csv", table.csv())
@@ -124,21 +132,30 @@ class _Parts:
         parts = [f"<section {where}{hidden}>", f"<h2>{_text(section.name)}</h2>"]
         parts += _warnings(warnings) if warnings is not None else []
         parts += [self._chart(section.folder, chart) for chart in section.charts]
+        parts += [self._picture(section.folder, picture) for picture in section.picks]
         parts += section.pictures
         parts += [_table(section.folder, table) for table in section.tables]
         return "\n".join([*parts, "</section>"])
 
     def _chart(self, folder: str, chart: Chart) -> str:
         name, data = f"{folder}-{chart.key}", figure_json(self._graph_objects, chart, self._styles)
-        files = " ".join(
-            f'<a href="{_text(self._beside)}/{folder}/{chart.key}.{kind}" download>{kind.upper()}</a>'
-            for kind in ("png", "pdf")
-        )
         return (
-            f'<figure id="figure-{name}"><h3>{_text(chart.title)} <span class="files">{files}</span></h3>'
+            f'<figure id="figure-{name}"><h3>{_text(chart.title)} {self._files(folder, chart.key)}</h3>'
             f'<div class="chart" id="chart-{name}"></div><figcaption>{_text(chart.caption)}</figcaption>'
             f'<script type="application/json">{in_script(data)}</script></figure>'
         )
+
+    def _picture(self, folder: str, picture: Picture) -> str:
+        title = _text(picture.title)
+        return (
+            f'<div class="pictures" id="picture-{folder}-{picture.key}"><h3>{title} {self._files(folder, picture.key)}'
+            f'</h3><img alt="{title}" src="{picture.png()}"><p class="note">{_text(picture.caption)}</p></div>'
+        )
+
+    def _files(self, folder: str, key: str) -> str:
+        where = f"{_text(self._beside)}/{folder}/{key}"
+        links = " ".join(f'<a href="{where}.{kind}" download>{kind.upper()}</a>' for kind in KINDS)
+        return f'<span class="files">{links}</span>'
 
 
 def _warnings(sentences: Sequence[str]) -> list[str]:
