@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks import selection_closed_set_others as others
 from benchmarks.selection_inputs import Case, Inputs, relu_head
-from benchmarks.selection_rows import Comparison, Work, packages
+from benchmarks.selection_rows import Comparison, Work, packages, same
 from tfal import kernels
 from tfal.kernels.parts.xp import to_numpy
 
@@ -42,6 +42,37 @@ def _grow_dropquery(given: Inputs, q: int) -> Case:
     return Case(lambda: _dropquery([given.features, given.kernel, given.bias], q, ITERATIONS), passes, flops)
 
 
+def alfamix(xp: Any, n: int = 20_000, d: int = 512, q: int = 200, eps: float = 0.2) -> Comparison:
+    """Against the mixtures of all rows with each mean, made one after the other."""
+    head = relu_head(n, d)
+    means = _means(head.features, head.features @ head.kernel + head.bias)
+    given = [xp.asarray(array) for array in (*head, means)]
+    theirs: dict[str, Work | None] = {"a mixture for each class": lambda: others.plain_mixtures(head, means, eps)}
+    return Comparison(
+        "alfamix",
+        f"n={n:,} d={d} C=10, which candidates mixing changes",
+        lambda: kernels.mixing_thresholds(*given) < eps / np.sqrt(d),
+        theirs if xp is np else {},
+        same("candidates"),
+    )
+
+
+def _means(features: Any, logits: Any, most: int = 200) -> Any:
+    """The means of some rows by the classes that they are predicted to be."""
+    return kernels.class_means(features[:most], to_numpy(logits[:most].argmax(axis=1)))
+
+
+def _grow_alfamix(given: Inputs, q: int) -> Case:
+    (n, d), means = given.features.shape, _means(given.features, given.logits)
+
+    def work() -> Any:
+        thresholds = kernels.mixing_thresholds(given.features, given.kernel, given.bias, means)
+        return kernels.alfamix(thresholds, given.features, q, rng=_rng(), n_iter=ITERATIONS)
+
+    passes = 2 + ITERATIONS + 2
+    return Case(work, passes, 2.0 * n * d * (q * (passes - 2) + len(given.bias) + len(means)))
+
+
 def _rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
@@ -52,7 +83,9 @@ def _random(ours: Any, other: Any) -> str:
 
 COMPARISONS: dict[str, list[Callable[..., Comparison]]] = {
     "dropquery": [dropquery],
+    "alfamix": [alfamix],
 }
 GROWTH: dict[str, Callable[[Inputs, int], Case]] = {
     "dropquery": _grow_dropquery,
+    "alfamix": _grow_alfamix,
 }

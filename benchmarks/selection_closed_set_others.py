@@ -27,6 +27,22 @@ def plain_dropquery(head: Head, n: int, n_pass: int = 3, rate: float = 0.75) -> 
     return found
 
 
+def plain_mixtures(head: Head, means: np.ndarray, eps: float) -> np.ndarray:
+    """ALFA-Mix: the mixture of every row with every mean, and whether its class is another one, bool (m,)."""
+    logits = head.features @ head.kernel + head.bias
+    errors = np.exp(logits - logits.max(axis=1, keepdims=True))
+    errors /= errors.sum(axis=1, keepdims=True)
+    errors[np.arange(len(errors)), logits.argmax(axis=1)] -= 1
+    g = errors @ head.kernel.T
+    g *= eps / np.sqrt(g.shape[1]) / np.linalg.norm(g, axis=1, keepdims=True)
+    changed = np.zeros(len(g), bool)
+    for mean in means:
+        away = np.linalg.norm(mean - head.features, axis=1, keepdims=True)
+        mixed = head.features + away * g
+        changed |= (mixed @ head.kernel + head.bias).argmax(axis=1) != logits.argmax(axis=1)
+    return changed
+
+
 def nearest_to_centers(rows: np.ndarray, n: int) -> np.ndarray:
     """scikit-learn's k-means, and for each center the nearest row that no other center has."""
     from sklearn.cluster import KMeans

@@ -34,6 +34,7 @@ TINY = {
     "kmeans": {"n": 200, "d": 8, "k": 4},
     "nearest_neighbors": {"n": 100, "m": 30, "d": 8, "k": 5},
     "dropquery": {"n": 120, "d": 8, "q": 10},
+    "alfamix": {"n": 120, "d": 8, "q": 10},
     "flcmi": {"n": 80, "m": 6, "p": 5, "d": 8, "q": 5, "classes": 3},
     "logdetcmi": {"n": 80, "m": 6, "p": 5, "d": 8, "q": 5, "classes": 3},
     "purity": {"n": 90, "m": 20, "d": 8},

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from tfal.kernels import (
+    alfamix,
     badge_seeding,
     bait,
     bald,
     batchbald,
+    class_means,
     cluster_ranking,
     confidence_log_odds,
     distinctive_scores,
@@ -31,6 +33,7 @@ from tfal.kernels import (
     max_herding,
     max_logit,
     mean_entropy,
+    mixing_thresholds,
     power_top_n,
     predictive_variance,
     probcover,
@@ -210,6 +213,19 @@ def test_dropquery(cupy, seed, dtype):
         given = {"n_pass": 3, "factor": factor}
         on_host = dropquery(flips, features, 8, rng=np.random.default_rng(seed), **given)
         rows_agree(on_host, dropquery(flips, on_device[0], 8, rng=np.random.default_rng(seed), **given))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("seed", range(2))
+def test_alfamix(cupy, seed, dtype):
+    features, kernel, bias, _ = (array.astype(dtype) for array in arrays(seed))
+    on_device = [cupy.asarray(array) for array in (features, kernel, bias)]
+    means = class_means(features[:40], np.arange(40) % 4), class_means(on_device[0][:40], np.arange(40) % 4)
+    thresholds = [mixing_thresholds(features, kernel, bias, means[0]), mixing_thresholds(*on_device, means[1])]
+    np.testing.assert_allclose(cupy.asnumpy(thresholds[1]), thresholds[0], rtol=1e-4)
+    for eps in (0.2, None):
+        on_host = alfamix(thresholds[0], features, 8, eps=eps, rng=np.random.default_rng(seed))
+        rows_agree(on_host, alfamix(thresholds[0], on_device[0], 8, eps=eps, rng=np.random.default_rng(seed)))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])

@@ -141,6 +141,10 @@ MODES = {
         {"strategy": "batchbald,power_entropy,bait"},
         ROUNDS | IMAGES | {"n_candidate", "n_pass", "beta", "ridge", "max_size"},
     ),
+    "what a small change turns": (
+        {"strategy": "dropquery,alfamix"},
+        ROUNDS | IMAGES | {"n_drop", "drop_rate", "n_contested", "mix_eps", "mix_mode", "n_redo", "n_iter"},
+    ),
     "a long tail": ({"strategy": "random", "long_tail": 0.1}, ROUNDS | IMAGES | {"missing_classes"}),
     "low budgets": ({"strategy": "random", "splits": "10,20", "evaluate": "knn"}, IMAGES | JUDGED | {"n_neighbor"}),
     "low budgets, linear": (

@@ -1,5 +1,6 @@
 """Array kernels: pure functions on NumPy or CuPy arrays, without TensorFlow or Keras."""
 
+from tfal.kernels.alfamix import alfamix, class_means, mixing_thresholds
 from tfal.kernels.badge import badge_nearest, badge_seeding
 from tfal.kernels.bait import bait
 from tfal.kernels.batchbald import batchbald
@@ -44,11 +45,13 @@ __all__ = [
     "KMeans",
     "NeatScores",
     "Neighbors",
+    "alfamix",
     "badge_nearest",
     "badge_seeding",
     "bait",
     "bald",
     "batchbald",
+    "class_means",
     "cluster_ranking",
     "confidence_log_odds",
     "cosine_similarities",
@@ -76,6 +79,7 @@ __all__ = [
     "max_herding",
     "max_logit",
     "mean_entropy",
+    "mixing_thresholds",
     "nearest_neighbors",
     "neat",
     "neat_scores",

@@ -18,7 +18,7 @@ from tfal.errors import InputError
 from tfal.kernels.parts import check
 from tfal.kernels.parts.tiles import float32_rows, slices, workers
 from tfal.kernels.parts.xp import array_module
-from tfal.kernels.representatives import kmeans_directions
+from tfal.kernels.representatives import one_of_each
 
 _BLOCK = 1024  # rows that share a random stream
 
@@ -135,11 +135,3 @@ def contested(flips: np.ndarray, n_pass: int, enough: int) -> np.ndarray:
     while most and np.count_nonzero(flips > most) < enough:
         most -= 1
     return np.flatnonzero(flips > most)
-
-
-def one_of_each(features: Any, rows: np.ndarray, n: int, rng: np.random.Generator, **times: int) -> np.ndarray:
-    """`kmeans_directions` among `rows`; where these are fewer than n, all of them and random others, none twice."""
-    if len(rows) >= n:
-        return kmeans_directions(features, n, among=rows, rng=rng, **times)
-    others = np.setdiff1d(np.arange(len(features)), rows)
-    return np.append(rows, rng.permutation(others)[: n - len(rows)])

@@ -139,6 +139,14 @@ def _kmeans_directions(
     return picks if whole else among[picks]
 
 
+def one_of_each(features: Any, rows: np.ndarray, n: int, rng: np.random.Generator, **times: int) -> np.ndarray:
+    """`kmeans_directions` among `rows`; where these are fewer than n, all of them and random others, none twice."""
+    if len(rows) >= n:
+        return kmeans_directions(features, n, among=rows, rng=rng, **times)
+    others = np.setdiff1d(np.arange(len(features)), rows)
+    return np.append(rows, rng.permutation(others)[: n - len(rows)])
+
+
 def farthest_first(features: Any, n: int, taken: Any, *, rng: np.random.Generator | None = None) -> np.ndarray:
     """`n` more rows beside the `taken` ones, one by one the farthest from all of these: how a shortfall is made up.
 

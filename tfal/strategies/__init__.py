@@ -14,6 +14,7 @@ from tfal import plugins
 from tfal.errors import InputError, resolve_name, unknown_name
 from tfal.given import check_int
 from tfal.learners import LEARNERS
+from tfal.strategies.alfamix import ALFAMix
 from tfal.strategies.badge import Badge
 from tfal.strategies.bait import Bait
 from tfal.strategies.base import Picks, Strategy, check_memory, check_picks
@@ -89,6 +90,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "variation_ratio": VariationRatio,
     "ensemble_entropy": EnsembleEntropy,
     "bait": Bait,
+    "alfamix": ALFAMix,
     "dropquery": DropQuery,
     "vaal": VAAL,
     "simclr_loss": SimCLRLoss,
