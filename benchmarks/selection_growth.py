@@ -138,6 +138,12 @@ def _neat(given: Inputs, q: int) -> Case:
     return Case(lambda: kernels.neat(given.features, given.logits, bought, labels, q), 1, 2.0 * n * LABELED * d)
 
 
+def _lfosa(given: Inputs, q: int) -> Case:
+    """Of logits alone, the last of which are those of the unknown class."""
+    n, classes = given.logits.shape
+    return Case(lambda: kernels.lfosa(given.logits, q), 1, 2.0 * n * classes, numbers=classes)
+
+
 CASES: dict[str, Callable[[Inputs, int], Case]] = {
     "ldm": _ldm,
     "ldm_seeding": _ldm_seeding,
@@ -151,6 +157,7 @@ CASES: dict[str, Callable[[Inputs, int], Case]] = {
     "ccal": _ccal,
     "neat": _neat,
     **GROWTH,
+    "lfosa": _lfosa,
 }
 OPEN_SET = ("flcmi", "logdetcmi", "purity", "ccal")
 

@@ -112,6 +112,10 @@ MODES = {
         {"strategy": "neat", "encoder": "a.keras"},
         ROUNDS | IMAGES | {"encoder", "trust_encoder", "n_neighbor_open", "n_likely"},
     ),
+    "lfosa": (
+        {"strategy": "lfosa"},
+        ROUNDS | IMAGES | {"n_epoch_detector", "lr_detector", "halve_detector", "detector_temperature"},
+    ),
     "first labels": ({"strategy": "random", "initial": "random"}, ROUNDS | IMAGES | {"missing_classes"}),
     "first labels of a clustering": (
         {"strategy": "ensemble_entropy", "initial": "self_label"},

@@ -51,6 +51,7 @@ CONTRACT = {
     "alfamix": [66, 16, 3, 52, 76, 51],
     "dropquery": [43, 41, 58, 31, 88, 86],
     "ranking": [6, 71, 92, 91, 72, 54],
+    "lfosa": [83, 38, 46, 76, 53, 7],
     "neat": [86, 61, 36, 19, 73, 51],
     "tcm": [98, 33, 41, 49, 92, 32],
 }
@@ -62,6 +63,7 @@ _ENCODER = {"features", "projection", "projection_views", "projection_rotations"
 GIVES = {
     "classifier": _CLASSIFIER,
     "loss_predictor": _CLASSIFIER | {"predicted_loss"},
+    "detector": {"logits"},
     "ensemble": {"logits", "member_logits"},
     "vaal": {"labeled_logit"},
     "csi": _ENCODER,

@@ -1,5 +1,7 @@
 """What the strategies for open-set pools do with made outputs, checked by hand."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -141,6 +143,19 @@ def test_ccal_lets_classes_choose_in_turn_even_with_one_labeled_sample():
     assert picks.ids[0] == 4 + np.argmax(scores[:, 0])
     assert picks.ids[1] == 4 + np.argmax(np.where(np.arange(26) == picks.ids[0] - 4, -9, scores[:, 1]))
     assert len(set(picks.ids.tolist())) == 7
+
+
+def test_neat_asks_beside_known_samples_and_lfosa_what_the_detector_knows():
+    """Two known samples and a rejected one; 3 and 4 lie by the known ones, 5 by the other."""
+    pool = Pool.unlabeled_pool(6)
+    pool.label_samples(np.arange(3), np.array([0, 1, 2]), 0, 2)
+    features = [[1, 0], [0.9, 0.1], [0, 1], [1, 0.05], [0.95, 0.1], [0.1, 1]]
+    logits = [[0, 0], [0, 0], [0, 0], [4, 0], [0.1, 0], [0, 9]]
+    reader = Made(features=features, logits=logits)
+    options = {"n_neighbor_open": 2, "n_likely": 2}
+    assert make_strategy("neat", SimpleNamespace(**options)).query(_view(pool, reader), 3, _rng()).ids[2] == 5
+    detector = Made(logits=[[0, 0, 0], [0, 0, 0], [0, 0, 0], [1, 0, 5], [6, 0, 0], [2, 1, 0]])
+    assert make_strategy("lfosa", None).query(_view(pool, detector), 3, _rng()).ids.tolist() == [4, 5, 3]
 
 
 def test_options_come_from_the_recipe(small, change):

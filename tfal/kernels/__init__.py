@@ -21,6 +21,7 @@ from tfal.kernels.k_center import k_center_greedy
 from tfal.kernels.kmeans import KMeans, kmeans, kmeans_plusplus
 from tfal.kernels.ldm import least_disagree_metric
 from tfal.kernels.ldm_seeding import ldm_seeding
+from tfal.kernels.lfosa import LfosaScores, lfosa, lfosa_scores
 from tfal.kernels.logdetcmi import logdetcmi_greedy
 from tfal.kernels.neat import NeatScores, neat, neat_scores
 from tfal.kernels.neighbors import Neighbors, nearest_neighbors
@@ -43,6 +44,7 @@ from tfal.kernels.uncertainty import (
 
 __all__ = [
     "KMeans",
+    "LfosaScores",
     "NeatScores",
     "Neighbors",
     "alfamix",
@@ -69,6 +71,8 @@ __all__ = [
     "ldm_seeding",
     "least_confidence",
     "least_disagree_metric",
+    "lfosa",
+    "lfosa_scores",
     "log_bald",
     "log_entropy",
     "log_mean_entropy",

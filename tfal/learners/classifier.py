@@ -91,12 +91,12 @@ class Classifier:
         """
         self._engine.reset(streams.integer("model"), self._take_start)
         self._sampled.seed = streams.integer("dropout")
-        recipe, steps = self._recipe, epoch_steps(self._recipe, len(pool.labeled))
+        recipe, steps = self._recipe, epoch_steps(self._recipe, len(self._samples(pool)[0]))
         history = self._engine.train(
             self._training(pool, steps, streams.integer("batches")),
             steps,
             recipe.n_epoch,
-            lambda epoch: learning_rate(recipe, epoch),
+            self._rate,
             self._callbacks(pool, on_epoch),
         )
         accuracies = history.get("val_accuracy")
@@ -153,9 +153,17 @@ class Classifier:
         """What is trained: a model over the layers of the network."""
         return WholeBatchModel(self._network.inputs, self._outputs.tensors["logits"], strategy=self._strategy)
 
+    def _samples(self, pool: Pool) -> tuple[np.ndarray, np.ndarray]:
+        """Ids of the samples that train the network, and of those that tell its best epoch."""
+        return pool.labeled, pool.validation
+
+    def _rate(self, epoch: int) -> float:
+        """The learning rate of an epoch, from 0."""
+        return learning_rate(self._recipe, epoch)
+
     def _callbacks(self, pool: Pool, on_epoch: OnEpoch | None) -> list[keras.callbacks.Callback]:
         callbacks: list[keras.callbacks.Callback] = [_Report(self.name, self._recipe.n_epoch, on_epoch)]
-        if len(pool.validation):
+        if len(self._samples(pool)[1]):
             best = keras.callbacks.EarlyStopping(
                 monitor="val_accuracy", mode="max", patience=self._recipe.n_epoch, restore_best_weights=True
             )
@@ -163,8 +171,8 @@ class Classifier:
         return callbacks
 
     def _training(self, pool: Pool, steps: int, seed: int) -> tf.data.Dataset:
-        """The batches of all epochs: whole passes over the labeled samples, one after the other."""
-        recipe, ids = self._recipe, pool.labeled
+        """The batches of all epochs: whole passes over the samples, one after the other."""
+        recipe, ids = self._recipe, self._samples(pool)[0]
         total = recipe.n_epoch * steps
         passes = math.ceil(total / math.ceil(len(ids) / recipe.n_batch))
         batches = self._images.training(ids, pool.label[ids], recipe.n_batch, passes, seed, recipe.augment)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from tfal.learners.base import LearnerSpec
-from tfal.recipe.options import CCAL, INITIAL_POOLS, MQNET, option
+from tfal.recipe.options import CCAL, INITIAL_POOLS, LFOSA, MQNET, option
 
 _published = partial(option, protocol=True)
 
@@ -28,6 +28,20 @@ class EnsembleOptions:
     """Options of the ensemble."""
 
     n_member: int = _published(3, "networks", least=2, source=INITIAL_POOLS)
+
+
+@dataclass(frozen=True)
+class DetectorOptions:
+    """Options of the detector of unknown classes."""
+
+    n_epoch_detector: int = _published(100, "epochs in each round, detector", least=1, source=LFOSA)
+    lr_detector: float = _published(0.01, "first learning rate of SGD, detector", above=0, source=LFOSA)
+    halve_detector: int = _published(
+        20, "epochs after which its learning rate is halved, again and again, detector", least=1, source=LFOSA
+    )
+    detector_temperature: float = _published(
+        0.5, "what logits are divided by in the loss, detector", above=0, source=LFOSA
+    )
 
 
 @dataclass(frozen=True)
@@ -196,6 +210,14 @@ LEARNERS: dict[str, LearnerSpec] = {
             options=EnsembleOptions,
             doing="training the ensemble",
             output="member_logits",
+        ),
+        _by_labels(
+            "detector",
+            f"{_HERE}.detector:Detector",
+            learning_rate_option="lr_detector",
+            options=DetectorOptions,
+            doing="training the detector of unknown classes",
+            output="logits",
         ),
         _by_labels(
             "vaal",

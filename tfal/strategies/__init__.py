@@ -26,6 +26,7 @@ from tfal.strategies.coreset import CoreSet
 from tfal.strategies.covering import MaxHerding, ProbCover, UHerding
 from tfal.strategies.dropquery import DropQuery
 from tfal.strategies.ldms import LDMS
+from tfal.strategies.lfosa import LfOSA
 from tfal.strategies.mqnet import MQNet
 from tfal.strategies.neat import Neat
 from tfal.strategies.power import PowerEntropy, PowerMargin
@@ -102,6 +103,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "ranking": Ranking,
     "neat": Neat,
     "tcm": TCM,
+    "lfosa": LfOSA,
 }
 _SWITCHED = re.compile(r"([^@+]+)@([0-9]+)\+([^@+]+)")
 _OFFERED: set[type[Strategy]] = set()  # those that entry points brought

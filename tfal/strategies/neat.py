@@ -12,11 +12,9 @@ import numpy as np
 
 from tfal import kernels
 from tfal.pool.view import PoolView
-from tfal.recipe.options import option
+from tfal.recipe.options import NEAT, option
 from tfal.strategies.base import Picks, Strategy
 from tfal.strategies.clusters import frozen_features
-
-NEAT = "NEAT public code"
 
 
 @dataclass(frozen=True)

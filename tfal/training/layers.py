@@ -20,21 +20,21 @@ _IDLE = ("name", "seed", "build_config", "registered_name", "module", "shared_ob
 
 
 class Watched:
-    """A builder, and the first network that it made."""
+    """A builder, and the first network of each number of classes that it made."""
 
     def __init__(self, build: Builder) -> None:
-        self._build, self._first, self._keeps = build, None, True
+        self._build, self._first, self._keeps = build, dict[int, Any](), True
 
     def __call__(self, input_shape: tuple[int, int, int], n_classes: int) -> Any:
         made = self._build(input_shape, n_classes)
-        if self._keeps and self._first is None:
-            self._first = made
+        if self._keeps:
+            self._first.setdefault(n_classes, made)
         return made
 
     def described(self, input_shape: tuple[int, int, int], n_classes: int) -> list[str]:
         """`described` of that network, which is forgotten then, and another one; to be called before it is trained."""
-        first = self._first or self._build(input_shape, n_classes)
-        self._first, self._keeps = None, False
+        first = self._first.get(n_classes) or self._build(input_shape, n_classes)
+        self._first, self._keeps = {}, False
         return described(first, self._build(input_shape, n_classes))
 
 
