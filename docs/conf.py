@@ -1,4 +1,4 @@
-"""The documentation site, built from the root of the checkout: python -m sphinx -W -n -c docs . build/site
+"""The documentation site, built from the root of the checkout: python -m sphinx -W -c docs . build/site
 
 Its pages are the documents of the checkout where they stand, so that each text stands once and links lead from page to
 page, there and here. docs/site writes the pages that are made of code.
@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 project = "tfal"
-author = copyright = "the authors of tfal"
+author = "the authors of tfal"
+copyright = author
 release = version = re.findall(r'__version__ = "(.+)"', (ROOT / "tfal" / "__init__.py").read_text())[0]
 
 extensions = ["myst_parser"]
@@ -35,8 +36,9 @@ html_theme_options = {"secondary_sidebar_items": ["page-toc"], "navigation_with_
 
 # Which pages stand under which: what a toctree says, and a document that is read elsewhere, too, cannot.
 UNDER = {
-    "README": ["docs/GUIDE", "results/reference/README", "CONTRIBUTING"],
+    "README": ["docs/GUIDE", "docs/strategies/index", "results/reference/README", "CONTRIBUTING"],
     "docs/GUIDE": ["docs/CAMPAIGN", "docs/LABELING", "docs/SWEEPS", "docs/LARGE_POOLS", "docs/ROUNDS"],
+    "docs/strategies/index": ["docs/strategies/*"],
     "results/reference/README": ["reproduce/README", "benchmarks/README", "results/reference/*/README"],
     "CONTRIBUTING": ["docs/ARCHITECTURE", "docs/DIFFERENCES", "examples/plugin/README", "docs/ATTACK", "CHANGELOG"],
 }
@@ -55,7 +57,16 @@ def name_front_page(app: Any, error: Exception | None) -> None:
         shutil.copy(Path(app.outdir) / "README.html", Path(app.outdir) / "index.html")
 
 
+def write_pages(app: Any) -> None:
+    """The pages that are made of code, beside the documents; git ignores them."""
+    from docs.site import strategies
+
+    strategies.write(Path(app.srcdir) / "docs" / "strategies", app.config.pictures)
+
+
 def setup(app: Any) -> None:
-    """What Sphinx calls."""
+    """What Sphinx calls. With -D pictures=0 the pages of strategies have none, which takes a third of the time."""
+    app.add_config_value("pictures", True, "env", types=bool)
+    app.connect("builder-inited", write_pages)
     app.connect("source-read", add_toctree)
     app.connect("build-finished", name_front_page)

@@ -13,6 +13,7 @@ DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
     for folder in (".", "docs", "benchmarks", "examples", "results/reference", "reproduce")
     for path in (ROOT / folder).glob("*.md" if folder == "." else "**/*.md")
+    if path.parent.name not in ("strategies", "api")  # what the site's build leaves there
 )
 FILE = re.compile(r"[\w.-]+(?:/[\w.-]+)*\.(?:py|md|toml|txt|yml|yaml)")
 FOLDER = re.compile(r"(?:[\w.-]+/)+")

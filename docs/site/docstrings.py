@@ -47,3 +47,9 @@ def read_strategy(docstring: str | None) -> StrategyText:
         if left:
             rest.append("\n".join(left))
     return StrategyText(" ".join(blocks[0].split()), parts, rest)
+
+
+def to_markdown(text: str) -> str:
+    """A paragraph of a docstring as Markdown that looks like it; `this` stays code."""
+    code = re.split(r"(`[^`]+`)", " ".join(text.split()))
+    return "".join(part if part.startswith("`") else re.sub(r"([\\*_<>\[\]|#$~])", r"\\\1", part) for part in code)

@@ -14,7 +14,20 @@ from tests.labeling.browser import started
 def site(tmp_path_factory):
     pytest.importorskip("pydata_sphinx_theme", reason="needs what builds the site: requirements-docs.txt")
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "sphinx", "-W", "-n", "-q", "-d", f"{folder}/read", "-c", "docs", "."]
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-W",
+        "-q",
+        "-D",
+        "pictures=0",
+        "-d",
+        f"{folder}/read",
+        "-c",
+        "docs",
+        ".",
+    ]
     done = subprocess.run([*command, f"{folder}/site"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder / "site"

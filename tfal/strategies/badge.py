@@ -16,7 +16,7 @@ from tfal.strategies.base import Picks, Strategy
 
 @dataclass(frozen=True)
 class Badge(Strategy):
-    """k-means++ seeding on gradient embeddings, kept as their two factors.
+    """BADGE: k-means++ seeding on gradient embeddings, kept as their two factors.
 
     Paper: Ash et al., Deep Batch Active Learning by Diverse, Uncertain Gradient Lower Bounds, ICLR 2020.
     Formula: `g(x)`: outer product of `p - onehot(argmax p)` and the features f(x). First the largest `|g|`, then each

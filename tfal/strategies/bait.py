@@ -22,7 +22,7 @@ BAIT = "BAIT public code"
 
 @dataclass(frozen=True)
 class Bait(Strategy):
-    """Greedy choice on features and logits of candidates and labeled samples, where classes * features allows.
+    """BAIT: greedy choice on features and logits of candidates and labeled samples, where classes * features allows.
 
     Paper: Ash et al., Gone Fishing: Neural Active Learning with Fisher Embeddings, NeurIPS 2021.
     Formula: a set A with a small `trace((ridge 1 + sum_x I(x))**-1 F)` over x labeled or in A: I(x) the Fisher

@@ -26,7 +26,7 @@ from tfal.strategies.top_scores import TopScore
 
 @dataclass(frozen=True)
 class DBAL(TopScore):
-    """Largest entropy of the mean class distribution of `n_pass` passes with dropout.
+    """DBAL: largest entropy of the mean class distribution of `n_pass` passes with dropout.
 
     Paper: Gal et al., Deep Bayesian Active Learning with Image Data, ICML 2017.
     Formula: `H(mean_t p_t)`, largest first: H the entropy, p_t the class distribution of pass t.
@@ -46,7 +46,7 @@ class DBAL(TopScore):
 
 @dataclass(frozen=True)
 class BALD(TopScore):
-    """Largest mutual information of the class and which of `n_pass` passes with dropout it is.
+    """BALD: largest mutual information of the class and which of `n_pass` passes with dropout it is.
 
     Paper: Houlsby et al., Bayesian Active Learning for Classification and Preference Learning, 2011; with dropout:
         Gal et al., Deep Bayesian Active Learning with Image Data, ICML 2017.
@@ -122,7 +122,7 @@ class EnsembleEntropy(TopScore):
 
 @dataclass(frozen=True)
 class BatchBALD(Strategy):
-    """Largest mutual information of the classes of all picks together and the dropout pass; see
+    """BatchBALD: largest mutual information of the classes of all picks together and the dropout pass; see
     tfal.kernels.batchbald.
 
     Paper: Kirsch et al., BatchBALD: Efficient and Diverse Batch Acquisition for Deep Bayesian Active Learning,

@@ -18,7 +18,7 @@ from tfal.strategies.base import Picks, Strategy
 
 @dataclass(frozen=True)
 class CCAL(Strategy):
-    """Sum of the semantic score and the distinctive score of each class; the classes choose in turn.
+    """CCAL: sum of the semantic score and the distinctive score of each class; the classes choose in turn.
 
     Paper: Du et al., Contrastive Coding for Active Learning under Class Distribution Mismatch, ICCV 2021, with the
         settings of MQ-Net's experiments (Park et al., NeurIPS 2022).

@@ -87,7 +87,7 @@ class MultiKMeans(KMeans):
 
 @dataclass(frozen=True)
 class TypiClust(Strategy):
-    """Typical candidates of clusters without labels; see tfal.kernels.typiclust.
+    """TypiClust: typical candidates of clusters without labels; see tfal.kernels.typiclust.
 
     Paper: Hacohen et al., Active Learning on a Budget: Opposite Strategies Suit High and Low Budgets, ICML 2022.
     Formula: `1 / mean distance of f(x) to its 20 nearest neighbors in its cluster`, largest first, cluster by

@@ -16,7 +16,7 @@ from tfal.strategies.base import Picks, Strategy
 
 @dataclass(frozen=True)
 class CoreSet(Strategy):
-    """k-center greedy on the classifier's features; the labeled samples are the first centers.
+    """CoreSet: k-center greedy on the classifier's features; the labeled samples are the first centers.
 
     Paper: Sener & Savarese, Active Learning for Convolutional Neural Networks: A Core-Set Approach, ICLR 2018; the
         greedy variant.

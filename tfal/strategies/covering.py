@@ -35,7 +35,7 @@ MOST_BALLS = 10_000  # that the radius is found from: their share of pure ones i
 
 @dataclass(frozen=True)
 class ProbCover(Strategy):
-    """Most candidates in balls of one radius, which is found in the first round and then stays.
+    """ProbCover: most candidates in balls of one radius, which is found in the first round and then stays.
 
     Paper: Yehuda et al., Active Learning Through a Covering Lens, NeurIPS 2022.
     Formula: the next pick is the candidate with most samples u that no ball holds yet, `|f(u) - f(x)| <= delta`. f:
@@ -92,7 +92,7 @@ class ProbCover(Strategy):
 
 @dataclass(frozen=True)
 class MaxHerding(Strategy):
-    """Largest sum of Gaussian kernel values, exp(-|x - y|**2 / sigma**2), to the nearest labeled sample.
+    """MaxHerding: largest sum of Gaussian kernel values, exp(-|x - y|**2 / sigma**2), to the nearest labeled sample.
 
     Paper: Bae et al., Generalized Coverage for More Robust Low-Budget Active Learning, ECCV 2024.
     Formula: the next pick adds most to `sum_u max_v exp(-|f(u) - f(v)|**2 / sigma**2)` over samples u, v: labeled

@@ -21,7 +21,7 @@ from tfal.strategies.base import Picks, Strategy
 
 @dataclass(frozen=True)
 class LDMS(Strategy):
-    """Least disagree metric with seeding.
+    """LDM-S: least disagree metric with seeding.
 
     Paper: Cho et al., Querying Easily Flip-flopped Samples for Deep Active Learning, ICLR 2024.
     Formula: `L(x)`: the smallest share of Monte-Carlo inputs that a perturbed last layer labels otherwise, among

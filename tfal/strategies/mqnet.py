@@ -35,7 +35,7 @@ _published = partial(option, protocol=True)
 
 @dataclass(frozen=True)
 class MQNet(Strategy):
-    """Largest meta-score of (informativeness, purity); their sum in the first round.
+    """MQ-Net: largest meta-score of (informativeness, purity); their sum in the first round.
 
     Paper: Park et al., Meta-Query-Net: Resolving Purity-Informativeness Dilemma in Open-set Active Learning, NeurIPS
         2022.

@@ -31,7 +31,7 @@ _GREEDY = {"logdetcmi": kernels.logdetcmi_greedy, "flcmi": kernels.flcmi_greedy}
 
 @dataclass(frozen=True)
 class Similar(Strategy):
-    """Greedy maximum of I(picks; labeled | rejected).
+    """SIMILAR: greedy maximum of I(picks; labeled | rejected).
 
     Paper: Kothawade et al., SIMILAR: Submodular Information Measures Based Active Learning in Realistic Scenarios,
         NeurIPS 2021, with the settings of MQ-Net's experiments.

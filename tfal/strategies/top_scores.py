@@ -143,7 +143,7 @@ class LearningLoss(TopScore):
 
 @dataclass(frozen=True)
 class VAAL(TopScore):
-    """Smallest probability that a discriminator takes a sample for a labeled one, ranked by its logit.
+    """VAAL: smallest probability that a discriminator takes a sample for a labeled one, ranked by its logit.
 
     Paper: Sinha et al., Variational Adversarial Active Learning, ICCV 2019.
     Formula: `D(q(x))`, smallest first: the probability that a discriminator D of an autoencoder's latent code q(x)
