@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 COLUMNS = 6
 EDGE = 1.15  # of the plane that is shown
 CLASSES = ("#9ecae1", "#a1d99b", "#bcbddc")  # of the pool; the regions of a class are the same, paler
-ROUNDS = (("#fdae61", "o"), ("#e6550d", "^"), ("#7f0000", "s"))
+ROUNDS = (("#fee391", "o"), ("#fe9929", "^"), ("#cc4c02", "s"), ("#661b00", "D"))
 
 
 def for_open_sets(name: str) -> bool:
@@ -67,9 +67,9 @@ def picture(name: str) -> Figure:
 
     open_set = for_open_sets(name)
     played = play(name, open_set)
-    figure = Figure(figsize=(4.2, 4.7), dpi=110)
-    draw_picks(figure.add_axes((0.01, 0.115, 0.98, 0.98 * 4.2 / 4.7)), played, open_set)
-    figure.legend(loc="lower center", ncols=2, fontsize=8, frameon=False)
+    figure = Figure(figsize=(4.2, 4.8), dpi=110)
+    draw_picks(figure.add_axes((0.01, 0.12, 0.98, 0.98 * 4.2 / 4.8)), played, open_set)
+    figure.legend(loc="lower center", ncols=3, fontsize=8, frameon=False)
     return figure
 
 
@@ -92,7 +92,7 @@ def gallery() -> Figure:
         draw_picks(axes, found)
         axes.set_title(name, fontsize=9)
     handles = panels[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=4, fontsize=9, frameon=False)
+    figure.legend(*handles, loc="outside lower center", ncols=5, fontsize=9, frameon=False)
     return figure
 
 

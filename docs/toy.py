@@ -24,7 +24,7 @@ from tfal.pool.view import PoolView
 from tfal.strategies import STRATEGIES, check_picks
 from tfal.streams import Streams
 
-N_CLASSES, N_FIRST, N_QUERY, N_ROUND = 3, 9, 12, 3
+N_CLASSES, N_FIRST, N_QUERY, N_ROUND = 3, 9, 9, 4
 HIDDEN, N_PASS, N_MEMBER, N_VIEW = 64, 20, 5, 10
 SEED = 0
 CANNOT = {"ranking": "it reads a file of your own"}  # strategies that the plane has nothing for
@@ -68,11 +68,12 @@ def _sphere(points: np.ndarray) -> np.ndarray:
 class Networks:
     """What the networks of a round say of all samples; see tfal.pool.view.Reader.
 
-    labeled, labels: the samples that they were trained on.
+    pool: whose labels they were trained on, as they are now.
     """
 
-    def __init__(self, points: np.ndarray, labeled: np.ndarray, labels: np.ndarray) -> None:
-        self.points, self.labeled, self.labels = points, labeled, labels
+    def __init__(self, points: np.ndarray, pool: Pool) -> None:
+        self.points, self.labeled, self.rejected = points, pool.labeled, pool.rejected
+        self.labels = pool.label[self.labeled]
 
     def chunks(self, learner: str, outputs: Sequence[str], ids: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
         """The outputs of some samples, as a reader gives them."""
@@ -152,6 +153,14 @@ class Networks:
         across = np.linalg.svd(centred, full_matrices=False)[2][1]
         return np.asarray((centred @ across) ** 2, np.float32)
 
+    @cached_property
+    def detector_logits(self) -> np.ndarray:
+        """(m, C + 1): a regression with one more class, that of the rejected samples."""
+        bought = np.concatenate([self.labeled, self.rejected])
+        labels = np.concatenate([self.labels, np.full(len(self.rejected), self.labels.max() + 1)])
+        found = _regression().fit(self.features[bought], labels)
+        return np.asarray(found.decision_function(self.features), np.float32)
+
     def cluster_logits(self, shape: str) -> np.ndarray:
         """(m, C): a mixture of as many Gaussians as classes, "spherical" or of any shape, "full"."""
         found = GaussianMixture(N_CLASSES, covariance_type=shape, random_state=SEED).fit(self.points)
@@ -190,6 +199,7 @@ TOY_OUTPUTS: Mapping[tuple[str, str], Callable[[Networks], np.ndarray]] = {
     ("vaal", "labeled_logit"): attrgetter("labeled_logit"),
     ("simclr", "simclr_loss"): attrgetter("simclr_loss"),
     ("vae", "vae_loss"): attrgetter("vae_loss"),
+    ("detector", "logits"): attrgetter("detector_logits"),
     ("scan", "logits"): lambda networks: networks.cluster_logits("spherical"),
     ("self_label", "logits"): lambda networks: networks.cluster_logits("full"),
     **{(learner, "features"): (lambda networks: _sphere(networks.points)) for learner in ("encoder", "simclr", "csi")},
@@ -215,7 +225,7 @@ def first_labels(classes: np.ndarray) -> np.ndarray:
 
 
 def play(name: str, open_set: bool = False) -> Played:
-    """What a strategy of that name, with its default options, asks for in three rounds; the same each time.
+    """What a strategy of that name, with its default options, asks for in four rounds; the same each time.
 
     open_set: class 2 is of no interest; its samples are rejected once their label is bought.
 
@@ -224,18 +234,20 @@ def play(name: str, open_set: bool = False) -> Played:
     if name in CANNOT:
         raise InputError(CANNOT[name])
     points, classes = plane()
-    strategy, pool = STRATEGIES[name](), Pool.unlabeled_pool(len(points))
+    pool, before = Pool.unlabeled_pool(len(points)), None
     known = N_CLASSES - 1 if open_set else N_CLASSES
     first, rounds = first_labels(classes), []
     memory: dict[str, np.ndarray] = {}
     pool.label_samples(first, classes[first], 0, n_known=known)
     for number in range(N_ROUND):
-        networks = Networks(points, pool.labeled, pool.label[pool.labeled])
+        networks, strategy = Networks(points, pool), STRATEGIES[name]().in_round(number)
+        memory = memory if strategy == before else {}
         streams = Streams(SEED, 1, number)
         view = PoolView(pool, pool.unlabeled, networks, streams, memory, classes, strategy.learners)
         picks = check_picks(strategy.query(view, N_QUERY, streams("query")), view.candidates, N_QUERY, name)
         pool.label_samples(picks.ids, classes[picks.ids], number + 1, n_known=known)
         view = PoolView(pool, pool.unlabeled, networks, streams, memory, classes, strategy.learners)
         memory = dict(strategy.observe(view, picks, streams("observe")))
+        before = strategy
         rounds.append(picks.ids)
-    return Played(first, rounds, Networks(points, pool.labeled, pool.label[pool.labeled]))
+    return Played(first, rounds, Networks(points, pool))

@@ -49,7 +49,7 @@ def index() -> str:
     """The overview: the gallery, and a table for each group."""
     parts = ["# Strategies\n", "![Picks of all strategies of closed sets on one pool, by round](../gallery.png)\n"]
     parts.append(
-        "Three rounds on one pool in the plane, from the same first labels; colors are classes, regions what the last "
+        "Four rounds on one pool in the plane, from the same first labels; colors are classes, regions what the last "
         "network says. The upper left end of the upper moon holds 40 near copies of one sample. Made by "
         "`python -m docs.gallery`; what stands for networks is said in `docs/toy.py`.\n"
     )

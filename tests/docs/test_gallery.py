@@ -7,13 +7,20 @@ from matplotlib.figure import Figure
 from docs import gallery, toy
 from tests.conftest import ROOT
 from tfal.errors import InputError
+from tfal.pool import Pool
 from tfal.strategies import STRATEGIES
+
+
+def labeled_pool(ids, classes):
+    pool = Pool.unlabeled_pool(len(classes))
+    pool.label_samples(ids, classes[ids], 0)
+    return pool
 
 
 def test_a_strategy_plays_the_same_each_time_and_asks_for_each_sample_once():
     played, again = toy.play("badge"), toy.play("badge")
     ids = np.concatenate([played.first, *played.rounds])
-    assert len(set(ids.tolist())) == len(ids) == 9 + 3 * 12
+    assert len(set(ids.tolist())) == len(ids) == 9 + 4 * 9
     assert all(np.array_equal(a, b) for a, b in zip(played.rounds, again.rounds, strict=True))
     assert np.array_equal(played.networks.labeled, np.sort(ids))
 
@@ -22,19 +29,19 @@ def test_margin_asks_where_the_network_of_the_first_labels_hesitates():
     points, classes = toy.plane()
     first = toy.first_labels(classes)
     assert np.bincount(classes[first]).tolist() == [3, 3, 3]
-    networks = toy.Networks(points, first, classes[first])
+    networks = toy.Networks(points, labeled_pool(first, classes))
     p = np.exp(networks.logits) / np.exp(networks.logits).sum(axis=1, keepdims=True)
     two = np.sort(p, axis=1)[:, -2:]
     margins = two[:, 1] - two[:, 0]
     margins[first] = np.inf
-    assert set(toy.play("margin").rounds[0].tolist()) == set(np.argsort(margins)[:12].tolist())
+    assert set(toy.play("margin").rounds[0].tolist()) == set(np.argsort(margins)[:9].tolist())
     assert np.array_equal(networks.predicted(points), networks.logits.argmax(axis=1))
 
 
 def test_outputs_have_a_row_for_each_sample_and_belong_to_networks_that_saw_the_labels():
     points, classes = toy.plane()
     first = toy.first_labels(classes)
-    networks = toy.Networks(points, first, classes[first])
+    networks = toy.Networks(points, labeled_pool(first, classes))
     assert networks.mc_logits.shape == (410, 20, 3)
     assert networks.view_logits.shape == (410, 10, 3)
     assert networks.member_logits.shape == (410, 5, 3)
@@ -50,15 +57,22 @@ def test_in_an_open_set_samples_of_the_third_class_train_nothing():
     played = toy.play("similar", open_set=True)
     _, classes = toy.plane()
     assert set(played.networks.labels.tolist()) == {0, 1}
-    assert len(played.networks.labeled) < 9 + 3 * 12
+    assert len(played.networks.labeled) < 9 + 4 * 9
     assert played.networks.head("classifier")[0].shape == (64, 2)
     assert np.isin(classes[played.first], 2).any()
+
+
+def test_two_strategies_that_follow_each_other_are_each_asked_in_their_rounds():
+    both, first = toy.play("tcm"), toy.play("typiclust")
+    alike = [np.array_equal(a, b) for a, b in zip(both.rounds, first.rounds, strict=True)]
+    assert alike == [True, True, True, False]
 
 
 def test_what_the_plane_does_not_have_is_said():
     with pytest.raises(InputError, match="a file of your own"):
         toy.play("ranking")
-    networks = toy.Networks(*toy.plane(), np.zeros(0))
+    points, classes = toy.plane()
+    networks = toy.Networks(points, labeled_pool(toy.first_labels(classes), classes))
     with pytest.raises(InputError, match="reads 'sound' of 'ear', which the plane has none of"):
         next(networks.chunks("ear", ["sound"], np.arange(3)))
 
@@ -71,13 +85,13 @@ def test_a_panel_shows_the_pool_and_the_picks_of_each_round():
     for number, ids in enumerate(played.rounds, 1):
         assert np.array_equal(drawn[f"picks of round {number}"], points[ids])
     assert np.array_equal(drawn["first labels"], points[played.first])
-    assert sum(len(part.get_offsets()) for part in axes.collections) == 410 + 9 + 3 * 12
+    assert sum(len(part.get_offsets()) for part in axes.collections) == 410 + 9 + 4 * 9
 
 
 def test_strategies_of_open_sets_are_told_by_what_they_say_of_themselves():
-    assert [name for name in ("similar", "mqnet", "ccal", "coreset", "random") if gallery.for_open_sets(name)] == [
-        *("similar", "mqnet", "ccal")
-    ]
+    assert [
+        name for name in ("similar", "mqnet", "ccal", "neat", "coreset", "random") if gallery.for_open_sets(name)
+    ] == [*("similar", "mqnet", "ccal", "neat")]
     assert "ranking" not in gallery.closed_set()
     assert {"ldms", "badge", "typiclust"} <= {*gallery.closed_set()} < {*STRATEGIES}
 

@@ -23,17 +23,19 @@ ALFAMIX = "ALFA-Mix paper"
 
 @dataclass(frozen=True)
 class ALFAMix(Strategy):
-    """Candidates whose class changes when they are mixed with the mean features of a labeled class.
+    """ALFA-Mix: candidates whose class changes when they are mixed with the mean features of a labeled class.
 
-    The mixture is the closed form of the paper: features move by mix_eps / sqrt(d) times their distance to the mean, in
-    the direction in which the loss of the predicted class grows. One candidate of each of n clusters of those that
-    change, by features scaled to length 1; where fewer than n change, random ones follow. mix_mode grown: what the
-    public code does with --alpha_closed_form_approx; its mixtures that are learned by gradient steps, or drawn, are
-    not here. With no label there is no mean, and all candidates count. For a trained network or a linear head on frozen
-    features, at any budget.
+    Paper: Parvaneh et al., Active Learning by Feature Mixing, CVPR 2022.
+    Formula: features f(x) become `f(x) + e (mean - f(x))` for the mean of each labeled class, e the closed form of the
+        paper: f(x) moves by mix_eps / sqrt(d) times its distance to the mean, in the direction in which the loss of
+        the predicted class grows. Those whose predicted class changes are clustered, by features scaled to length 1,
+        and one of each of n clusters is picked; where fewer than n change, random ones follow.
+    Cost: one pass over the candidates; a product of all of them with the last layer, distances to a mean of each class,
+        and k-means on those that change.
+    Use: for a trained network or a linear head on frozen features, at any budget: doubt and diversity at once.
 
-    Time: a product of all candidates with the last layer, distances to a mean of each class, and k-means on those that
-    change.
+    mix_mode grown is what the public code does with --alpha_closed_form_approx; its mixtures that are learned by
+    gradient steps, or drawn, are not here. With no label there is no mean, and all candidates count.
     """
 
     mix_eps: float = option(0.2, "how far features are mixed, times the root of their number", above=0, source=ALFAMIX)

@@ -22,14 +22,17 @@ DROPQUERY = "DropQuery paper"
 
 @dataclass(frozen=True)
 class DropQuery(Strategy):
-    """Candidates whose class changes in more than half of a few passes with dropout, one of each of n clusters.
+    """DropQuery: candidates whose class changes in most of a few passes with dropout, one of each of n clusters.
 
-    The dropout is on the features that the last layer reads, whatever the network has itself; candidates are clustered
-    by their features, scaled to length 1. While fewer than n_contested * n candidates count, fewer changes suffice;
-    when fewer than n change at all, random ones follow. For frozen features of a foundation model and a linear head, at
-    any budget. First labels are those of kmeans, as published: where nothing is labeled, all candidates count.
-
-    Time: n_drop products of all candidates with the last layer, and k-means on those that count.
+    Paper: Gupte et al., Revisiting Active Learning in the Era of Vision Foundation Models, TMLR 2024.
+    Definition: candidates whose predicted class changes in more than half of n_drop passes with dropout on the features
+        that the last layer reads, whatever the network has itself, are clustered by their features, scaled to length 1;
+        one of each of n clusters is picked. While fewer than n_contested * n candidates count, fewer changes suffice;
+        when fewer than n change at all, random ones follow.
+    Cost: one pass over the candidates; n_drop products of all of them with the last layer, and k-means on those that
+        count.
+    Use: for frozen features of a foundation model and a linear head, at any budget. First labels are those of kmeans,
+        as published: where nothing is labeled, all candidates count.
     """
 
     n_drop: int = option(3, "passes with dropout on the features", least=1, source=DROPQUERY)
