@@ -73,6 +73,35 @@ def _grow_alfamix(given: Inputs, q: int) -> Case:
     return Case(work, passes, 2.0 * n * d * (q * (passes - 2) + len(given.bias) + len(means)))
 
 
+def average_linkage(xp: Any, n: int = 20_000, d: int = 512, linked: int = 1000) -> Comparison:
+    """The clusters of Cluster-Margin, against scikit-learn's average linkage and all distances to its means."""
+    features = xp.asarray(relu_head(n, d).features)
+    theirs: dict[str, Work] = {"scikit-learn": lambda: others.sklearn_linkage(features, linked)}
+    return Comparison(
+        "average_linkage",
+        f"n={n:,} d={d}, {linked:,} linked",
+        lambda: kernels.average_linkage(features, n_linked=linked, rng=_rng()),
+        packages(xp, theirs),
+        _alike,
+    )
+
+
+def _alike(ours: Any, other: Any) -> str:
+    """Clusters, whatever their numbers are."""
+    pairs = len(np.unique(np.stack([ours, other]), axis=1).T)
+    return "clusters equal" if pairs == len(np.unique(ours)) == len(np.unique(other)) else f"{pairs} pairs of clusters"
+
+
+def _grow_cluster_margin(given: Inputs, q: int) -> Case:
+    n, d = given.features.shape
+
+    def work() -> Any:
+        clusters = kernels.average_linkage(given.features, rng=_rng())
+        return kernels.cluster_margin(kernels.margin_log_odds(given.logits), clusters, q, rng=_rng())
+
+    return Case(work, 1, 2.0 * n * d * min(n, 1000) / 2)
+
+
 def _rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
@@ -84,8 +113,10 @@ def _random(ours: Any, other: Any) -> str:
 COMPARISONS: dict[str, list[Callable[..., Comparison]]] = {
     "dropquery": [dropquery],
     "alfamix": [alfamix],
+    "cluster_margin": [average_linkage],
 }
 GROWTH: dict[str, Callable[[Inputs, int], Case]] = {
     "dropquery": _grow_dropquery,
     "alfamix": _grow_alfamix,
+    "cluster_margin": _grow_cluster_margin,
 }

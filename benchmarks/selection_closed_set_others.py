@@ -43,6 +43,22 @@ def plain_mixtures(head: Head, means: np.ndarray, eps: float) -> np.ndarray:
     return changed
 
 
+def sklearn_linkage(features: np.ndarray, linked: int) -> np.ndarray:
+    """scikit-learn's average linkage of the same rows, and the nearest mean of the others; clusters."""
+    from sklearn.cluster import AgglomerativeClustering
+    from sklearn.metrics import pairwise_distances_argmin
+
+    n, rows = len(features), np.arange(len(features))
+    if n > linked:
+        rows = np.sort(np.random.default_rng(0).choice(n, linked, replace=False))
+    chosen = features[rows].astype(np.float64)
+    clusters = AgglomerativeClustering(max(1, len(rows) // 2), linkage="average").fit_predict(chosen)
+    means = np.stack([chosen[clusters == cluster].mean(axis=0) for cluster in range(clusters.max() + 1)])
+    found: np.ndarray = pairwise_distances_argmin(features.astype(np.float64), means)
+    found[rows] = clusters
+    return found
+
+
 def nearest_to_centers(rows: np.ndarray, n: int) -> np.ndarray:
     """scikit-learn's k-means, and for each center the nearest row that no other center has."""
     from sklearn.cluster import KMeans

@@ -12,6 +12,7 @@ from tfal.errors import InputError
 from tfal.pool import LABELED, Pool
 from tfal.pool.view import PoolView
 from tfal.strategies import STRATEGIES, Picks, Strategy
+from tfal.strategies.cluster_margin import ClusterMargin
 from tfal.strategies.covering import ProbCover
 from tfal.strategies.mqnet import MQNet
 from tfal.streams import Streams
@@ -21,6 +22,7 @@ LEARNING = {
     "mqnet": MQNet(meta_epoch=1),
     "mqnet, conf": MQNet(mqnet_mode="conf", meta_stats="code", meta_epoch=1),
     "probcover": ProbCover(),
+    "cluster_margin": ClusterMargin(),
 }
 
 

@@ -35,6 +35,7 @@ TINY = {
     "nearest_neighbors": {"n": 100, "m": 30, "d": 8, "k": 5},
     "dropquery": {"n": 120, "d": 8, "q": 10},
     "alfamix": {"n": 120, "d": 8, "q": 10},
+    "average_linkage": {"n": 120, "d": 8, "linked": 60},
     "flcmi": {"n": 80, "m": 6, "p": 5, "d": 8, "q": 5, "classes": 3},
     "logdetcmi": {"n": 80, "m": 6, "p": 5, "d": 8, "q": 5, "classes": 3},
     "purity": {"n": 90, "m": 20, "d": 8},

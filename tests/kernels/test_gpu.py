@@ -5,11 +5,13 @@ import pytest
 
 from tfal.kernels import (
     alfamix,
+    average_linkage,
     badge_seeding,
     bait,
     bald,
     batchbald,
     class_means,
+    cluster_margin,
     cluster_ranking,
     confidence_log_odds,
     distinctive_scores,
@@ -226,6 +228,15 @@ def test_alfamix(cupy, seed, dtype):
     for eps in (0.2, None):
         on_host = alfamix(thresholds[0], features, 8, eps=eps, rng=np.random.default_rng(seed))
         rows_agree(on_host, alfamix(thresholds[0], on_device[0], 8, eps=eps, rng=np.random.default_rng(seed)))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_cluster_margin(cupy, dtype):
+    features, scores = arrays(0)[0].astype(dtype), arrays(0)[3]
+    on_host = average_linkage(features, n_linked=100, rng=np.random.default_rng(0))
+    rows_agree(on_host, average_linkage(cupy.asarray(features), n_linked=100, rng=np.random.default_rng(0)))
+    picks = cluster_margin(scores, on_host, 40, rng=np.random.default_rng(0))
+    rows_agree(picks, cluster_margin(cupy.asarray(scores), on_host, 40, rng=np.random.default_rng(0)))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])

@@ -145,6 +145,10 @@ MODES = {
         {"strategy": "batchbald,power_entropy,bait"},
         ROUNDS | IMAGES | {"n_candidate", "n_pass", "beta", "ridge", "max_size"},
     ),
+    "small margins of clusters": (
+        {"strategy": "cluster_margin"},
+        ROUNDS | IMAGES | {"n_linked", "margin_factor", "margin_member"},
+    ),
     "what a small change turns": (
         {"strategy": "dropquery,alfamix"},
         ROUNDS | IMAGES | {"n_drop", "drop_rate", "n_contested", "mix_eps", "mix_mode", "n_redo", "n_iter"},

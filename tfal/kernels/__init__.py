@@ -14,6 +14,7 @@ from tfal.kernels.bayesian import (
     variation_ratio,
 )
 from tfal.kernels.ccal import distinctive_scores, round_robin, semantic_scores
+from tfal.kernels.cluster_margin import average_linkage, cluster_margin
 from tfal.kernels.dropquery import dropout_flips, dropquery
 from tfal.kernels.flcmi import flcmi_greedy
 from tfal.kernels.herding import max_herding
@@ -48,12 +49,14 @@ __all__ = [
     "NeatScores",
     "Neighbors",
     "alfamix",
+    "average_linkage",
     "badge_nearest",
     "badge_seeding",
     "bait",
     "bald",
     "batchbald",
     "class_means",
+    "cluster_margin",
     "cluster_ranking",
     "confidence_log_odds",
     "cosine_similarities",

@@ -56,7 +56,7 @@ def in_turn(clusters: Any, *, order: Any = None) -> np.ndarray:
         >>> in_turn([7, 7, 0, 3, 3, 3], order=[7, 0, 3]).tolist()
         [0, 2, 3, 1, 4, 5]
     """
-    clusters = _checked_clusters(clusters)
+    clusters = checked_clusters(clusters)
     present, inverse = np.unique(clusters, return_inverse=True)
     turns = np.arange(len(present)) if order is None else _places(present, order)
     return np.lexsort((turns[inverse], _turns(inverse)))
@@ -85,7 +85,7 @@ def quota_picks(clusters: Any, n: int, *, rng: np.random.Generator) -> np.ndarra
         >>> np.bincount(clusters[quota_picks(clusters, 6, rng=np.random.default_rng(0))]).tolist()
         [3, 0, 0, 0, 0, 2, 0, 0, 0, 1]
     """
-    clusters = _checked_clusters(clusters)
+    clusters = checked_clusters(clusters)
     n = check.whole_number("n", n, most=len(clusters))
     check.generator(rng)
     rows = rng.permutation(len(clusters))
@@ -115,7 +115,7 @@ def cluster_ranking(scores: Any, clusters: Any, n: int, *, rng: np.random.Genera
         [0, 1, 3, 4]
     """
     rows = ranked(scores, rng=rng)
-    clusters = _checked_clusters(clusters, len(rows))
+    clusters = checked_clusters(clusters, len(rows))
     n = check.whole_number("n", n, most=len(clusters))
     taken = _turns(clusters[rows]).argsort(kind="stable")[:n]
     return rows[np.sort(taken)]
@@ -146,7 +146,8 @@ def _places(present: np.ndarray, order: Any) -> np.ndarray:
     return found
 
 
-def _checked_clusters(clusters: Any, m: int | None = None) -> np.ndarray:
+def checked_clusters(clusters: Any, m: int | None = None) -> np.ndarray:
+    """int64 (m,) of at least 0, on the host."""
     found = to_numpy(clusters)
     if found.ndim != 1 or found.dtype.kind not in "iu" or len(found) == 0 or len(found) != (m or len(found)):
         raise InputError(

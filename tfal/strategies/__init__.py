@@ -20,6 +20,7 @@ from tfal.strategies.bait import Bait
 from tfal.strategies.base import Picks, Strategy, check_memory, check_picks
 from tfal.strategies.bayesian import BALD, DBAL, BatchBALD, Consistency, EnsembleEntropy, VariationRatio
 from tfal.strategies.ccal import CCAL
+from tfal.strategies.cluster_margin import ClusterMargin
 from tfal.strategies.cluster_quotas import ClusterRanking, KMeansClusters, Scan, SelfLabel
 from tfal.strategies.clusters import KMeans, MultiKMeans, TypiClust
 from tfal.strategies.coreset import CoreSet
@@ -92,6 +93,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "ensemble_entropy": EnsembleEntropy,
     "bait": Bait,
     "alfamix": ALFAMix,
+    "cluster_margin": ClusterMargin,
     "dropquery": DropQuery,
     "vaal": VAAL,
     "simclr_loss": SimCLRLoss,
