@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import selection_closed_set, selection_open_set, selection_rows
+from benchmarks import selection_closed_set, selection_draws, selection_open_set, selection_rows
 from benchmarks import selection_growth as growth
 from benchmarks.selection_inputs import write_head
 from benchmarks.selection_measure import copy_bandwidth, machine, matmul_rate, measure
 from benchmarks.selection_rows import Comparison
 
 COMPARISONS = selection_rows.COMPARISONS | selection_closed_set.COMPARISONS | selection_open_set.COMPARISONS
+COMPARISONS |= selection_draws.COMPARISONS
 SIZES, FULL_SIZE = (10_000, 100_000), 1_000_000
 D, Q, CLASSES = 512, 200, 10
 # The rounds of the open-set experiments: CIFAR-10 with 4 known classes, of which the last has all others.

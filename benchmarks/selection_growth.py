@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import selection_draws
 from benchmarks.selection_closed_set import GROWTH
 from benchmarks.selection_inputs import Case, Inputs, gradient_factors, labeled_factors
 from benchmarks.selection_measure import measure
@@ -158,6 +159,7 @@ CASES: dict[str, Callable[[Inputs, int], Case]] = {
     "neat": _neat,
     **GROWTH,
     "lfosa": _lfosa,
+    **selection_draws.GROWTH,
 }
 OPEN_SET = ("flcmi", "logdetcmi", "purity", "ccal")
 

@@ -18,6 +18,7 @@ def _narrow(shape, n_classes):
 
 
 STRATEGIES = ["dbal", "bald", "batchbald", "bait", "consistency", "variation_ratio", "ensemble_entropy", "vaal"]
+STRATEGIES += ["noise_stability"]
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -26,6 +27,7 @@ def test_a_run_repeats_and_labels_what_it_should(small, digits, tmp_path, monkey
         monkeypatch.setattr(vaal_networks, constant, value)
     network = "MLP" if name in ("bait", "variation_ratio", "ensemble_entropy", "vaal") else "SCNN"
     options = {"n_step": 1, "n_epoch": 1, "n_query": 5, "n_pool": 60, "n_pass": 5, "n_view": 3, "n_epoch_vaal": 1}
+    options |= {"n_noise": 3}
     build = _narrow if name == "bait" else BUILDERS[network]
     recipe = dataclasses.replace(small, network=network, strategy=name, **options)
     rounds = list(run(recipe, build, data=digits))

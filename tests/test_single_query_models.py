@@ -175,7 +175,7 @@ def test_every_strategy_can_be_asked_about_arrays():
         **dict.fromkeys(("simclr", "vae", "vaal"), FEATURES[:, 0]),
         "loss_predictor": {"predicted_loss": FEATURES[:, 0], "logits": FEATURES[:, :3]},
     }
-    arrays["classifier"]["view_logits"] = arrays["classifier"]["mc_logits"]
+    arrays["classifier"]["noise_logits"] = arrays["classifier"]["view_logits"] = arrays["classifier"]["mc_logits"]
     for name in {*STRATEGIES} - {"uniform", "ranking", "ldms", "dropquery", "alfamix", "tcm"}:
         given = {learner: arrays[learner] for learner in make_strategy(name, None).learners}
         images = None if given else IMAGES

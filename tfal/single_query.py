@@ -120,7 +120,8 @@ def query(
         backend: where the strategy computes: "numpy", "cupy", or "auto" for CuPy where it and a GPU are there.
         options: options of the strategy, such as n_sample for "ldms". "bald" and its like run n_pass passes through a
             model with Dropout layers, 25 when not given; "consistency" shifts images (H, W, C) n_view times by up to
-            4 pixels, with zeros around them, 10 times when not given.
+            4 pixels, with zeros around them, 10 times when not given; "noise_stability" runs n_noise passes of a
+            float32 model with noise on its weights, which stay what they are.
 
     Each query begins anew: what "mqnet" and "probcover" learn from round to round is kept by tfal.Campaign alone, and a
     warning says so.

@@ -36,6 +36,7 @@ TINY = {
     "dropquery": {"n": 120, "d": 8, "q": 10},
     "alfamix": {"n": 120, "d": 8, "q": 10},
     "average_linkage": {"n": 120, "d": 8, "linked": 60},
+    "noise_stability": {"n": 90, "draws": 4, "q": 10},
     "flcmi": {"n": 80, "m": 6, "p": 5, "d": 8, "q": 5, "classes": 3},
     "logdetcmi": {"n": 80, "m": 6, "p": 5, "d": 8, "q": 5, "classes": 3},
     "purity": {"n": 90, "m": 20, "d": 8},
@@ -46,6 +47,7 @@ BUILDERS = {build.__name__: build for builders in selection.COMPARISONS.values()
 PICKS = ["ldm_seeding", "badge", "badge_package", "k_center", "k_center_package", "kmeans_plusplus"]
 PICKS += ["flcmi", "logdetcmi", "ccal", "neat"]
 PICKS += ["dropquery"]
+PICKS += ["noise_stability"]
 
 
 @pytest.fixture

@@ -36,6 +36,8 @@ from tfal.kernels import (
     max_logit,
     mean_entropy,
     mixing_thresholds,
+    noise_deviations,
+    noise_stability,
     power_top_n,
     predictive_variance,
     probcover,
@@ -312,3 +314,12 @@ def test_a_mix_of_host_and_device_is_refused(cupy):
     features = arrays(0)[0]
     with pytest.raises(TypeError, match="all be CuPy or all be NumPy"):
         k_center_greedy(features, 3, centers=cupy.asarray(features))
+
+
+def test_noise_stability(cupy):
+    features, kernel, _, _ = arrays(0)
+    logits = features @ kernel
+    noisy = logits[:, None] + np.random.default_rng(1).normal(size=(300, 4, 10)).astype(np.float32) / 10
+    moved, on_device = noise_deviations(logits, noisy), noise_deviations(cupy.asarray(logits), cupy.asarray(noisy))
+    np.testing.assert_allclose(on_device.get(), moved, rtol=1e-4, atol=1e-6)
+    rows_agree(noise_stability(moved, 30), noise_stability(cupy.asarray(moved), 30))

@@ -31,7 +31,7 @@ _TELL_IN = {"identity", "_identity", "title", "_open_title", "_about", "_check_o
 # Handed on in every mode, to code that looks at them where the mode uses them.
 _HANDED_ON = {
     *("data_dir", "corrupt", "max_pixels", "ood_dataset"),  # to what loads data of any kind
-    *("n_pass", "n_view", "n_cluster", "ccal_views", "encoder_statistics", "head_input"),
+    *("n_pass", "n_view", "n_noise", "noise_scale", "n_cluster", "ccal_views", "encoder_statistics", "head_input"),
 }
 
 

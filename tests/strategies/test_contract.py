@@ -55,10 +55,11 @@ CONTRACT = {
     "lfosa": [83, 38, 46, 76, 53, 7],
     "neat": [86, 61, 36, 19, 73, 51],
     "tcm": [98, 33, 41, 49, 92, 32],
+    "noise_stability": [3, 16, 66, 91, 63, 51],
 }
 
 
-_CLASSIFIER = {"features", "logits", "mc_logits", "view_logits"}
+_CLASSIFIER = {"features", "logits", "mc_logits", "view_logits", "noise_logits"}
 _ENCODER = {"features", "projection", "projection_views", "projection_rotations"}
 # What can be read from each learner.
 GIVES = {
@@ -118,6 +119,7 @@ class PixelReader:
                 "logits": features @ self.kernel + self.bias,
                 "mc_logits": passes,
                 "view_logits": passes[:, :4],
+                "noise_logits": passes[:, 1:],
                 "member_logits": passes[:, ::2],
                 "labeled_logit": projection[:, 1],
                 "simclr_loss": projection[:, 2],

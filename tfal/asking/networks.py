@@ -18,7 +18,7 @@ from tfal.reading.inputs import ModelInput
 from tfal.reading.members import MemberOutputs
 from tfal.reading.named_outputs import NamedOutputs
 from tfal.reading.reader import LearnerReader
-from tfal.reading.stochastic_outputs import N_PASS, N_VIEW, SampledOutputs
+from tfal.reading.stochastic_outputs import Draws, SampledOutputs
 from tfal.reading.user_images import open_source
 from tfal.strategies import Strategy
 from tfal.streams import Streams
@@ -70,8 +70,7 @@ def _network(name: str, part: StandIn, strategy: Strategy) -> Any:
     single = "logits" if output in ("logits", "member_logits") or (spec and spec.from_model) else output
     network = NamedOutputs(part.given, part.outputs, single=single)
     check_finite_weights(part.given)
-    n_pass, n_view = getattr(strategy, "n_pass", N_PASS), getattr(strategy, "n_view", N_VIEW)
-    return SampledOutputs(network, n_pass=n_pass, n_view=n_view)
+    return SampledOutputs(network, draws=Draws.of(strategy))
 
 
 def _check_members(name: str, part: StandIn) -> None:

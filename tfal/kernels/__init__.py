@@ -26,6 +26,7 @@ from tfal.kernels.lfosa import LfosaScores, lfosa, lfosa_scores
 from tfal.kernels.logdetcmi import logdetcmi_greedy
 from tfal.kernels.neat import NeatScores, neat, neat_scores
 from tfal.kernels.neighbors import Neighbors, nearest_neighbors
+from tfal.kernels.noise_stability import noise_deviations, noise_stability
 from tfal.kernels.parts.pairwise import cosine_similarities, reduce_distances, squared_distances
 from tfal.kernels.probcover import probcover, purity_radius
 from tfal.kernels.purity import purity
@@ -90,6 +91,8 @@ __all__ = [
     "nearest_neighbors",
     "neat",
     "neat_scores",
+    "noise_deviations",
+    "noise_stability",
     "power_top_n",
     "predictive_variance",
     "probcover",

@@ -168,10 +168,10 @@ def log_predictive_variance(mc_logits: Any) -> Any:
     return _scores(mc_logits, _log_variance)
 
 
-def checked_mc_logits(xp: Any, mc_logits: Any) -> Any:
-    """Finite logits (n, T, C), C >= 2, in the dtype that they have."""
-    mc_logits = check.float_rows(xp, "mc_logits", mc_logits, ("n", "T", "C"), limit=np.finfo(np.float64).max)
-    check.two_classes("mc_logits", mc_logits[:, 0])
+def checked_mc_logits(xp: Any, mc_logits: Any, name: str = "mc_logits") -> Any:
+    """Finite logits (n, T, C), C >= 2, in the dtype that they have. name: what errors call them."""
+    mc_logits = check.float_rows(xp, name, mc_logits, ("n", "T", "C"), limit=np.finfo(np.float64).max)
+    check.two_classes(name, mc_logits[:, 0])
     return mc_logits
 
 

@@ -18,7 +18,7 @@ from tfal.evaluation.scores import predicted_classes
 from tfal.learners.base import Builder, OnEpoch
 from tfal.pool import Pool
 from tfal.reading.named_outputs import NamedOutputs
-from tfal.reading.stochastic_outputs import SampledOutputs
+from tfal.reading.stochastic_outputs import Draws, SampledOutputs
 from tfal.recipe import Recipe
 from tfal.streams import Streams
 from tfal.training.engine import Engine
@@ -66,8 +66,7 @@ class Classifier:
         self._sampled = SampledOutputs(
             self._outputs,
             recipe.network,
-            recipe.n_pass,
-            recipe.n_view,
+            Draws.of(recipe),
             mirrored=recipe.augment == "flip_crop",
             prepare=self._normalized,
         )
@@ -80,7 +79,7 @@ class Classifier:
         Args:
             pool: labeled and validation samples with their labels, 0..C-1.
             streams: "model" initialises the network, "batches" orders and augments the images, "dropout" is what
-                mc_logits and view_logits of this network follow from.
+                mc_logits, view_logits and noise_logits of this network follow from.
             on_epoch: called after each epoch with the learner's name, the epoch from 1, and their number.
 
         Returns:
@@ -107,12 +106,12 @@ class Classifier:
     def read(self, batch: tf.Tensor, outputs: Sequence[str]) -> dict[str, tf.Tensor]:
         """Named outputs of a batch of float32 images, normalised as in training, in inference mode.
 
-        Beside those of the network: mc_logits and view_logits, see SampledOutputs.
+        Beside those of the network: mc_logits, view_logits and noise_logits, see SampledOutputs.
         """
         return self._sampled.read(batch, outputs)
 
     def check_outputs(self, outputs: Sequence[str]) -> None:
-        """Raises InputError when mc_logits or view_logits are among `outputs` and cannot be had from this network."""
+        """Raises InputError where one that SampledOutputs draws is among `outputs` and this network cannot give it."""
         self._sampled.check(outputs)
 
     def weights(self) -> list[np.ndarray]:

@@ -11,6 +11,7 @@ AXES = {
     "logits": "(B, C)",
     "mc_logits": "(B, passes, C)",
     "view_logits": "(B, views, C)",
+    "noise_logits": "(B, draws, C)",
     "member_logits": "(B, members, C)",
     "projection": "(B, d)",
     "projection_views": "(B, d)",

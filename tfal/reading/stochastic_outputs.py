@@ -1,8 +1,9 @@
-"""Outputs that need random numbers, beside the named ones of a network: "mc_logits" and "view_logits"."""
+"""Outputs that need random numbers, beside the named ones of a network: "mc_logits", "view_logits", "noise_logits"."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,25 @@ from tfal.errors import InputError
 from tfal.given import check_int
 from tfal.reading.mc_dropout import MonteCarlo
 from tfal.reading.named_outputs import NamedOutputs
+from tfal.reading.weight_noise import WeightNoise
 
-SAMPLED = ("mc_logits", "view_logits")
-N_PASS, N_VIEW = 25, 10
+SAMPLED = ("mc_logits", "view_logits", "noise_logits")
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How often random outputs are drawn: passes with dropout, augmented views, noise on weights, and its length."""
+
+    n_pass: int = 25
+    n_view: int = 10
+    n_noise: int = 50
+    noise_scale: float = 0.001
+
+    @classmethod
+    def of(cls, options: Any) -> Draws:
+        """What a recipe or a strategy says of them; defaults where it says nothing."""
+        names = [field.name for field in fields(cls)]
+        return cls(**{name: getattr(options, name) for name in names if hasattr(options, name)})
 
 
 class SampledOutputs:
@@ -23,11 +40,12 @@ class SampledOutputs:
 
     mc_logits: (B, n_pass, C), logits under n_pass dropout masks; see MonteCarlo.
     view_logits: (B, n_view, C), logits of n_view shifted copies of each image; see ViewLogits.
+    noise_logits: (B, n_noise, C), logits under n_noise draws of noise on all weights; see WeightNoise.
 
     Args:
         outputs: the network.
         name: what errors call it; its own name when not given.
-        n_pass, n_view: passes and views.
+        draws: how many of each.
         mirrored: whether views may be mirrored.
         prepare: what images go through before the network sees them; views are made before that.
 
@@ -38,8 +56,7 @@ class SampledOutputs:
         self,
         outputs: NamedOutputs,
         name: str | None = None,
-        n_pass: int = N_PASS,
-        n_view: int = N_VIEW,
+        draws: Draws = Draws(),
         *,
         mirrored: bool = False,
         prepare: Callable[[tf.Tensor], tf.Tensor] = tf.convert_to_tensor,
@@ -47,8 +64,9 @@ class SampledOutputs:
         self.seed = 0
         self._outputs, self._prepare = outputs, prepare
         self._make: dict[str, Callable[[], Any]] = {
-            "mc_logits": lambda: MonteCarlo(outputs, n_pass, name),
-            "view_logits": lambda: ViewLogits(self._logits, n_view, mirrored=mirrored),
+            "mc_logits": lambda: MonteCarlo(outputs, draws.n_pass, name),
+            "view_logits": lambda: ViewLogits(self._logits, draws.n_view, mirrored=mirrored),
+            "noise_logits": lambda: WeightNoise(outputs, draws.n_noise, draws.noise_scale, name),
         }
         self._made: dict[str, Any] = {}
 

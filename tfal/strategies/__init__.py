@@ -30,6 +30,7 @@ from tfal.strategies.ldms import LDMS
 from tfal.strategies.lfosa import LfOSA
 from tfal.strategies.mqnet import MQNet
 from tfal.strategies.neat import Neat
+from tfal.strategies.noise_stability import NoiseStability
 from tfal.strategies.power import PowerEntropy, PowerMargin
 from tfal.strategies.random import Random
 from tfal.strategies.ranking import Ranking
@@ -106,6 +107,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "neat": Neat,
     "tcm": TCM,
     "lfosa": LfOSA,
+    "noise_stability": NoiseStability,
 }
 _SWITCHED = re.compile(r"([^@+]+)@([0-9]+)\+([^@+]+)")
 _OFFERED: set[type[Strategy]] = set()  # those that entry points brought

@@ -1,0 +1,58 @@
+"""Comparisons and growth of kernels over draws of a network: dropout passes, noise on weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+
+from benchmarks import selection_others
+from benchmarks.selection_inputs import Case, Inputs, relu_head
+from benchmarks.selection_rows import Comparison, same
+from tfal import kernels
+
+
+def noise_stability(xp: Any, n: int = 10_000, draws: int = 50, q: int = 200) -> Comparison:
+    """Against all deviations at once and a plain loop, in float64."""
+    logits, noisy = (xp.asarray(array) for array in noisy_logits(n, draws))
+    host = [np.asarray(array) for array in noisy_logits(n, draws)] if xp is np else []
+
+    def plain() -> np.ndarray:
+        p = softmax(host[0].astype(np.float64), axis=1)[:, None]
+        moved = (softmax(host[1].astype(np.float64), axis=2) - p) / np.linalg.norm(p, axis=2, keepdims=True)
+        rows = moved.reshape(n, -1)
+        found: np.ndarray = selection_others.plain_k_center(rows, q, np.zeros((1, rows.shape[1])), xp=np)
+        return found
+
+    return Comparison(
+        "noise_stability",
+        f"n={n:,} K={draws} C=10 q={q}",
+        lambda: kernels.noise_stability(kernels.noise_deviations(logits, noisy), q),
+        {"all at once, plain loop": plain} if xp is np else {},
+        same("picks"),
+    )
+
+
+def noisy_logits(n: int, draws: int) -> tuple[np.ndarray, np.ndarray]:
+    """Logits (n, 10) of a random last layer, and of draws of noise on it (n, draws, 10), float32."""
+    head, rng = relu_head(n, 64), np.random.default_rng(5)
+    logits = head.features @ head.kernel
+    noise = rng.standard_normal((draws, *head.kernel.shape), dtype=np.float32) * np.float32(0.01)
+    moved = np.stack([head.features @ each for each in noise], axis=1)
+    return logits, logits[:, None] + moved
+
+
+def _grow_noise_stability(given: Inputs, q: int) -> Case:
+    """The features stand for the deviations."""
+    n, d = given.features.shape
+    return Case(lambda: kernels.noise_stability(given.features, q), q, 2.0 * n * q * d)
+
+
+COMPARISONS: dict[str, list[Callable[..., Comparison]]] = {
+    "noise_stability": [noise_stability],
+}
+GROWTH: dict[str, Callable[[Inputs, int], Case]] = {
+    "noise_stability": _grow_noise_stability,
+}
