@@ -37,10 +37,14 @@ html_theme_options = {"secondary_sidebar_items": ["page-toc"], "navigation_with_
 # Which pages stand under which: what a toctree says, and a document that is read elsewhere, too, cannot.
 UNDER = {
     "README": ["docs/GUIDE", "docs/strategies/index", "results/reference/README", "CONTRIBUTING"],
-    "docs/GUIDE": ["docs/CAMPAIGN", "docs/LABELING", "docs/SWEEPS", "docs/LARGE_POOLS", "docs/ROUNDS"],
+    "docs/GUIDE": [
+        *("docs/INSTALL", "docs/DATA", "docs/OPEN_SET", "docs/LOW_BUDGETS", "docs/FIRST_LABELS", "docs/LABELING"),
+        *("docs/CAMPAIGN", "docs/SWEEPS", "docs/LARGE_POOLS", "docs/REPORT", "docs/RESULTS", "docs/ROUNDS"),
+        "docs/DIFFERENCES",
+    ],
     "docs/strategies/index": ["docs/strategies/*"],
     "results/reference/README": ["reproduce/README", "benchmarks/README", "results/reference/*/README"],
-    "CONTRIBUTING": ["docs/ARCHITECTURE", "docs/DIFFERENCES", "examples/plugin/README", "docs/ATTACK", "CHANGELOG"],
+    "CONTRIBUTING": ["docs/ARCHITECTURE", "examples/plugin/README", "docs/ATTACK", "CHANGELOG"],
 }
 
 

@@ -1,4 +1,4 @@
-"""What pip installs is whole: it is built like a release, and every block of the README runs with it alone.
+"""What pip installs is whole: built like a release, every block of the README and its pages runs with it alone.
 
 Commands run in a folder of their own, with options that make them small. What cannot run here stands below, with why.
 """
@@ -18,7 +18,10 @@ import pytest
 from tests.conftest import ROOT
 from tests.test_scripts import LOW_BUDGET, TINY, TINY_OPEN
 
-BLOCKS = re.findall(r"^```(sh|python|py)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+# What the README tells in short, and where it is told in whole.
+NAMES = "INSTALL OPEN_SET LOW_BUDGETS FIRST_LABELS LABELING REPORT DATA RESULTS".split()
+TEXT = "\n".join(path.read_text() for path in (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in NAMES)))
+BLOCKS = re.findall(r"^```(sh|python|py)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 LINES = [line.partition(" #")[0].strip() for kind, block in BLOCKS if kind == "sh" for line in block.splitlines()]
 PYTHON = [block for kind, block in BLOCKS if kind != "sh"]
 
@@ -48,6 +51,7 @@ ELSEWHERE = {
     "tfal run imagenet": "reads a data set and a checkpoint that are not here",
     "tfal select": "reads features that are not here; tests/sharded makes its own",
     "tfal folder": "asks people; tests/labeling answers in their place",
+    "pip install label-studio": "downloads, into an environment of its own",
     "tfal convert-torch": "reads a checkpoint that is not here; test_convert_torch.py makes its own",
     "pip install . && tfal run digits": "downloads; the two halves are the fixture and the first test",
     "pip install -r": "downloads, for the checkout",
@@ -66,6 +70,7 @@ np.save("embeddings.npy", features)
 labels, wrapped = np.arange(20) % 4, lambda batch: model(batch)["logits"]
 classes = [0] * 25 + [None] * 24 + [tfal.UNSURE]
 build, recipe = BUILDERS["MLP"], tfal.Recipe(dataset="mine", strategy="random", **SMALL)
+list(tfal.run(tfal.Recipe(dataset="digits", strategy="margin", **SMALL), build))
 with open("results.csv", "w") as file:
     file.write("dataset,strategy,labels,metric,value\\nmnist,ldms,20,test_accuracy,0.5\\nmnist,ldms,20,nll,2\\n")
 x_train, y_train, x_test, y_test = images, np.arange(200) % 4, images[:40], np.arange(40) % 4

@@ -22,7 +22,7 @@ TITLES = {"Use": "When to use it"}
 GROUPS = {
     "A trained classifier": "They ask what the classifier of the round says, and so need first labels.",
     "No labels needed": "They read images or frozen features alone, and can choose the first labels (`--initial`).",
-    "Open sets": "For pools with samples of no class of interest; see [open sets](../../README.md#open-set-pools).",
+    "Open sets": "For pools with samples of no class of interest; see [open sets](../OPEN_SET.md).",
 }
 
 
