@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import entr, softmax
 
 from benchmarks import selection_others
 from benchmarks.selection_inputs import Case, Inputs, relu_head
-from benchmarks.selection_rows import Comparison, same
+from benchmarks.selection_rows import Comparison, near, same
 from tfal import kernels
 
 
@@ -50,9 +50,42 @@ def _grow_noise_stability(given: Inputs, q: int) -> Case:
     return Case(lambda: kernels.noise_stability(given.features, q), q, 2.0 * n * q * d)
 
 
+def epig(xp: Any, n: int = 2000, m: int = 100, draws: int = 25) -> Comparison:
+    """Against all joint distributions of a candidate at once, by entropies."""
+    passes = noisy_logits(n + m, draws)[1]
+    pool, targets = xp.asarray(passes[:n]), xp.asarray(passes[n:])
+
+    def plain() -> np.ndarray:
+        p, q = (softmax(each.astype(np.float64), axis=2) for each in (passes[:n], passes[n:]))
+        fixed = entr(q.mean(axis=1)).sum(axis=1)
+        found = []
+        for sample in p:
+            joint = np.einsum("kc,mke->mce", sample, q, optimize=True) / draws
+            pairs = entr(sample.mean(axis=0)).sum() + fixed - entr(joint).sum(axis=(1, 2))
+            found.append(pairs.mean())
+        return np.array(found)
+
+    return Comparison(
+        "epig",
+        f"n={n:,} targets={m} T={draws} C=10",
+        lambda: kernels.epig(pool, targets),
+        {"one candidate at a time, entropies": plain} if xp is np else {},
+        near("values", 1e-6),
+    )
+
+
+def _grow_epig(given: Inputs, q: int) -> Case:
+    """The features, in parts, stand for the logits of 8 classes in each pass; the first 20 rows are targets."""
+    n, d = given.features.shape
+    passes = given.features.reshape(n, -1, 8)
+    return Case(lambda: kernels.epig(passes, passes[:20]), 1, 2.0 * n * d * 20 * 8)
+
+
 COMPARISONS: dict[str, list[Callable[..., Comparison]]] = {
     "noise_stability": [noise_stability],
+    "epig": [epig],
 }
 GROWTH: dict[str, Callable[[Inputs, int], Case]] = {
     "noise_stability": _grow_noise_stability,
+    "epig": _grow_epig,
 }

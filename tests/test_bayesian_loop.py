@@ -18,7 +18,7 @@ def _narrow(shape, n_classes):
 
 
 STRATEGIES = ["dbal", "bald", "batchbald", "bait", "consistency", "variation_ratio", "ensemble_entropy", "vaal"]
-STRATEGIES += ["noise_stability"]
+STRATEGIES += ["noise_stability", "epig"]
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

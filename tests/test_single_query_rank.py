@@ -34,6 +34,7 @@ BY_HAND = {
     "least_confidence": -TOP[:, -1],
     "max_logit": -LOGITS.max(axis=1),
     "bald": kernels.bald(PASSES),
+    "epig": kernels.epig(PASSES, PASSES),
     "dbal": kernels.mean_entropy(PASSES),
     "consistency": kernels.predictive_variance(PASSES),
     "variation_ratio": kernels.variation_ratio(PASSES),

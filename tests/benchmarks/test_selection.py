@@ -36,6 +36,7 @@ TINY = {
     "dropquery": {"n": 120, "d": 8, "q": 10},
     "alfamix": {"n": 120, "d": 8, "q": 10},
     "average_linkage": {"n": 120, "d": 8, "linked": 60},
+    "epig": {"n": 60, "m": 7, "draws": 4},
     "noise_stability": {"n": 90, "draws": 4, "q": 10},
     "flcmi": {"n": 80, "m": 6, "p": 5, "d": 8, "q": 5, "classes": 3},
     "logdetcmi": {"n": 80, "m": 6, "p": 5, "d": 8, "q": 5, "classes": 3},

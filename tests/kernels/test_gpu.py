@@ -18,6 +18,7 @@ from tfal.kernels import (
     dropout_flips,
     dropquery,
     entropy,
+    epig,
     farthest_first,
     hypotheses,
     in_turn,
@@ -323,3 +324,9 @@ def test_noise_stability(cupy):
     moved, on_device = noise_deviations(logits, noisy), noise_deviations(cupy.asarray(logits), cupy.asarray(noisy))
     np.testing.assert_allclose(on_device.get(), moved, rtol=1e-4, atol=1e-6)
     rows_agree(noise_stability(moved, 30), noise_stability(cupy.asarray(moved), 30))
+
+
+def test_epig(cupy):
+    passes = np.random.default_rng(2).normal(size=(300, 5, 4)).astype(np.float32)
+    on_device = epig(cupy.asarray(passes), cupy.asarray(passes[:40]))
+    np.testing.assert_allclose(on_device.get(), epig(passes, passes[:40]), rtol=1e-9, atol=1e-14)

@@ -153,6 +153,10 @@ MODES = {
         {"strategy": "dropquery,alfamix"},
         ROUNDS | IMAGES | {"n_drop", "drop_rate", "n_contested", "mix_eps", "mix_mode", "n_redo", "n_iter"},
     ),
+    "information on targets": (
+        {"strategy": "epig"},
+        ROUNDS | IMAGES | {"n_pass", "n_epig_target", "epig_targets"},
+    ),
     "noise on weights": ({"strategy": "noise_stability"}, ROUNDS | IMAGES | {"n_noise", "noise_scale"}),
     "a long tail": ({"strategy": "random", "long_tail": 0.1}, ROUNDS | IMAGES | {"missing_classes"}),
     "low budgets": ({"strategy": "random", "splits": "10,20", "evaluate": "knn"}, IMAGES | JUDGED | {"n_neighbor"}),

@@ -55,6 +55,7 @@ CONTRACT = {
     "lfosa": [83, 38, 46, 76, 53, 7],
     "neat": [86, 61, 36, 19, 73, 51],
     "tcm": [98, 33, 41, 49, 92, 32],
+    "epig": [46, 91, 52, 53, 51, 3],
     "noise_stability": [3, 16, 66, 91, 63, 51],
 }
 
@@ -178,7 +179,7 @@ def test_reads_each_learner_once_and_changes_nothing(make_view, name):
     reader, pool = view._reader, view._pool.back_to(0)
     arrays = [reader.kernel.copy(), reader.bias.copy(), reader.features.copy()]
     _query(name, view, 10)
-    assert reader.passes == len(_asked(name).learners)
+    assert reader.passes == len(_asked(name).learners) + (name == "epig")  # its targets, so that not all is kept
     assert view._pool == pool
     assert all(map(np.array_equal, arrays, [reader.kernel, reader.bias, reader.features]))
 

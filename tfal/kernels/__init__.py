@@ -16,6 +16,7 @@ from tfal.kernels.bayesian import (
 from tfal.kernels.ccal import distinctive_scores, round_robin, semantic_scores
 from tfal.kernels.cluster_margin import average_linkage, cluster_margin
 from tfal.kernels.dropquery import dropout_flips, dropquery
+from tfal.kernels.epig import epig
 from tfal.kernels.flcmi import flcmi_greedy
 from tfal.kernels.herding import max_herding
 from tfal.kernels.k_center import k_center_greedy
@@ -65,6 +66,7 @@ __all__ = [
     "dropout_flips",
     "dropquery",
     "entropy",
+    "epig",
     "farthest_first",
     "flcmi_greedy",
     "in_turn",

@@ -26,6 +26,7 @@ from tfal.strategies.clusters import KMeans, MultiKMeans, TypiClust
 from tfal.strategies.coreset import CoreSet
 from tfal.strategies.covering import MaxHerding, ProbCover, UHerding
 from tfal.strategies.dropquery import DropQuery
+from tfal.strategies.epig import EPIG
 from tfal.strategies.ldms import LDMS
 from tfal.strategies.lfosa import LfOSA
 from tfal.strategies.mqnet import MQNet
@@ -108,6 +109,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "tcm": TCM,
     "lfosa": LfOSA,
     "noise_stability": NoiseStability,
+    "epig": EPIG,
 }
 _SWITCHED = re.compile(r"([^@+]+)@([0-9]+)\+([^@+]+)")
 _OFFERED: set[type[Strategy]] = set()  # those that entry points brought
