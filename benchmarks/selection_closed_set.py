@@ -102,6 +102,26 @@ def _grow_cluster_margin(given: Inputs, q: int) -> Case:
     return Case(work, 1, 2.0 * n * d * min(n, 1000) / 2)
 
 
+def bait_binary(xp: Any, n: int = 2000, d: int = 128, q: int = 40) -> Comparison:
+    """Against two rows a sample, whose products with both matrices are made anew for every pick."""
+    head = relu_head(n, d)
+    features, logits = xp.asarray(head.features), xp.asarray(head.features @ head.kernel + head.bias)
+    theirs: dict[str, Work | None] = {"two rows a sample": lambda: others.plain_bait_binary(features, logits, q, xp=xp)}
+    return Comparison(
+        "bait_binary",
+        f"n={n:,} d={d} C=10 q={q}",
+        lambda: kernels.bait_binary(features, logits, q),
+        theirs,
+        same("picks"),
+    )
+
+
+def _grow_bait_binary(given: Inputs, q: int) -> Case:
+    n, d = given.features.shape
+    work = lambda: kernels.bait_binary(given.features, given.logits, q)  # noqa: E731
+    return Case(work, 2 * q + 2, n * (6.0 * d * d + 8 * d * q))
+
+
 def _rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
@@ -114,9 +134,11 @@ COMPARISONS: dict[str, list[Callable[..., Comparison]]] = {
     "dropquery": [dropquery],
     "alfamix": [alfamix],
     "cluster_margin": [average_linkage],
+    "bait_binary": [bait_binary],
 }
 GROWTH: dict[str, Callable[[Inputs, int], Case]] = {
     "dropquery": _grow_dropquery,
     "alfamix": _grow_alfamix,
     "cluster_margin": _grow_cluster_margin,
+    "bait_binary": _grow_bait_binary,
 }

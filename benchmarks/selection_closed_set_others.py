@@ -59,6 +59,35 @@ def sklearn_linkage(features: np.ndarray, linked: int) -> np.ndarray:
     return found
 
 
+def plain_bait_binary(features: Any, logits: Any, n: int, *, xp: Any, ridge: float = 1.0) -> np.ndarray:
+    """BAIT with the two gradients of each sample, none labeled; inverses by Woodbury, all gains anew for each pick."""
+    p = xp.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    p = (p / p.sum(axis=1, keepdims=True)).max(axis=1)
+    rows = xp.stack([xp.sqrt(p) * (1 - p), -xp.sqrt(1 - p) * p], axis=1)[:, :, None] * features[:, None].astype(
+        np.float64
+    )
+    flat = rows.reshape(-1, rows.shape[2])
+    fisher, inverse, picks = flat.T @ flat / len(rows), xp.eye(rows.shape[2]) / ridge, list[int]()
+
+    def changed(sign: int) -> Any:
+        both = inverse @ fisher @ inverse
+        left = xp.eye(2) + sign * rows @ inverse @ rows.transpose(0, 2, 1)
+        return xp.einsum("mii->m", xp.linalg.solve(left, rows @ both @ rows.transpose(0, 2, 1)))
+
+    def taken(row: int, sign: int) -> Any:
+        side = inverse @ rows[row].T
+        return inverse - sign * side @ xp.linalg.inv(xp.eye(2) + sign * rows[row] @ side) @ side.T
+
+    for _ in range(min(2 * n, len(rows))):
+        gains = changed(1)
+        gains[xp.asarray(picks, dtype=np.int64)] = -np.inf
+        picks.append(int(gains.argmax()))
+        inverse = taken(picks[-1], 1)
+    while len(picks) > n:
+        inverse = taken(picks.pop(int(changed(-1)[xp.asarray(picks)].argmin())), -1)
+    return np.array(picks)
+
+
 def nearest_to_centers(rows: np.ndarray, n: int) -> np.ndarray:
     """scikit-learn's k-means, and for each center the nearest row that no other center has."""
     from sklearn.cluster import KMeans

@@ -35,6 +35,7 @@ TINY = {
     "nearest_neighbors": {"n": 100, "m": 30, "d": 8, "k": 5},
     "dropquery": {"n": 120, "d": 8, "q": 10},
     "alfamix": {"n": 120, "d": 8, "q": 10},
+    "bait_binary": {"n": 120, "d": 8, "q": 10},
     "average_linkage": {"n": 120, "d": 8, "linked": 60},
     "epig": {"n": 60, "m": 7, "draws": 4},
     "noise_stability": {"n": 90, "draws": 4, "q": 10},

@@ -8,6 +8,7 @@ from tfal.kernels import (
     average_linkage,
     badge_seeding,
     bait,
+    bait_binary,
     bald,
     batchbald,
     class_means,
@@ -298,6 +299,17 @@ def test_bait(cupy, dtype):
     rows_agree(bait(features, logits, 20), bait(f, z, 20))
     on_host = bait(features[50:], logits[50:], 20, labeled=(features[:50], logits[:50]))
     rows_agree(on_host, bait(f[50:], z[50:], 20, labeled=(f[:50], z[:50])))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_bait_binary(cupy, dtype):
+    features, kernel, bias, _ = arrays(2)
+    features, logits = features.astype(dtype), (features @ kernel + bias).astype(dtype)
+    on_device = cupy.asarray(features), cupy.asarray(logits)
+    for weights in ("published", "counts"):
+        on_host = bait_binary(features, logits, 20, labeled=(features[:9], logits[:9]), weights=weights)
+        known = on_device[0][:9], on_device[1][:9]
+        rows_agree(on_host, bait_binary(*on_device, 20, labeled=known, weights=weights))
 
 
 def test_quotas(cupy):

@@ -149,6 +149,10 @@ MODES = {
         {"strategy": "cluster_margin"},
         ROUNDS | IMAGES | {"n_linked", "margin_factor", "margin_member"},
     ),
+    "information of the predicted class": (
+        {"strategy": "bait_binary"},
+        ROUNDS | IMAGES | {"ridge", "bait_weights", "max_features"},
+    ),
     "what a small change turns": (
         {"strategy": "dropquery,alfamix"},
         ROUNDS | IMAGES | {"n_drop", "drop_rate", "n_contested", "mix_eps", "mix_mode", "n_redo", "n_iter"},

@@ -49,6 +49,7 @@ CONTRACT = {
     "kmeans_clusters": [21, 17, 89, 33, 53, 18],
     "cluster_ranking": [98, 68, 62, 13, 72, 16],
     "alfamix": [66, 16, 3, 52, 76, 51],
+    "bait_binary": [66, 16, 76, 51, 52, 38],
     "cluster_margin": [51, 16, 76, 66, 3, 7],
     "dropquery": [43, 41, 58, 31, 88, 86],
     "ranking": [6, 71, 92, 91, 72, 54],

@@ -3,6 +3,7 @@
 from tfal.kernels.alfamix import alfamix, class_means, mixing_thresholds
 from tfal.kernels.badge import badge_nearest, badge_seeding
 from tfal.kernels.bait import bait
+from tfal.kernels.bait_binary import bait_binary
 from tfal.kernels.batchbald import batchbald
 from tfal.kernels.bayesian import (
     bald,
@@ -55,6 +56,7 @@ __all__ = [
     "badge_nearest",
     "badge_seeding",
     "bait",
+    "bait_binary",
     "bald",
     "batchbald",
     "class_means",

@@ -13,7 +13,7 @@ matrix of C * d rows. Differences from public code:
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -67,18 +67,28 @@ def bait(
         >>> bait(features, np.zeros((3, 2)), 2).tolist()
         [1, 2]
     """
+    sets, n, ridge = checked_inputs(features, logits, n, labeled, ridge)
+    (_, d), n_classes = sets[0][0].shape, sets[0][1].shape[1]
+    most = check.whole_number("max_size", max_size)
+    if d * n_classes > most:
+        raise InputError(
+            f"features, logits: expected C * d of at most {most}, received {n_classes} * {d} = {d * n_classes}. "
+            "Matrices of that size would be inverted: take a network with fewer features, raise max_size, or choose by "
+            "bait_binary."
+        )
+    return _bait(sets, n, ridge)
+
+
+def checked_inputs(
+    features: Any, logits: Any, n: Any, labeled: tuple[Any, Any] | None, ridge: Any
+) -> tuple[list[tuple[Any, Any]], int, float]:
+    """Features and logits of the candidates, and of the labeled samples where there are some; n; ridge."""
     given = (features, logits) if labeled is None or len(labeled[0]) == 0 else (features, logits, *labeled)
     xp = array_module(*given)
     logits = _checked_logits(xp, "logits", logits, ("n", "C"))
     check.two_classes("logits", logits)
     features = check.float_rows(xp, "features", features, (len(logits), "d"))
     n = check.whole_number("n", n, most=len(logits))
-    size, most = features.shape[1] * logits.shape[1], check.whole_number("max_size", max_size)
-    if size > most:
-        raise InputError(
-            f"features, logits: expected C * d of at most {most}, received {logits.shape[1]} * {features.shape[1]} = "
-            f"{size}. Matrices of that size would be inverted: take a network with fewer features, or raise max_size."
-        )
     sets = [(features, logits)]
     if len(given) > 2:
         logits = _checked_logits(xp, "labeled logits", given[3], ("l", logits.shape[1]))
@@ -90,7 +100,7 @@ def bait(
             f"features: expected squared norms up to {_LARGEST:g} times the ridge, {ridge:g}, received {largest:g}. "
             "Scale the features down, or raise the ridge."
         )
-    return _bait(sets, n, ridge)
+    return sets, n, ridge
 
 
 def _checked_logits(xp: Any, name: str, logits: Any, shape: tuple[int | str, ...]) -> Any:
@@ -101,16 +111,38 @@ def _bait(sets: list[tuple[Any, Any]], n: int, ridge: float) -> np.ndarray:
     xp, (features, logits) = array_module(sets[0][0]), sets[0]
     sums = [_information(*rows) for rows in sets]
     fisher = sum(sums) / sum(len(rows[0]) for rows in sets)
+    total = xp.eye(len(fisher)) * ridge + sum(sums[1:])
+    return forward_backward(_Candidates(features, logits, fisher, total), n)
+
+
+class Gains(Protocol):
+    """Rows that are taken one by one, and what that does to a trace."""
+
+    def __len__(self) -> int: ...
+
+    def gains(self) -> Any:
+        """By how much the trace falls when a row is added, (m,)."""
+
+    def losses(self) -> Any:
+        """By how much it rises when a row is taken out, (m,)."""
+
+    def add(self, row: int) -> None: ...
+
+    def remove(self, row: int) -> None: ...
+
+    def some(self, rows: Any) -> Gains:
+        """These rows alone, as things stand."""
+
+
+def forward_backward(candidates: Gains, n: int) -> np.ndarray:
+    """Adds 2 n rows one by one, or all if these are fewer, and takes out again until n are left: int64 (n,)."""
     picks: list[int] = []
-    candidates = _Candidates(features, logits, fisher, xp.eye(len(fisher)) * ridge + sum(sums[1:]))
-    for _ in range(min(2 * n, len(features))):
+    for _ in range(min(2 * n, len(candidates))):
         gains = to_numpy(candidates.gains()).copy()
         gains[picks] = -np.inf
         picks.append(largest_row(gains, _TIES * abs(gains.max())))
         candidates.add(picks[-1])
-    rows = xp.asarray(picks)
-    left = _Candidates(features[rows], logits[rows], fisher, candidates.total)
-    kept = list(range(len(picks)))
+    left, kept = candidates.some(picks), list(range(len(picks)))
     while len(kept) > n:
         losses = to_numpy(left.losses())[kept]
         gone = kept.pop(largest_row(-losses, _TIES * abs(losses.min())))
@@ -126,11 +158,19 @@ class _Candidates:
 
     def __init__(self, features: Any, logits: Any, fisher: Any, total: Any) -> None:
         self.xp = array_module(features)
-        self.features, self.p = features, _softmax(self.xp, logits)
+        self.features, self.logits, self.p = features, logits, _softmax(self.xp, logits)
         self.fisher, self.total = fisher, total
         shape = (*self.p.shape, self.p.shape[1])
         self.own, self.shared = self.xp.empty(shape), self.xp.empty(shape)
         self._start()
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def some(self, rows: list[int]) -> _Candidates:
+        """These rows alone, as things stand."""
+        where = self.xp.asarray(rows)
+        return _Candidates(self.features[where], self.logits[where], self.fisher, self.total)
 
     def _start(self) -> None:
         """All from `total`."""

@@ -17,6 +17,7 @@ from tfal.learners import LEARNERS
 from tfal.strategies.alfamix import ALFAMix
 from tfal.strategies.badge import Badge
 from tfal.strategies.bait import Bait
+from tfal.strategies.bait_binary import BaitBinary
 from tfal.strategies.base import Picks, Strategy, check_memory, check_picks
 from tfal.strategies.bayesian import BALD, DBAL, BatchBALD, Consistency, EnsembleEntropy, VariationRatio
 from tfal.strategies.ccal import CCAL
@@ -95,6 +96,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "ensemble_entropy": EnsembleEntropy,
     "bait": Bait,
     "alfamix": ALFAMix,
+    "bait_binary": BaitBinary,
     "cluster_margin": ClusterMargin,
     "dropquery": DropQuery,
     "vaal": VAAL,
