@@ -30,7 +30,8 @@ def model():
 
 MADE = {name: make_strategy(name, None) for name in STRATEGIES if name != "ranking"}  # it needs a file
 MADE = {name: made for name, made in MADE.items() if not made.parts}  # which a single query cannot tell apart
-ONE_MODEL = [name for name, made in MADE.items() if made.learners in ((), ("classifier",)) and not made.oracle]
+ASKED_ONCE = {name: made for name, made in MADE.items() if not made.oracle and not made.asks}
+ONE_MODEL = [name for name, made in ASKED_ONCE.items() if made.learners in ((), ("classifier",))]
 
 
 @pytest.mark.parametrize("strategy", ONE_MODEL)

@@ -27,7 +27,7 @@ MADE = {name: made for name, made in MADE.items() if not made.parts}  # which a 
 OF_FEATURES = [
     name
     for name, made in MADE.items()
-    if not made.oracle and not made.required_outputs and {*made.learners} <= {"encoder", "classifier"}
+    if not made.oracle and not made.asks and not made.required_outputs and {*made.learners} <= {"encoder", "classifier"}
 ]
 OF_ENCODER = [name for name in OF_FEATURES if "classifier" not in MADE[name].learners and MADE[name].learners]
 

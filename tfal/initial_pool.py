@@ -24,6 +24,11 @@ def initial_strategy(recipe: Recipe, n_classes: int) -> Strategy | None:
             f"--initial is one query, and a strategy that switches later has no place there. Received: "
             f"{recipe.initial!r}. Name {name_of(strategy.in_round(0))}."
         )
+    if strategy.asks and not strategy.needs_labels:
+        raise InputError(
+            f"--initial must be a strategy that is asked once. Received: {recipe.initial!r}, which asks for labels "
+            "within its query."
+        )
     if strategy.needs_labels:
         instead = f" Its own first labels are those of {strategy.first}." if strategy.first != "random" else ""
         raise InputError(

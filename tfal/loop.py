@@ -19,6 +19,8 @@ from tfal.initial_pool import initial_strategy, label_initial
 from tfal.jobs import Job, already_done, plan
 from tfal.learners import LEARNERS, Builder, OnEpoch, check_learner
 from tfal.pool import LABELED, Pool
+from tfal.pool.asked import Asked
+from tfal.pool.told import told_of
 from tfal.pool.view import PoolView
 from tfal.prepare import refuse_preparing
 from tfal.recipe import Recipe
@@ -268,7 +270,9 @@ def _query(job: Job, step: int, pool: Pool, streams: Streams, session: _Session)
     oracle = task.labels if strategy.oracle else None
     view = PoolView(pool, candidates, session.reader, streams, job.folder.memory(step), oracle, strategy.learners)
     n = min(job.recipe.n_query, n_pool)
-    picks = check_picks(strategy.query(view, n, streams("query")), candidates, n, job.recipe.strategy)
+    if strategy.asks:
+        view.asked = Asked(candidates, n, lambda ids: told_of(task.labels[ids], task.n_classes))
+    picks = check_picks(strategy.query(view, n, streams("query")), candidates, n, job.recipe.strategy, view.asked)
     pool.label_samples(picks.ids, task.labels[picks.ids], step + 1, task.n_classes)
     memory = strategy.observe(view, picks, streams("observe"))
     check_memory(memory, _where(job, step))

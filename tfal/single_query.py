@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from inspect import signature
 from typing import Any, Literal, NamedTuple, overload
 
@@ -13,7 +13,6 @@ from tfal.asking import (
     Given,
     Opened,
     Ranked,
-    ask,
     checked_number,
     checked_strategy,
     narrowed,
@@ -21,9 +20,12 @@ from tfal.asking import (
     rank_all,
     shown_name,
 )
+from tfal.asking import ask as ask_strategy
 from tfal.errors import InputError
 from tfal.given import check_int, given_ids, given_labels
 from tfal.pool import Pool
+from tfal.pool.asked import Tell
+from tfal.pool.told import told_labels
 from tfal.strategies import Strategy
 from tfal.streams import Streams
 
@@ -62,6 +64,7 @@ def query(
     max_candidates: int | None = None,
     return_scores: bool = False,
     backend: str = "auto",
+    ask: Callable[[np.ndarray], Any] | None = None,
     **options: Any,
 ) -> np.ndarray | Ranked:
     """Which n samples should be labeled next?
@@ -118,6 +121,8 @@ def query(
             there are more; at least n. None: all of them.
         return_scores: whether their scores come with the ids; only of strategies that tfal.rank knows.
         backend: where the strategy computes: "numpy", "cupy", or "auto" for CuPy where it and a GPU are there.
+        ask: a function of ids (k,) that gives their labels, k classes, or None for none of the classes, for strategies
+            that ask for labels within a query ("galaxy", "direct"), and for no others. They are among the n picks.
         options: options of the strategy, such as n_sample for "ldms". "bald" and its like run n_pass passes through a
             model with Dropout layers, 25 when not given; "consistency" shifts images (H, W, C) n_view times by up to
             4 pixels, with zeros around them, 10 times when not given; "noise_stability" runs n_noise passes of a
@@ -135,12 +140,13 @@ def query(
     chosen = checked_strategy(strategy, options, {*signature(query).parameters} - {"options"})
     given = Given(model, images, features, outputs, batch_size, backend)
     asked = _question(chosen, given, (labeled, labels, rejected), seed, max_candidates)
+    tell = _tell(chosen, ask, asked.opened.n_classes)
     n = asked.number(n)
     if return_scores:
         every = rank_all(*asked)
         return Ranked(every.ids[:n], every.scores[:n])
     strategy, opened, pool, streams, memory, candidates = asked
-    return ask(strategy, opened, pool, n, streams, memory, candidates)[0].ids
+    return ask_strategy(strategy, opened, pool, n, streams, memory, candidates, tell)[0].ids
 
 
 def rank(
@@ -187,6 +193,30 @@ def rank(
     asked = _question(chosen, given, (labeled, labels, rejected), seed, max_candidates)
     asked.number(1)
     return rank_all(*asked)
+
+
+def _tell(strategy: Strategy, ask: Callable[[np.ndarray], Any] | None, n_classes: int | None) -> Tell | None:
+    """What gives the labels that the strategy asks for within its query."""
+    if not strategy.asks:
+        if ask is not None:
+            raise InputError(
+                f"strategy {shown_name(strategy)} asks for no labels within its query, and nothing would call ask. "
+                "Leave it out."
+            )
+        return None
+    if not callable(ask):
+        received = "none" if ask is None else f"a {type(ask).__name__}"
+        raise InputError(
+            f"strategy {shown_name(strategy)} asks for labels within its query. Received: {received}. Give ask=, a "
+            "function of ids that gives their labels, or let people answer batch by batch, by tfal.Campaign."
+        )
+
+    def tell(ids: np.ndarray) -> np.ndarray:
+        told = told_labels(ask(ids), ids)
+        given_labels(told[told >= 0], ids[told >= 0], n_classes)
+        return told
+
+    return tell
 
 
 class _Question(NamedTuple):

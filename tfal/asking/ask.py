@@ -14,6 +14,7 @@ from tfal.given import check_int
 from tfal.kernels import top_n
 from tfal.kernels.parts.xp import to_numpy
 from tfal.pool import Pool
+from tfal.pool.asked import Asked, Tell
 from tfal.pool.view import PoolView
 from tfal.strategies import STRATEGIES, Picks, Strategy, check_picks
 from tfal.strategies.base import warn_if_alike
@@ -38,6 +39,7 @@ def ask(
     streams: Streams,
     memory: Mapping[str, np.ndarray] | None = None,
     candidates: np.ndarray | None = None,
+    tell: Tell | None = None,
 ) -> tuple[Picks, PoolView]:
     """n picks of a strategy, and the view that it saw.
 
@@ -49,14 +51,17 @@ def ask(
         streams: of this round; "query" is the strategy's.
         memory: what `observe` of the round before gave back.
         candidates: ids that may be picked, int64, distinct, ascending, unlabeled; None: all unlabeled ones.
+        tell: gives the labels that a strategy asks for within its query, see tfal.pool.asked; None: nobody does.
 
     Raises:
         InputError: the strategy cannot choose, or something that it reads cannot be used.
     """
     view = _view(strategy, opened, pool, streams, memory, candidates)
     strategy.check_pool(view.candidates, n, len(pool))
+    if tell is not None:
+        view.asked = Asked(view.candidates, n, tell)
     picks = strategy.query(view, n, streams("query"))
-    return check_picks(picks, view.candidates, n, type(strategy).__name__), view
+    return check_picks(picks, view.candidates, n, type(strategy).__name__, view.asked), view
 
 
 def rank_all(

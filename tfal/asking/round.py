@@ -6,7 +6,7 @@ import functools
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from tfal.asking.ask import ask, checked_number, narrowed
 from tfal.asking.later import kept_arrays, learned, memory_shapes, observes
 from tfal.asking.opened import Given, Opened, open_given
 from tfal.asking.strategy import recorded_name, recorded_options
+from tfal.asking.within import CANDIDATES, begun_in, next_batch
 from tfal.data.prints import rows_fingerprint
 from tfal.errors import InputError
 from tfal.given import given_ids
@@ -72,36 +73,59 @@ def check_again(question: Question, ledger: Ledger, about: About) -> None:
 def answer(question: Question, ledger: Ledger, about: About, folder: CampaignFolder) -> dict[str, Any]:
     """The record of the ids that the strategy picks; what it needs later is written to the folder.
 
+    Of a strategy that asks for labels within its query, these are the ids whose labels it needs next.
+
     Raises InputError, before anything is written.
     """
-    round = len(ledger.rounds)
-    strategy = question.strategy.in_round(round)
-    streams = Streams(about.seed, round=round)
-    candidates = _candidates(question, ledger, streams)
+    record = _answer(question, ledger, about, folder, begun_in(question, ledger))
+    if record is None:  # the query that was open is over
+        record = _answer(question, ledger, about, folder, len(ledger.rounds))
+    return cast(dict[str, Any], record)
+
+
+def _answer(
+    question: Question, ledger: Ledger, about: About, folder: CampaignFolder, begun: int
+) -> dict[str, Any] | None:
+    """As `answer`, of the query that began in round `begun`; None where it is over and all of its picks are known."""
+    round, query = len(ledger.rounds), ledger.query_number(begun)
+    strategy = question.strategy.in_round(query)
+    streams = Streams(about.seed, round=query)
+    if begun < round:
+        candidates = folder.memory(begun, {})[CANDIDATES]
+    else:
+        candidates = _candidates(question, ledger, streams)
     fewer = question.max_candidates is not None and len(candidates) == question.max_candidates
     n = checked_number(
         question.n, len(candidates), "candidates, of max_candidates" if fewer else "samples that are left"
     )
     opened = open_given(strategy, question.given)
-    pool = ledger.pool()
+    pool, now = ledger.pool(begun), ledger.pool()
     if opened.size is not None:
         _check_size("images and features", opened.size, ledger)
-    _check_classes(pool.label[pool.labeled], pool.labeled, opened)
-    prints = _new_prints(opened.fingerprints, ledger, about)
-    memory = _memory(question, ledger, about, folder)
-    picks, view = ask(strategy, opened, pool, n, streams, memory, candidates)
-    if observes(strategy):
-        folder.write_memory(round, kept_arrays(strategy, picks, view))
-    return {
+    _check_classes(now.label[now.labeled], now.labeled, opened)
+    prints = _new_prints(opened.fingerprints, ledger, about, 5)
+    record = {
         "ask": round,
         "strategy": question.name,
         "options": question.options,
         "n": n,
-        "ids": picks.ids.tolist(),
+        "ids": [],
         "revision": strategy.revision,
         "memory": observes(strategy),
         "prints": prints,
     }
+    if strategy.asks:
+        batch = next_batch(strategy, opened, pool, n, streams, candidates, ledger)
+        if not len(batch.ids):
+            return None
+        if begun == round:
+            folder.write_memory(round, {CANDIDATES: candidates})
+        return {**record, "ids": batch.ids.tolist(), "begun": begun, "goes_on": batch.goes_on}
+    memory = _memory(question, ledger, about, folder)
+    picks, view = ask(strategy, opened, pool, n, streams, memory, candidates)
+    if observes(strategy):
+        folder.write_memory(round, kept_arrays(strategy, picks, view))
+    return {**record, "ids": picks.ids.tolist()}
 
 
 def _candidates(question: Question, ledger: Ledger, streams: Streams) -> np.ndarray:
@@ -145,7 +169,7 @@ def _of_arrays(given: Given, ledger: Ledger) -> Fingerprints:
     return {name: functools.partial(rows_fingerprint, array) for name, array in arrays.items()}
 
 
-def _new_prints(fingerprints: Fingerprints, ledger: Ledger, about: About) -> dict[str, str]:
+def _new_prints(fingerprints: Fingerprints, ledger: Ledger, about: About, level: int = 4) -> dict[str, str]:
     """The fingerprints of images and features that are not known yet.
 
     Raises InputError where they are of another pool, or, without a name of the pool, cannot be told from such.
@@ -164,7 +188,7 @@ def _new_prints(fingerprints: Fingerprints, ledger: Ledger, about: About) -> dic
             warnings.warn(
                 "images are others than in the rounds before. The pool has its name, so they are taken for the same "
                 "samples in the same order, processed otherwise.",
-                stacklevel=4,
+                stacklevel=level,
             )
         if changed or size != ledger.size:
             new[name] = fingerprint(ledger.size)
@@ -173,21 +197,21 @@ def _new_prints(fingerprints: Fingerprints, ledger: Ledger, about: About) -> dic
 
 def _memory(question: Question, ledger: Ledger, about: About, folder: CampaignFolder) -> Mapping[str, np.ndarray]:
     """What the strategy learned in the last round in which it was asked with these options."""
-    strategy, of = question.strategy.in_round(len(ledger.rounds)), question.strategy
+    strategy, of = question.strategy.in_round(ledger.query_number(len(ledger.rounds))), question.strategy
     if not observes(strategy):
         return {}
     known = (question.options, strategy.revision)
     rounds = [
         number
         for number, asked in enumerate(ledger.rounds)
-        if asked.strategy == question.name and asked.memory and of.in_round(number) == strategy
+        if asked.strategy == question.name and asked.memory and of.in_round(asked.query) == strategy
     ]
     same = [number for number in rounds if (ledger.rounds[number].options, ledger.rounds[number].revision) == known]
     if rounds and not same:
         warnings.warn(
             f"what {question.name!r} learned in round {rounds[-1]} was with other options, and is not used: it begins "
             "anew.",
-            stacklevel=4,
+            stacklevel=5,
         )
     if not same:
         return {}
@@ -195,4 +219,6 @@ def _memory(question: Question, ledger: Ledger, about: About, folder: CampaignFo
     ids = ledger.rounds[last].ids
     arrays = folder.memory(last, memory_shapes(strategy))
     pools = ledger.pool(last), ledger.pool()
-    return learned(strategy, ids, ledger.told(ids), arrays, *pools, Streams(about.seed, round=last))
+    return learned(
+        strategy, ids, ledger.told(ids), arrays, *pools, Streams(about.seed, round=ledger.rounds[last].query)
+    )

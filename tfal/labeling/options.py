@@ -100,7 +100,7 @@ def _is_usable(name: str, unlabeled: bool) -> bool:
     wanted = {"encoder"} if unlabeled else {"encoder", "classifier"}
     with contextlib.suppress(InputError):  # of one that needs a file of its own
         made = make_strategy(name, None)
-        return {*made.learners} <= wanted and not made.oracle and not made.required_outputs
+        return {*made.learners} <= wanted and not made.oracle and not made.asks and not made.required_outputs
     return False
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from tfal.data import Dataset, data_for
 from tfal.errors import training_of
 from tfal.low_budget.jobs import Job, plan
+from tfal.pool.asked import Asked
 from tfal.pool.view import PoolView
 from tfal.prepare import refuse_preparing
 from tfal.recipe import Recipe
@@ -138,7 +139,9 @@ def _query(job: Job, step: int, budget: int, chosen: np.ndarray, session: Sessio
     candidates, memory = pool.unlabeled, job.folder.memory(step)
     view = PoolView(pool, candidates, reader, streams, memory, labels if strategy.oracle else None, strategy.learners)
     n = budget - len(chosen)
-    picks = check_picks(strategy.query(view, n, streams("query")), candidates, n, job.recipe.strategy)
+    if strategy.asks:
+        view.asked = Asked(candidates, n, lambda ids: labels[ids])
+    picks = check_picks(strategy.query(view, n, streams("query")), candidates, n, job.recipe.strategy, view.asked)
     pool.label_samples(picks.ids, labels[picks.ids], step)
     where = f"{budget} labels in repetition {job.rep} of {job.recipe.strategy}"
     kept = check_memory(strategy.observe(view, picks, streams("observe")), where)

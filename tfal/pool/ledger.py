@@ -10,12 +10,16 @@ import numpy as np
 from tfal.pool.pool import EXCLUDED, LABELED, REJECTED, UNLABELED, Pool
 from tfal.pool.told import NO_CLASS, NOT_SURE, as_json, from_json
 
+NOTHING = -3  # is known of a sample: a number that nobody tells
+
 
 class AskedRound(NamedTuple):
     """One batch that was asked for.
 
     strategy: its name. options: what it was set to. n: how many were asked for. ids: (n,) int64, in the order of
-    picking. revision: of the strategy's rule. memory: whether a file holds what the strategy knew then.
+    picking; of a strategy that asks within its query, a part of the n. revision: of the strategy's rule. memory:
+    whether a file holds what the strategy knew then. begun: the round in which its query began. goes_on: whether the
+    query does, once the ids are told. query: its number, from 0.
     """
 
     strategy: str
@@ -24,13 +28,17 @@ class AskedRound(NamedTuple):
     ids: np.ndarray
     revision: int
     memory: bool
+    begun: int
+    goes_on: bool
+    query: int
 
 
 class Ledger:
     """The pool of a campaign, and its rounds, as its records make them.
 
     Records are dicts as json has them: {"ask": 0, "strategy": ..., "options": ..., "n": ..., "ids": ..., "revision":
-    ..., "memory": ..., "prints": ...}, {"tell": ids, "labels": ...}, {"withdraw": ids}, {"extend": size}.
+    ..., "memory": ..., "prints": ...}, of a strategy that asks within its query with "begun": ..., "goes_on": ... too;
+    {"tell": ids, "labels": ...}, {"withdraw": ids}, {"extend": size}.
 
     size: number of samples at first. Attributes: rounds, what was asked for so far, the last one open as long as an id
     of it is pending; prints, what the images and features looked like: (number of samples, print) by name.
@@ -56,6 +64,19 @@ class Ledger:
         ids = self.rounds[-1].ids
         found: np.ndarray = ids[self._pending[ids]]
         return found
+
+    @property
+    def open_query(self) -> AskedRound | None:
+        """The last batch, where its query goes on."""
+        return self.rounds[-1] if self.rounds and self.rounds[-1].goes_on else None
+
+    def query_number(self, begun: int) -> int:
+        """The number of the query that began, or begins now, in round `begun`."""
+        return self.rounds[begun].query if begun < len(self.rounds) else self._n_queries
+
+    @property
+    def _n_queries(self) -> int:
+        return self.rounds[-1].query + 1 if self.rounds else 0
 
     def labeled_set(self) -> tuple[np.ndarray, np.ndarray]:
         """Ids with a class, ascending, and their classes; int64."""
@@ -90,7 +111,7 @@ class Ledger:
 
     def news(self, ids: np.ndarray, told: np.ndarray) -> dict[str, Any] | None:
         """The record of what is told; None where all of it is known already."""
-        new = self._known(ids) != told
+        new = self.known(ids) != told
         return {"tell": ids[new].tolist(), "labels": as_json(told[new])} if new.any() else None
 
     def apply(self, record: Mapping[str, Any]) -> None:
@@ -109,7 +130,12 @@ class Ledger:
         if not len(ids) or np.any((self._pool.state[ids] != UNLABELED) | self._pending[ids]):
             raise ValueError("it asks for what is known already, or for nothing")
         strategy, options, prints = str(record["strategy"]), dict(record["options"]), dict(record["prints"])
-        found = AskedRound(strategy, options, int(record["n"]), ids, int(record["revision"]), bool(record["memory"]))
+        begun, goes_on = record.get("begun", len(self.rounds)), bool(record.get("goes_on"))
+        if begun != len(self.rounds) and (self.open_query is None or begun != self.open_query.begun):
+            raise ValueError(f"it goes on with a query of round {begun}, which is not open")
+        number = self.query_number(begun)
+        about = int(record["n"]), ids, int(record["revision"]), bool(record["memory"])
+        found = AskedRound(strategy, options, *about, begun, goes_on, number)
         self._asked[ids] = len(self.rounds)
         self._pending[ids] = True
         self.prints |= {str(name): (self.size, str(value)) for name, value in prints.items()}
@@ -150,8 +176,8 @@ class Ledger:
             raise ValueError("it names an id twice")
         return ids
 
-    def _known(self, ids: np.ndarray) -> np.ndarray:
-        """What is known of each of `ids`: as it would be told, and a number that nobody tells where it is nothing."""
+    def known(self, ids: np.ndarray) -> np.ndarray:
+        """What is known of each of `ids`, int64: as it would be told, and NOTHING where nothing is."""
         state = self._pool.state[ids]
-        known = np.select([state == REJECTED, state == EXCLUDED, state == UNLABELED], [NO_CLASS, NOT_SURE, -3], 0)
-        return np.where(state == LABELED, self._pool.label[ids], known)
+        known = np.select([state == REJECTED, state == EXCLUDED, state == UNLABELED], [NO_CLASS, NOT_SURE, NOTHING], 0)
+        return np.where(state == LABELED, self._pool.label[ids], known).astype(np.int64)

@@ -54,6 +54,11 @@ def told_labels(given: Any, ids: np.ndarray) -> np.ndarray:
     return labels.astype(np.int64)
 
 
+def told_of(labels: np.ndarray, n_known: int) -> np.ndarray:
+    """What would be told of samples with these labels, int64: NO_CLASS of those that are not below n_known."""
+    return np.where(labels < n_known, labels, NO_CLASS).astype(np.int64)
+
+
 def as_json(told: np.ndarray) -> list[int | str | None]:
     """What was told, as a journal's line has it: a class, null or "unsure"."""
     words: dict[int, str | None] = {NO_CLASS: None, NOT_SURE: _UNSURE_TEXT}

@@ -12,6 +12,7 @@ import numpy as np
 from tfal.errors import InputError
 from tfal.kernels.parts.xp import array_module
 from tfal.pool import Pool
+from tfal.pool.asked import Asked
 from tfal.streams import Streams
 
 _FEATURES = frozenset({"features", "projection", "projection_views", "projection_rotations"})
@@ -43,6 +44,7 @@ class PoolView:
         targets: where the candidates are a part of the pool: ids, drawn from all of it, that stand for what is to be
             covered. None: the candidates themselves.
         weights: (candidates,) float64, how many samples of the pool each candidate stands for; None: itself alone.
+        asked: what `ask` asked for; None for strategies that do not.
         seconds_reading: wall-clock seconds spent in the networks so far.
     """
 
@@ -68,6 +70,7 @@ class PoolView:
         self.memory = memory or {}
         self.targets: np.ndarray | None = None
         self.weights: np.ndarray | None = None
+        self.asked: Asked | None = None
         self.seconds_reading = 0.0
 
     def labels(self, ids: np.ndarray) -> np.ndarray:
@@ -88,6 +91,29 @@ class PoolView:
             )
         found: np.ndarray = labels
         return found
+
+    def ask(self, ids: np.ndarray) -> np.ndarray:
+        """Buys the labels of some candidates at once, for strategies that say `asks = True`.
+
+        They count against the n of the query, and belong among its picks. A query may be asked again from its start,
+        with the same answers: it must follow from view, rng and answers alone.
+
+        Args:
+            ids: (k,) candidates, none of which was asked for before.
+
+        Returns:
+            (k,) int64: a class; tfal.pool.told.NO_CLASS (-1), none of the classes; or NOT_SURE (-2), where nobody can
+            say it, which happens to people only. What `labels`, `labeled` and `rejected` tell stays what it was.
+
+        Raises:
+            InputError: other ids, more than n in all, or a strategy that does not say that it asks.
+        """
+        if self.asked is None:
+            raise InputError(
+                "labels within a query are for strategies that say `asks = True`, where somebody gives them. Received: "
+                "a question without."
+            )
+        return self.asked(ids)
 
     def oracle_labels(self, ids: np.ndarray) -> np.ndarray:
         """The true classes of any samples, for strategies that say `oracle = True`; ValueError for all others.

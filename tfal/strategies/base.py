@@ -14,6 +14,7 @@ from tfal import kernels
 from tfal.errors import InputError, TrainingError
 from tfal.kernels.parts.xp import to_numpy
 from tfal.learners import LEARNERS
+from tfal.pool.asked import Asked
 from tfal.pool.view import PoolView
 
 
@@ -50,6 +51,7 @@ class Strategy:
     first: the strategy that chooses the first budget of a low-budget study in its place, where it needs labels.
     nested_budgets: whether each budget of a low-budget study holds those before it; False: each is chosen anew.
     oracle: whether it looks at labels that nobody has bought: a bound, not a method.
+    asks: whether its `query` asks for labels by view.ask. It may be asked several times for one answer then.
     original_path: whether its accuracies are written where the method's public code puts them, too.
     revision: raised when its rule changes, so that rounds of two rules never stand in one folder.
     memory_shapes: of the arrays that `observe` gives back, all of them finite numbers; None: any length.
@@ -67,6 +69,7 @@ class Strategy:
     first: ClassVar[str] = "random"
     nested_budgets: ClassVar[bool] = True
     oracle: ClassVar[bool] = False
+    asks: ClassVar[bool] = False
     original_path: ClassVar[bool] = False
     revision: ClassVar[int] = 1
     splits: ClassVar[str | None] = None
@@ -183,8 +186,8 @@ def warn_if_alike(scores: np.ndarray, n: int) -> None:
         )
 
 
-def check_picks(picks: Picks, candidates: np.ndarray, n: int, strategy: str) -> Picks:
-    """The picks, if they are n distinct candidates; InputError otherwise."""
+def check_picks(picks: Picks, candidates: np.ndarray, n: int, strategy: str, asked: Asked | None = None) -> Picks:
+    """The picks, if they are n distinct candidates, with all that were asked for; InputError otherwise."""
     expected = f"strategy {strategy!r} must answer {n} distinct ids out of view.candidates as an int64 array in Picks"
     if not isinstance(picks, Picks):
         raise InputError(f"{expected}. Received: a {type(picks).__name__}.")
@@ -197,6 +200,8 @@ def check_picks(picks: Picks, candidates: np.ndarray, n: int, strategy: str) -> 
     foreign = ids[~np.isin(ids, candidates)]
     if len(foreign):
         raise InputError(f"{expected}. Received: {foreign[:5].tolist()}, which are no candidates.")
+    if asked is not None:
+        asked.check_picked(ids, strategy)
     for name, array in picks.by_pick.items():
         if np.shape(array)[:1] != (n,):
             raise InputError(
