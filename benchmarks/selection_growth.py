@@ -6,6 +6,7 @@ python -m benchmarks.selection_growth KERNEL FOLDER [--q 200] prints a line of J
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import json
 import subprocess
@@ -23,7 +24,7 @@ from benchmarks.selection_inputs import Case, Inputs, gradient_factors, labeled_
 from benchmarks.selection_measure import measure
 from benchmarks.selection_open_set import ccal_picks
 from tfal import kernels
-from tfal.kernels.parts.xp import array_module
+from tfal.kernels.parts.xp import array_module, to_numpy
 
 ROOT = Path(__file__).parent.parent
 SIGMAS = np.logspace(-3, 0, 4)
@@ -140,9 +141,20 @@ def _neat(given: Inputs, q: int) -> Case:
 
 
 def _lfosa(given: Inputs, q: int) -> Case:
-    """Of logits alone, the last of which are those of the unknown class."""
+    """Logits alone, the last of which are those of the unknown class."""
     n, classes = given.logits.shape
     return Case(lambda: kernels.lfosa(given.logits, q), 1, 2.0 * n * classes, numbers=classes)
+
+
+def _on_lines(kernel: Callable[..., Any], given: Inputs, q: int) -> Case:
+    """Logits alone. The labels that are asked for are the predicted classes of the candidates, turned by one."""
+    n, classes = given.logits.shape
+    truth, labels = to_numpy(given.logits.argmax(axis=1)), np.full(n, -2)
+    truth[1::3] = (truth[1::3] + 1) % classes
+    n_labeled = min(LABELED, n // 2)
+    labels[:n_labeled] = truth[:n_labeled]
+    work = lambda: kernel(given.logits, labels, q, ask=lambda rows: truth[rows], rng=_rng())  # noqa: E731
+    return Case(work, classes, 2.0 * n * classes, numbers=classes)
 
 
 CASES: dict[str, Callable[[Inputs, int], Case]] = {
@@ -160,6 +172,8 @@ CASES: dict[str, Callable[[Inputs, int], Case]] = {
     **GROWTH,
     "lfosa": _lfosa,
     **selection_draws.GROWTH,
+    "galaxy": functools.partial(_on_lines, kernels.galaxy),
+    "direct": functools.partial(_on_lines, kernels.direct),
 }
 OPEN_SET = ("flcmi", "logdetcmi", "purity", "ccal")
 

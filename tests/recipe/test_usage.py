@@ -112,6 +112,10 @@ MODES = {
         {"strategy": "neat", "encoder": "a.keras"},
         ROUNDS | IMAGES | {"encoder", "trust_encoder", "n_neighbor_open", "n_likely"},
     ),
+    "a long tail, with labels within a query": (
+        {"strategy": "galaxy,direct", "long_tail": 0.1},
+        ROUNDS | IMAGES | {"missing_classes", "n_parallel"},
+    ),
     "lfosa": (
         {"strategy": "lfosa"},
         ROUNDS | IMAGES | {"n_epoch_detector", "lr_detector", "halve_detector", "detector_temperature"},

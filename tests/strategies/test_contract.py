@@ -7,6 +7,7 @@ import pytest
 
 from tfal.errors import InputError
 from tfal.pool import Pool
+from tfal.pool.asked import Asked
 from tfal.pool.view import PoolView
 from tfal.strategies import STRATEGIES, Picks, check_picks, make_strategy
 from tfal.streams import Streams
@@ -53,6 +54,8 @@ CONTRACT = {
     "cluster_margin": [51, 16, 76, 66, 3, 7],
     "dropquery": [43, 41, 58, 31, 88, 86],
     "ranking": [6, 71, 92, 91, 72, 54],
+    "galaxy": [81, 7, 51, 32, 8, 52],
+    "direct": [38, 7, 76, 74, 16, 3],
     "lfosa": [83, 38, 46, 76, 53, 7],
     "neat": [86, 61, 36, 19, 73, 51],
     "tcm": [98, 33, 41, 49, 92, 32],
@@ -157,7 +160,9 @@ def _asked(name):
 def _query(name, view, n, seed=0):
     strategy = _asked(name)
     view._learners = strategy.learners  # as the loop makes it
-    return check_picks(strategy.query(view, n, np.random.default_rng(seed)), view.candidates, n, name)
+    view.asked = Asked(view.candidates, n, lambda ids: view._oracle[ids]) if strategy.asks else None
+    picks = strategy.query(view, n, np.random.default_rng(seed))
+    return check_picks(picks, view.candidates, n, name, view.asked)
 
 
 @pytest.mark.parametrize("name", CONTRACT)

@@ -16,9 +16,11 @@ from tfal.kernels.bayesian import (
 )
 from tfal.kernels.ccal import distinctive_scores, round_robin, semantic_scores
 from tfal.kernels.cluster_margin import average_linkage, cluster_margin
+from tfal.kernels.direct import direct
 from tfal.kernels.dropquery import dropout_flips, dropquery
 from tfal.kernels.epig import epig
 from tfal.kernels.flcmi import flcmi_greedy
+from tfal.kernels.galaxy import class_order, galaxy
 from tfal.kernels.herding import max_herding
 from tfal.kernels.k_center import k_center_greedy
 from tfal.kernels.kmeans import KMeans, kmeans, kmeans_plusplus
@@ -60,10 +62,12 @@ __all__ = [
     "bald",
     "batchbald",
     "class_means",
+    "class_order",
     "cluster_margin",
     "cluster_ranking",
     "confidence_log_odds",
     "cosine_similarities",
+    "direct",
     "distinctive_scores",
     "dropout_flips",
     "dropquery",
@@ -71,6 +75,7 @@ __all__ = [
     "epig",
     "farthest_first",
     "flcmi_greedy",
+    "galaxy",
     "in_turn",
     "k_center_greedy",
     "kmeans",

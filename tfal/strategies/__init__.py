@@ -30,6 +30,7 @@ from tfal.strategies.dropquery import DropQuery
 from tfal.strategies.epig import EPIG
 from tfal.strategies.ldms import LDMS
 from tfal.strategies.lfosa import LfOSA
+from tfal.strategies.long_tail import Direct, Galaxy
 from tfal.strategies.mqnet import MQNet
 from tfal.strategies.neat import Neat
 from tfal.strategies.noise_stability import NoiseStability
@@ -112,6 +113,8 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "lfosa": LfOSA,
     "noise_stability": NoiseStability,
     "epig": EPIG,
+    "galaxy": Galaxy,
+    "direct": Direct,
 }
 _SWITCHED = re.compile(r"([^@+]+)@([0-9]+)\+([^@+]+)")
 _OFFERED: set[type[Strategy]] = set()  # those that entry points brought
