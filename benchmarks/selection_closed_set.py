@@ -122,6 +122,23 @@ def _grow_bait_binary(given: Inputs, q: int) -> Case:
     return Case(work, 2 * q + 2, n * (6.0 * d * d + 8 * d * q))
 
 
+def falcun(xp: Any, n: int = 20_000, d: int = 512, q: int = 200) -> Comparison:
+    """Against a distribution of all candidates for every pick, and a package, which scales distances otherwise."""
+    head = relu_head(n, d)
+    logits = head.features @ head.kernel + head.bias
+    plain: dict[str, Work | None] = {"a distribution a pick": lambda: others.plain_falcun(logits, q)}
+    theirs = packages(xp, {"scikit-activeml": lambda: others.skactiveml_falcun(head, q)})
+    given = xp.asarray(logits)
+    ours = lambda: kernels.falcun(given, q, rng=_rng())  # noqa: E731
+    return Comparison("falcun", f"n={n:,} C=10 q={q}", ours, (plain if xp is np else {}) | theirs, _random)
+
+
+def _grow_falcun(given: Inputs, q: int) -> Case:
+    """Differences of probabilities in place of products; its share is that of features, which it does not read."""
+    n, n_classes = given.logits.shape
+    return Case(lambda: kernels.falcun(given.logits, q, rng=_rng()), q, 2.0 * n * q * n_classes)
+
+
 def _rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
@@ -135,10 +152,12 @@ COMPARISONS: dict[str, list[Callable[..., Comparison]]] = {
     "alfamix": [alfamix],
     "cluster_margin": [average_linkage],
     "bait_binary": [bait_binary],
+    "falcun": [falcun],
 }
 GROWTH: dict[str, Callable[[Inputs, int], Case]] = {
     "dropquery": _grow_dropquery,
     "alfamix": _grow_alfamix,
     "cluster_margin": _grow_cluster_margin,
     "bait_binary": _grow_bait_binary,
+    "falcun": _grow_falcun,
 }

@@ -88,6 +88,31 @@ def plain_bait_binary(features: Any, logits: Any, n: int, *, xp: Any, ridge: flo
     return np.array(picks)
 
 
+def plain_falcun(logits: np.ndarray, n: int, gamma: float = 10.0) -> np.ndarray:
+    """FALCUN: all distances, and a draw from all candidates, for every pick."""
+    rng, p = np.random.default_rng(1), np.exp(logits - logits.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    ranked = np.sort(p, axis=1)
+    u, left, picks = 1 - ranked[:, -1] + ranked[:, -2], np.ones(len(p), bool), list[int]()
+    away = u.copy()
+    while len(picks) < n:
+        low, high = away[left].min(), away[left].max()
+        scores = np.where(left, u + (away - low) / max(high - low, 1e-12), 0).astype(np.float64) ** gamma
+        picks.append(int(rng.choice(len(p), p=scores / scores.sum())))
+        left[picks[-1]] = False
+        away = np.minimum(away, np.abs(p - p[picks[-1]]).sum(axis=1))
+    return np.array(picks)
+
+
+def skactiveml_falcun(head: Head, n: int) -> np.ndarray:
+    """scikit-activeml, given the last layer as a classifier. It scales distances again that are scaled already."""
+    from skactiveml.pool import Falcun
+
+    labels = np.full(len(head.features), np.nan)
+    strategy = Falcun(random_state=0)
+    return np.asarray(strategy.query(head.features, labels, _classifier(head), fit_clf=False, batch_size=n))
+
+
 def nearest_to_centers(rows: np.ndarray, n: int) -> np.ndarray:
     """scikit-learn's k-means, and for each center the nearest row that no other center has."""
     from sklearn.cluster import KMeans

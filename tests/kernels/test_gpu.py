@@ -20,6 +20,7 @@ from tfal.kernels import (
     dropquery,
     entropy,
     epig,
+    falcun,
     farthest_first,
     hypotheses,
     in_turn,
@@ -299,6 +300,14 @@ def test_bait(cupy, dtype):
     rows_agree(bait(features, logits, 20), bait(f, z, 20))
     on_host = bait(features[50:], logits[50:], 20, labeled=(features[:50], logits[:50]))
     rows_agree(on_host, bait(f[50:], z[50:], 20, labeled=(f[:50], z[:50])))
+
+
+@pytest.mark.parametrize("gamma", [10.0, 1.0])
+def test_falcun(cupy, gamma):
+    features, kernel, _, _ = arrays(3)
+    logits = features @ kernel
+    on_host = falcun(logits, 30, gamma=gamma, rng=np.random.default_rng(0))
+    rows_agree(on_host, falcun(cupy.asarray(logits), 30, gamma=gamma, rng=np.random.default_rng(0)))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])

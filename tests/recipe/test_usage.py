@@ -157,6 +157,7 @@ MODES = {
         {"strategy": "bait_binary"},
         ROUNDS | IMAGES | {"ridge", "bait_weights", "max_features"},
     ),
+    "drawn by probabilities": ({"strategy": "falcun"}, ROUNDS | IMAGES | {"falcun_gamma"}),
     "what a small change turns": (
         {"strategy": "dropquery,alfamix"},
         ROUNDS | IMAGES | {"n_drop", "drop_rate", "n_contested", "mix_eps", "mix_mode", "n_redo", "n_iter"},

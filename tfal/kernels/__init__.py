@@ -19,6 +19,7 @@ from tfal.kernels.cluster_margin import average_linkage, cluster_margin
 from tfal.kernels.direct import direct
 from tfal.kernels.dropquery import dropout_flips, dropquery
 from tfal.kernels.epig import epig
+from tfal.kernels.falcun import falcun
 from tfal.kernels.flcmi import flcmi_greedy
 from tfal.kernels.galaxy import class_order, galaxy
 from tfal.kernels.herding import max_herding
@@ -73,6 +74,7 @@ __all__ = [
     "dropquery",
     "entropy",
     "epig",
+    "falcun",
     "farthest_first",
     "flcmi_greedy",
     "galaxy",

@@ -28,6 +28,7 @@ from tfal.strategies.coreset import CoreSet
 from tfal.strategies.covering import MaxHerding, ProbCover, UHerding
 from tfal.strategies.dropquery import DropQuery
 from tfal.strategies.epig import EPIG
+from tfal.strategies.falcun import Falcun
 from tfal.strategies.ldms import LDMS
 from tfal.strategies.lfosa import LfOSA
 from tfal.strategies.long_tail import Direct, Galaxy
@@ -100,6 +101,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "bait_binary": BaitBinary,
     "cluster_margin": ClusterMargin,
     "dropquery": DropQuery,
+    "falcun": Falcun,
     "vaal": VAAL,
     "simclr_loss": SimCLRLoss,
     "vae_loss": VAELoss,

@@ -1,0 +1,33 @@
+"""FALCUN: candidates drawn by uncertainty and by how unlike their probabilities are to those drawn.
+
+Source: Gilhuber et al., FALCUN: A Simple and Efficient Deep Active Learning Strategy, ECML PKDD 2024. Differences from
+its public code: see tfal.kernels.falcun.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfal import kernels
+from tfal.pool.view import PoolView
+from tfal.recipe.options import option
+from tfal.strategies.base import Picks, Strategy
+
+
+@dataclass(frozen=True)
+class Falcun(Strategy):
+    """Candidates drawn one by one by (u + D)**gamma: u is 1 - margin, D the distance of probabilities to those drawn.
+
+    It reads logits alone, so that neither the number of features nor their scale matters: for any classifier, where
+    BADGE's gradients are too large.
+
+    Time: n passes over the probabilities of all candidates.
+    """
+
+    falcun_gamma: float = option(10.0, "power of uncertainty and distance together", least=0, source="FALCUN paper")
+
+    def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
+        logits = view.read("classifier", ["logits"], view.candidates)["logits"]
+        return Picks(view.candidates[kernels.falcun(logits, n, gamma=self.falcun_gamma, rng=rng)])
