@@ -1,10 +1,13 @@
 """The documentation site: built as CONTRIBUTING.md says, its links followed, its search asked in a browser."""
 
+import importlib
+import inspect
 import subprocess
 import sys
 
 import pytest
 
+from docs.site import api
 from docs.site.links import broken
 from tests.conftest import ROOT
 from tests.labeling.browser import started
@@ -45,6 +48,13 @@ def test_every_document_is_a_page_and_no_link_is_broken(site):
     assert all((site / document).with_suffix(".html").exists() for document in documents)
     assert (site / "index.html").read_bytes() == (site / "README.html").read_bytes()
     assert broken(site) == []
+
+
+@pytest.mark.parametrize("module", api.MODULES)
+def test_every_public_name_is_on_the_page_of_its_module(site, module):
+    home, page = importlib.import_module(module), (site / "docs" / "api" / f"{module}.html").read_text()
+    names = [name for name in home.__all__ if not inspect.ismodule(getattr(home, name))]
+    assert not [name for name in names if f'id="{module}.{name}"' not in page]
 
 
 def test_a_link_that_leads_nowhere_is_found(tmp_path):

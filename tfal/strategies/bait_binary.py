@@ -25,10 +25,13 @@ from tfal.strategies.base import Picks, Strategy
 class BaitBinary(Strategy):
     """BAIT on the predicted class against all others: greedy choice whose matrices do not grow with the classes.
 
-    Where classes * features are too many for bait. The information of a candidate is p (1 - p) f f^T of its largest
-    probability p and its features f; of two classes it is that of bait, with twice the ridge.
-
-    Time: a product of all candidates with a matrix of features * features, and 4 n passes over their features.
+    Paper: Huseljic et al., Fast Fishing: Approximating BAIT for Efficient and Scalable Deep Active Image
+        Classification, 2024.
+    Formula: that of bait with the information `p (1 - p) f f^T` of a candidate's largest probability p and its
+        features f; of two classes it is that of bait, with twice the ridge.
+    Cost: one pass over candidates and labeled samples; a product of all candidates with a matrix of
+        features * features, and 4 n passes over their features.
+    Use: as bait, where classes * features are too many for it.
     """
 
     ridge: float = shared(Bait, "ridge")

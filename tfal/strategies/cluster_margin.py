@@ -26,16 +26,17 @@ GALAXY = "GALAXY public code"
 
 @dataclass(frozen=True)
 class ClusterMargin(Strategy):
-    """Candidates of small margin, one of each cluster in turn, the smallest cluster first.
+    """Cluster-Margin: candidates of small margin, one of each cluster in turn, the smallest cluster first.
 
-    The margin_factor * n candidates of smallest margin take part; the size of a cluster is how many of these it has.
+    Paper: Citovsky et al., Batch Active Learning at Scale, NeurIPS 2021.
+    Definition: the margin_factor * n candidates of smallest margin take part; their clusters give one each in turn,
+        that with the fewest of them first.
+    Cost: one pass over the candidates. The first query also reads the features of the whole pool, links n_linked of
+        them and finds the nearest of up to n_linked / 2 means for each other one; later ones read logits alone.
+    Use: for large queries, where the smallest margins repeat each other; its clusters cost once.
 
-    The clusters are made once, in the first query, by average linkage of the classifier's features of the whole pool,
-    cut where they are of two samples on average; they stay, and are made anew only for a pool that has grown. For
-    large queries, where the smallest margins repeat each other.
-
-    Time: the first query reads the features of the whole pool, links n_linked of them and finds the nearest of up to
-    n_linked / 2 means for each other one; later ones read logits of candidates alone.
+    The clusters are made in the first query, by average linkage of the classifier's features of the whole pool, cut
+    where they are of two samples on average; they stay, and are made anew only for a pool that has grown.
     """
 
     n_linked: int = option(
