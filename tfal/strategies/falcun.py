@@ -18,12 +18,14 @@ from tfal.strategies.base import Picks, Strategy
 
 @dataclass(frozen=True)
 class Falcun(Strategy):
-    """Candidates drawn one by one by (u + D)**gamma: u is 1 - margin, D the distance of probabilities to those drawn.
+    """FALCUN: candidates drawn by uncertainty and by how unlike their probabilities are to those drawn.
 
-    It reads logits alone, so that neither the number of features nor their scale matters: for any classifier, where
-    BADGE's gradients are too large.
-
-    Time: n passes over the probabilities of all candidates.
+    Paper: Gilhuber et al., FALCUN: A Simple and Efficient Deep Active Learning Strategy, ECML PKDD 2024.
+    Formula: candidates drawn one by one with probabilities proportional to `(u + D)**gamma`: u is 1 - margin, D the
+        distance of probabilities to those drawn.
+    Cost: one pass over the candidates; then n passes over their probabilities, O(m n C).
+    Use: for any classifier, where BADGE's gradients are too large: it reads logits alone, so that neither the number of
+        features nor their scale matters.
     """
 
     falcun_gamma: float = option(10.0, "power of uncertainty and distance together", least=0, source="FALCUN paper")
