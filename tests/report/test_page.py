@@ -4,17 +4,26 @@ import base64
 import builtins
 import json
 import re
+import shutil
+import subprocess
 
+import numpy as np
 import pytest
+from plotly import graph_objects
 
 from tests.conftest import ROOT
 from tests.labeling.browser import started
-from tests.report.results_folders import filled, write_run
+from tests.report.results_folders import RECIPE, filled, write_run
 from tfal.errors import InputError
 from tfal.report.comparison import read_comparison
+from tfal.report.group import largest_group
 from tfal.report.learning_curves import main
 from tfal.report.page import write_report
+from tfal.report.page.charts import looks, overall_charts, setting_charts
+from tfal.report.page.interactive import figure_json
 from tfal.report.page.memories import memory_pictures
+from tfal.report.page.rank_diagram import diagram
+from tfal.report.tables.measured import stops
 
 HOSTILE = "<script>document.title='run'<"  # of a strategy: what stands before its / is a folder's name
 
@@ -174,3 +183,109 @@ def test_what_a_strategy_learned_is_on_the_page(tmp_path):
     filled(tmp_path, ("mqnet", "random"), reps=1)
     (tmp_path / "memory_mqnet.png").write_text("no picture")
     assert memory_pictures(read_comparison([tmp_path]).settings[0]) == []
+
+
+def test_files_of_a_page_before_that_are_no_longer_of_it_go_and_others_stay(tmp_path):
+    filled(tmp_path / "a_SCNN", purity=[0.5, 0.25, 0.75, 1.0])
+    filled(tmp_path / "b_SCNN")
+    write_report([tmp_path / "a_SCNN", tmp_path / "b_SCNN"], tmp_path / "report.html")
+    beside = tmp_path / "report_files"
+    (beside / "b_SCNN" / "mine.txt").write_text("kept")
+    (beside / "a_SCNN" / "notes.csv").write_text("kept")
+    shutil.rmtree(tmp_path / "a_SCNN")
+    filled(tmp_path / "a_SCNN")
+    lines = write_report([tmp_path / "a_SCNN"], tmp_path / "report.html")
+    assert {path.name for path in (beside / "b_SCNN").iterdir()} == {"mine.txt"}
+    there = {path.relative_to(beside).as_posix() for path in beside.glob("*/*")}
+    assert {"a_SCNN/notes.csv", "a_SCNN/test_accuracy.png"} <= there
+    assert not [name for name in there if "purity" in name]
+    listed = json.loads((beside / "files.json").read_text())["files"]
+    assert set(listed) == there - {"b_SCNN/mine.txt", "a_SCNN/notes.csv"}
+    assert lines[-1].endswith(f"({len(listed)} files)")
+    assert lines[0] == "Read: 10 runs of 2 strategies in 1 setting."
+
+
+@pytest.mark.parametrize("named", ["../../kept.csv", "/kept.csv", "../kept.csv", "kept.csv", 7])
+def test_no_file_elsewhere_is_removed(tmp_path, named):
+    filled(tmp_path / "a_SCNN", reps=1)
+    (tmp_path / "report_files").mkdir()
+    (tmp_path / "report_files" / "files.json").write_text(json.dumps({"files": [named]}))
+    with pytest.raises(InputError, match=r"files\.json is damaged"):
+        write_report([tmp_path / "a_SCNN"], tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    """A disk, and what mounts it anew for reading only, where this system lets us mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    words = ["mount", "-t", "tmpfs", "tmpfs", disk]
+    if not shutil.which("mount") or subprocess.run(words, capture_output=True).returncode:
+        pytest.skip("needs to mount a disk: root, and a system that lets root do so")
+    yield disk, lambda: subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_results_on_a_read_only_disk_and_the_page_elsewhere(read_only, tmp_path):
+    disk, seal = read_only
+    filled(disk / "a_SCNN")
+    seal()
+    with pytest.raises(OSError, match="Read-only file system"):
+        (disk / "a_SCNN" / "x").touch()
+    lines = write_report([disk / "a_SCNN"], tmp_path / "elsewhere" / "report.html")
+    assert "Page:" in lines[-1]
+    assert (tmp_path / "elsewhere" / "report_files" / "a_SCNN" / "test_accuracy.png").exists()
+    with pytest.raises(InputError, match=r"cannot write to the folder of the page .* Read-only file system"):
+        write_report([disk / "a_SCNN"], disk / "report.html")
+
+
+def test_figures_are_what_plotly_knows(tmp_path):
+    for number in range(6):
+        filled(tmp_path / f"{number}_SCNN", ("margin", "random", "ldms"), lift=0.01 * number)
+    comparison = read_comparison([tmp_path])
+    every = [*overall_charts(largest_group(comparison)), *setting_charts(comparison.settings[0])]
+    assert {chart.key for chart in every} >= {"gap_profile", "penalty", "ranks", "test_accuracy", "difference"}
+    for chart in every:
+        made = json.loads(figure_json(chart, looks(comparison)))
+        layout = {**made["layout"], "template": None}
+        known = json.loads(graph_objects.Figure(made["data"], layout).to_json())  # refuses what it does not know
+        for trace in (*known["data"], *made["data"]):
+            trace.pop("colorscale", None)  # a name, or its colors
+        assert known["data"] == made["data"]
+        assert {**known["layout"], "template": None} == layout
+
+
+def test_ranks_are_a_critical_difference_diagram():
+    mean = np.array([1.5, 2.0, 3.25, 3.25])
+    made = diagram(("a", "b", "c", "d"), mean, 1.75, ((0, 1), (1, 2, 3)))
+    by_name = {stroke.said: stroke for stroke in made.strokes if stroke.said}
+    assert by_name["CD = 1.75"].x == (1, 2.75)
+    first, second = by_name["not told apart: a, b"], by_name["not told apart: b, c, d"]
+    assert first.x == pytest.approx((1.5, 2.0), abs=0.05)
+    assert second.x == pytest.approx((2.0, 3.25), abs=0.05)
+    assert 0 < first.y[0] < second.y[0] < min(by_name[name].y[1] for name in ("a: 1.50", "d: 3.25"))
+    assert [by_name[name].x[0] for name in ("a: 1.50", "b: 2.00", "c: 3.25", "d: 3.25")] == mean.tolist()
+    words = {word.text: word for word in made.words}
+    assert words["a  1.50"].align == words["b  2.00"].align == "right"
+    assert words["3.25  c"].align == words["3.25  d"].align == "left"
+    assert words["a  1.50"].y < words["b  2.00"].y  # the best on top
+    assert words["3.25  d"].y < words["3.25  c"].y  # and the worst
+    low, high = made.x_range
+    assert all(low < x < high for stroke in made.strokes for x in stroke.x)
+    assert made.strokes[0].x == (1, 4)  # the scale
+    assert "mean rank (1 is best)" in words
+
+
+def test_certainty_is_judged_by_the_network_where_classes_are_too_many_for_recalls(tmp_path):
+    filled(tmp_path, ("random",), reps=1, mean_entropy=[4.0, 2.0, 0.2, 0.1], agreement=[0.0, 0.5, 0.9, 1.0])
+    (setting,) = read_comparison([tmp_path]).settings
+    assert setting.n_classes is None
+    assert "certain" not in {row[1] for row in stops(setting).rows}
+    network = ["Dense 9x128 128 0a5a", "Dropout f3", "Dense 128x200 200 02aa", "outputs 91"]
+    stored = {"recipe": RECIPE, "network": network}
+    (tmp_path / "random" / "rep001" / "recipe.json").write_text(json.dumps(stored))
+    (setting,) = read_comparison([tmp_path]).settings
+    assert setting.n_classes == 200
+    (row,) = [row for row in stops(setting).rows if row[1] == "certain"]
+    assert row[3].startswith("60")  # 0.2 is the first below 5 % of ln 200, 0.26

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ from tfal.report.compare import why_unpaired
 from tfal.report.comparison import ACCURACY, Comparison, Setting
 from tfal.report.results import Run, options_that_differ, value
 from tfal.report.statistics import LEAST_PAIRS
-from tfal.report.words import listed
+from tfal.report.words import counted, listed
 
 RANDOM = "random"
 _HOST = ("processor", "machine", "gpus", "python", "tensorflow", "keras", "numpy")  # what can move results
@@ -45,6 +46,7 @@ def numbers(values: Sequence[int]) -> str:
     return ", ".join(f"{run[0]}" if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
+@functools.lru_cache(maxsize=1024)
 def why_no_pairs(setting: Setting, first: str, second: str) -> str:
     """Why the repetitions of two strategies are no pairs; "" where they are."""
     try:
@@ -119,7 +121,8 @@ def _unfinished(setting: Setting) -> Iterator[str]:
     most = max(rounds.values())
     short = [f"{name} {rep} ({count})" for (name, rep), count in rounds.items() if count < most]
     if short:
-        yield f"not all repetitions have {most} rounds: {listed(short)}. They count in curves as far as they go."
+        whole = counted(most, "round")
+        yield f"not all repetitions have {whole}: {listed(short)}. They count in curves as far as they go."
 
 
 def _budgets(setting: Setting) -> Iterator[str]:

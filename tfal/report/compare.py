@@ -77,10 +77,16 @@ class Comparison:
 def paired(values: np.ndarray, reference: np.ndarray) -> Difference:
     """values - reference, (R,) each, row r of both from the same repetition."""
     found = np.asarray(values, float) - np.asarray(reference, float)
-    if len(found) < LEAST_PAIRS:
-        return Difference(float(found.mean()))
-    half = float(_quantile(len(found) - 1) * found.std(ddof=1) / np.sqrt(len(found)))
-    return Difference(float(found.mean()), float(found.mean()) - half, float(found.mean()) + half)
+    return Difference(*intervals(found[:, None])[:, 0].tolist())
+
+
+def intervals(values: np.ndarray) -> np.ndarray:
+    """(3, T) mean and ends of Student's interval of each column of values (R, T); ends are NaN below 5 rows."""
+    mean = values.mean(axis=0)
+    half = np.full_like(mean, np.nan)
+    if len(values) >= LEAST_PAIRS:
+        half = _quantile(len(values) - 1) * values.std(axis=0, ddof=1) / np.sqrt(len(values))
+    return np.stack([mean, mean - half, mean + half])
 
 
 @functools.cache

@@ -7,8 +7,10 @@ numbers of labels that all of them reached. A repetition that ended early counts
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ from tfal.storage.tables import Row
 
 ACCURACY = "test_accuracy"
 _NO_METRICS = ("round", "labels")
+_DENSE = re.compile(r"Dense \d+x(\d+) ")  # of a line that describes a layer
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,13 +66,17 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """An experiment. name: what tells it from the others. curves, runs: by strategy. environments: of all runs."""
+    """An experiment. name: what tells it from the others. curves, runs: by strategy. environments: of all runs.
+
+    n_classes: outputs of the network, as recipe.json describes it; None where it does not, or where runs differ.
+    """
 
     name: str
     folder: Path
     curves: Mapping[str, Curves]
     runs: Mapping[str, Mapping[int, Run]]
     environments: Sequence[Mapping[str, Any]]
+    n_classes: int | None = None
 
     @functools.cached_property
     def strategies(self) -> tuple[str, ...]:
@@ -115,8 +122,8 @@ class Setting:
         """A setting with some of its strategies alone."""
         if tuple(strategies) == self.strategies:
             return self
-        curves, runs = ({name: each[name] for name in strategies} for each in (self.curves, self.runs))
-        return Setting(self.name, self.folder, curves, runs, self.environments)  # type: ignore[arg-type]
+        curves, runs = {name: self.curves[name] for name in strategies}, {name: self.runs[name] for name in strategies}
+        return dataclasses.replace(self, curves=curves, runs=runs)
 
     def having(self, metric: str) -> dict[str, Curves]:
         """The strategies that have numbers in this column."""
@@ -188,7 +195,15 @@ def _setting(name: str, folder: Path, stored: StoredRuns) -> Setting:
     runs = dict(sorted(runs_of(stored).items()))
     curves = {strategy: curves_of([each.rows for each in by_rep.values()], by_rep) for strategy, by_rep in runs.items()}
     made = [run.recipe.get("environment") for run in stored.values() if run.recipe is not None]
-    return Setting(name, folder, curves, runs, [each for each in made if isinstance(each, dict)])
+    outputs = {_outputs(run.recipe.get("network", [])) for run in stored.values() if run.recipe is not None}
+    n_classes = outputs.pop() if len(outputs) == 1 else None
+    return Setting(name, folder, curves, runs, [each for each in made if isinstance(each, dict)], n_classes)
+
+
+def _outputs(network: Sequence[Any]) -> int | None:
+    """The outputs of the last Dense layer of a network, see tfal.training.layers.described; None where it is none."""
+    dense = [match for line in network if (match := _DENSE.match(str(line)))]
+    return int(dense[-1][1]) if dense else None
 
 
 def curves_of(rows: Sequence[Sequence[Row]], reps: Iterable[int]) -> Curves:

@@ -11,7 +11,7 @@ from tfal.report.cautions import why_no_pairs
 from tfal.report.comparison import ACCURACY, Comparison, Setting
 from tfal.report.results import Run, value
 from tfal.report.statistics import LEAST_UNITS
-from tfal.report.words import listed
+from tfal.report.words import counted, listed
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ class Group:
         if len(sets) >= len(self.settings):
             return ""
         few = "" if len(sets) >= LEAST_UNITS else f", fewer than the {LEAST_UNITS} that a claim about data sets needs"
-        data = f"{len(sets)} data set{'s' * (len(sets) > 1)}"
+        data = counted(len(sets), "data set")
         return (
             f"These {len(self.settings)} settings are of {data}{few}: the tests take settings for independent units, "
             "which those of one data set are not."

@@ -15,6 +15,7 @@ from tfal.command import Parser, run_command
 from tfal.errors import InputError
 from tfal.files import check_writable
 from tfal.report.results import read_stored_runs
+from tfal.report.words import counted
 from tfal.storage.joined import write_joined
 
 
@@ -31,7 +32,9 @@ def join(experiment: Path, target: Path) -> str:
     check_writable(target, "the folder of joined results", "Give another one.")
     write_joined(target, runs)
     strategies = ", ".join(sorted({strategy for strategy, _ in runs}))
-    return f"Joined: {len(runs)} repetitions of {strategies}. Files: {target}/   python -m tfal.report {target}"
+    return (
+        f"Joined: {counted(len(runs), 'repetition')} of {strategies}. Files: {target}/   python -m tfal.report {target}"
+    )
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "python -m tfal.report.join") -> int:

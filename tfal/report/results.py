@@ -143,7 +143,9 @@ def _with_recipes(runs: Mapping[int, Run]) -> dict[int, Run]:
 
 def value(run: Run, name: str) -> Any:
     """The option `name` of a run: its default where the run is older than the option, None where nothing is known."""
-    return None if run.recipe is None else run.recipe.get(name, getattr(options().get(name), "default", None))
+    if run.recipe is None or name in run.recipe:
+        return None if run.recipe is None else run.recipe[name]
+    return getattr(options().get(name), "default", None)
 
 
 def curve_of(runs: Mapping[int, Run], name: str) -> Curve:

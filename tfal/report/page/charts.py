@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfal.report.cautions import RANDOM, why_no_pairs
-from tfal.report.compare import paired, unpaired
+from tfal.report.compare import intervals, unpaired
 from tfal.report.comparison import ACCURACY, Comparison, Curves, Setting
 from tfal.report.figures import Style, styles
 from tfal.report.group import Group
@@ -61,13 +61,13 @@ class Heat:
 
 @dataclass(frozen=True)
 class RankLines:
-    """Strategies by mean rank (K,), best first; half: of Nemenyi's difference; cliques: of places in `names`."""
+    """Strategies by mean rank (K,), best first; critical: Nemenyi's difference; cliques: of places in `names`."""
 
     key: str
     title: str
     names: tuple[str, ...]
     mean: np.ndarray
-    half: float
+    critical: float
     cliques: tuple[tuple[int, ...], ...]
     caption: str
 
@@ -109,15 +109,14 @@ def _line(name: str, curves: Curves, metric: str, scale: float) -> Line:
     values = scale * curves.values[metric]
     counts = np.isfinite(values).sum(axis=0)
     there = counts > 0
-    middle, low, high = (np.full(values.shape[1], np.nan) for _ in range(3))
-    for column in np.flatnonzero(there):
-        known = values[np.isfinite(values[:, column]), column]
-        middle[column] = known.mean()
-        if len(known) >= LEAST_PAIRS:
-            found = paired(known, np.zeros(len(known)))
-            low[column], high[column] = found.low, found.high
-        elif len(known) > 1:
-            low[column], high[column] = known.min(), known.max()
+    found = np.full((3, values.shape[1]), np.nan)
+    for rows in {tuple(rows) for rows in np.isfinite(values[:, there]).T.tolist()}:
+        columns = (np.isfinite(values) == np.array(rows)[:, None]).all(axis=0)  # all where these repetitions are known
+        known = values[np.array(rows)][:, columns]
+        found[:, columns] = intervals(known)
+        if 1 < len(known) < LEAST_PAIRS:
+            found[1:, columns] = known.min(axis=0), known.max(axis=0)
+    middle, low, high = found
     note = f"n = {counts.max()}" if counts.min() == counts.max() else f"n = {counts.min()} to {counts.max()}"
     return Line(shown(name), curves.labels[there], middle[there], low[there], high[there], note)
 
@@ -130,9 +129,11 @@ def _gain(setting: Setting) -> Lines | None:
     lines = []
     for name, each in values.items():
         if name != RANDOM:
-            difference = unpaired if why_no_pairs(setting, name, RANDOM) else paired
-            found = [difference(each[:, t], values[RANDOM][:, t]) for t in range(len(labels))]
-            mean, low, high = np.array([(one.mean, one.low, one.high) for one in found]).T * 100
+            if why_no_pairs(setting, name, RANDOM):
+                found = [unpaired(each[:, t], values[RANDOM][:, t]) for t in range(len(labels))]
+                mean, low, high = np.array([(one.mean, one.low, one.high) for one in found]).T * 100
+            else:
+                mean, low, high = 100 * intervals(each - values[RANDOM])
             lines.append(Line(shown(name), labels, mean, low, high, f"n = {len(each)}"))
     caption = (
         "The mean of the differences of repetitions of one number (of means, where they are no pairs); above 0 is "
@@ -186,10 +187,10 @@ def _rank_lines(group: Group, found: Ranks) -> RankLines:
     place = {int(old): new for new, old in enumerate(order)}
     cliques = tuple(tuple(sorted(place[each] for each in clique)) for clique in found.cliques)
     caption = (
-        f"{group.notes[0]} Whiskers: half of Nemenyi's critical difference of {found.critical_difference:.2f}: two "
-        "strategies whose whiskers do not meet differ at .05. Bars at the right: not told apart by Wilcoxon with Holm. "
-        f"{group.dependence}"
+        f"{group.notes[0]} Bars below the scale join strategies that Wilcoxon with Holm does not tell apart. By "
+        "Nemenyi's test, which is weaker, two differ at .05 where their ranks are further apart than the bar above is "
+        f"long. {group.dependence}"
     )
     names = tuple(shown(found.names[each]) for each in order)
-    title, half = "Mean ranks by AUBC", found.critical_difference / 2
-    return RankLines("ranks", title, names, found.mean[order], half, cliques, caption.strip())
+    title, critical = "Mean ranks by AUBC", found.critical_difference
+    return RankLines("ranks", title, names, found.mean[order], critical, cliques, caption.strip())

@@ -6,15 +6,14 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tfal.data import Dataset, load_for
 from tfal.data.places import data_dir
 from tfal.errors import InputError
-from tfal.files import write_atomically
 from tfal.recipe import Recipe
 from tfal.report.comparison import Comparison, Setting
-from tfal.report.page.pictures import KINDS
+from tfal.report.page.pictures import KINDS, save_figure, write_figure
 from tfal.show import class_histogram, contact_sheet, embedding
 from tfal.show.picked import Series, has_picks, series_of
 from tfal.show.samples import check_data
@@ -39,17 +38,13 @@ class Picture(NamedTuple):
     def png(self) -> str:
         """The figure as text that a page can hold."""
         content = io.BytesIO()
-        self.figure.savefig(content, format="png")
+        save_figure(self.figure, content, "png")
         return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
 
-    def write(self, folder: Path) -> int:
-        """Writes the figure as PNG and PDF; how many files these are."""
+    def write(self, folder: Path) -> None:
+        """Writes the figure as PNG and PDF."""
         for kind in KINDS:
-            write_atomically(folder / f"{self.key}.{kind}", lambda file, kind=kind: self._save(file, kind))  # type: ignore[misc]
-        return len(KINDS)
-
-    def _save(self, file: Any, kind: str) -> None:
-        self.figure.savefig(file, format=kind)
+            write_figure(self.figure, folder / f"{self.key}.{kind}")
 
 
 def pick_pictures(comparison: Comparison, dirs: Mapping[str, str]) -> tuple[dict[str, list[Picture]], list[str]]:

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from tfal.errors import InputError
 from tfal.files import check_writable, make_folder, write_text
@@ -23,15 +22,18 @@ from tfal.report.cautions import cautions
 from tfal.report.comparison import Comparison, read_comparison
 from tfal.report.figures import Style
 from tfal.report.group import largest_group
+from tfal.report.page.beside import Beside
 from tfal.report.page.charts import Chart, looks, overall_charts, setting_charts
-from tfal.report.page.interactive import figure_json, in_script, plotly
+from tfal.report.page.interactive import figure_json, in_script, plotly_script
 from tfal.report.page.memories import memory_pictures
 from tfal.report.page.picks import Picture, pick_pictures
 from tfal.report.page.pictures import KINDS, write_pictures
 from tfal.report.tables import Table, measured_tables, overall_tables, recipe_tables, setting_tables
+from tfal.report.words import counted
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 _PROSE = ("runs", "machines", "shared")  # tables of words
+_OF_TABLES = ("csv", "tex")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -65,23 +67,27 @@ def write_report(folders: Sequence[Path], file: Path, data_dirs: Mapping[str, st
     """
     if file.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"--html must name a file that ends in .html. Received: {str(file)!r}.")
-    graph_objects, script = plotly()
+    script = plotly_script()
+    beside = file.with_name(f"{file.stem}_files")
     check_writable(file.parent, "the folder of the page", "Give another --html.")
+    check_writable(beside, "the folder of figures and tables", "Give another --html.")
     comparison = read_comparison(folders)
     picks, without = pick_pictures(comparison, data_dirs)
     warnings, styles = [*cautions(comparison), *without], looks(comparison)
     sections = _sections(comparison, picks)
-    beside = file.with_name(f"{file.stem}_files")
-    written = sum(_write_files(section, beside, styles) for section in sections)
-    parts = _Parts(graph_objects, styles, beside.name)
+    files = Beside(beside, {section.folder: _names(section) for section in sections})
+    for section in sections:
+        _write_files(section, beside, styles)
+    parts = _Parts(styles, beside.name)
     body = "\n".join(parts.section(section, warnings if place == 0 else None) for place, section in enumerate(sections))
-    make_folder(file.parent)
     write_text(file, _page(comparison, sections, body, script))
+    files.remove_stale()
     runs = sum(len(by_rep) for setting in comparison.settings for by_rep in setting.runs.values())
     return [
-        f"Read: {runs} runs of {len(comparison.strategies)} strategies in {len(comparison.settings)} settings.",
+        f"Read: {counted(runs, 'run')} of {counted(len(comparison.strategies), 'strategy', 'strategies')} in "
+        f"{counted(len(comparison.settings), 'setting')}.",
         *(f"Note: {sentence}" for sentence in warnings),
-        f"Page: {file}   Figures and tables: {beside}/ ({written} files)",
+        f"Page: {file}   Figures and tables: {beside}/ ({files.n} files)",
     ]
 
 
@@ -104,26 +110,33 @@ def _sections(comparison: Comparison, picks: Mapping[str, Sequence[Picture]]) ->
     return found
 
 
-def _write_files(section: Section, beside: Path, styles: Mapping[str, Style]) -> int:
-    """Every figure and table of a section as files; how many."""
-    folder, written = beside / section.folder, 0
+def _names(section: Section) -> list[str]:
+    """The files of a section."""
+    figures = [part.key for part in (*section.charts, *section.picks)]
+    tables = [table.key for table in section.tables if table.rows]
+    return [
+        f"{key}.{kind}" for keys, kinds in ((figures, KINDS), (tables, _OF_TABLES)) for key in keys for kind in kinds
+    ]
+
+
+def _write_files(section: Section, beside: Path, styles: Mapping[str, Style]) -> None:
+    folder = beside / section.folder
     make_folder(folder)
     for chart in section.charts:
-        written += len(write_pictures(chart, styles, folder, section.name))
-    written += sum(picture.write(folder) for picture in section.picks)
+        write_pictures(chart, styles, folder, section.name)
+    for picture in section.picks:
+        picture.write(folder)
     for table in section.tables:
         if table.rows:
             write_text(folder / f"{table.key}.csv", table.csv())
             write_text(folder / f"{table.key}.tex", table.latex())
-            written += 2
-    return written
 
 
 class _Parts:
     """The html of sections. beside: name of the folder with the files."""
 
-    def __init__(self, graph_objects: Any, styles: Mapping[str, Style], beside: str) -> None:
-        self._graph_objects, self._styles, self._beside = graph_objects, styles, beside
+    def __init__(self, styles: Mapping[str, Style], beside: str) -> None:
+        self._styles, self._beside = styles, beside
 
     def section(self, section: Section, warnings: Sequence[str] | None) -> str:
         """A tab's panel; warnings: None but for the first one."""
@@ -138,7 +151,7 @@ class _Parts:
         return "\n".join([*parts, "</section>"])
 
     def _chart(self, folder: str, chart: Chart) -> str:
-        name, data = f"{folder}-{chart.key}", figure_json(self._graph_objects, chart, self._styles)
+        name, data = f"{folder}-{chart.key}", figure_json(chart, self._styles)
         return (
             f'<figure id="figure-{name}"><h3>{_text(chart.title)} {self._files(folder, chart.key)}</h3>'
             f'<div class="chart" id="chart-{name}"></div><figcaption>{_text(chart.caption)}</figcaption>'

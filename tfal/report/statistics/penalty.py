@@ -95,7 +95,8 @@ def _wins(values: np.ndarray, corrected: bool) -> np.ndarray:
     """(K, K) shares of the checkpoints at which one beats another; values: (K, R, T)."""
     first, second = np.triu_indices(len(values), 1)
     differences = values[first] - values[second]
-    p = np.array([paired_p(each) for each in differences]).reshape(len(first), -1)
+    n_reps, n_steps = values.shape[1:]
+    p = paired_p(differences.swapaxes(0, 1).reshape(n_reps, -1)).reshape(-1, n_steps)  # of all pairs at once
     beats = (holm(p) if corrected and p.size else p) < ALPHA
     higher = differences.mean(axis=1) > 0
     wins = np.zeros((len(values), len(values)))

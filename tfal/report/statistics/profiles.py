@@ -71,10 +71,22 @@ def profile(
     # (K, R, P) of each setting: the share of checkpoints of a repetition within each threshold
     shares = [(distance(values)[..., None] <= limits).mean(axis=2) for values in every]
     whole = np.mean([each.mean(axis=1) for each in shares], axis=0)
-    rng, drawn = np.random.default_rng(seed), []
-    for _ in range(resamples):
-        rows = [rng.integers(0, each.shape[1], each.shape[1]) for each in shares]
-        drawn.append(np.mean([each[:, row].mean(axis=1) for each, row in zip(shares, rows, strict=True)], axis=0))
     tails = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
-    low, high = np.quantile(drawn, tails, axis=0) if drawn else np.full((2, *whole.shape), np.nan)
+    low, high = np.full((2, *whole.shape), np.nan)
+    if resamples:
+        low, high = np.quantile(_resampled(shares, resamples, seed), tails, axis=0)
     return Profile(names, np.asarray(at, float), whole, low, high)
+
+
+def _resampled(shares: Sequence[np.ndarray], resamples: int, seed: int) -> np.ndarray:
+    """(resamples, K, P) means over settings of the shares (K, R, P) of repetitions drawn with replacement."""
+    rng = np.random.default_rng(seed)
+    weights = [np.empty((resamples, each.shape[1])) for each in shares]
+    for number in range(resamples):
+        for each in weights:
+            n = each.shape[1]
+            each[number] = np.bincount(rng.integers(0, n, n), minlength=n) / n
+    found: np.ndarray = np.mean(
+        [np.tensordot(each, share, axes=(1, 1)) for each, share in zip(weights, shares, strict=True)], axis=0
+    )
+    return found

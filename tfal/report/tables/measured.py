@@ -160,8 +160,8 @@ Stop = Callable[[np.ndarray], int | None]
 
 
 def _criteria(setting: Setting) -> list[tuple[str, str, Stop]]:
-    """Column, name and rule of each; that of uncertainty needs the number of classes, which recalls tell."""
-    n_classes = len(recall_columns(setting))
+    """Column, name and rule of each; that of uncertainty needs the number of classes: of recalls, or of the network."""
+    n_classes = len(recall_columns(setting)) or setting.n_classes or 0
     found: list[tuple[str, str, Stop]] = [
         ("agreement", "stabilised predictions", stopping.stabilised),
         ("changed", "unchanged predictions", stopping.unchanged),

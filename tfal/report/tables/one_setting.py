@@ -11,6 +11,7 @@ from tfal.report.statistics import LEAST_PAIRS
 from tfal.report.statistics.areas import AXES, area_under_budget_curve
 from tfal.report.statistics.efficiency import LEVELS, efficiency
 from tfal.report.tables.table import NONE, Table, difference, mean_std, number
+from tfal.report.words import counted
 from tfal.strategies import find_strategy
 
 _COLUMNS = 10  # numbers of labels in a table
@@ -31,8 +32,8 @@ def what_is_shared(setting: Setting) -> str:
     """The block of a setting in a sentence."""
     block = setting.block
     return (
-        f"Repetitions {numbers(block.reps)} at {len(block.labels)} numbers of labels, {block.labels[0]:.0f} to "
-        f"{block.labels[-1]:.0f}, which all strategies have."
+        f"Repetitions {numbers(block.reps)} at {counted(len(block.labels), 'number')} of labels, {block.labels[0]:.0f} "
+        f"to {block.labels[-1]:.0f}, which all strategies have."
     )
 
 
@@ -49,7 +50,7 @@ def accuracies(setting: Setting) -> Table:
         columns = [np.flatnonzero(curves.labels == each) for each in labels]
         cells = [mean_std(curves.values[ACCURACY][:, at[0]]) if len(at) else NONE for at in columns]
         rows.append((shown(name), str(len(curves.reps)), *cells))
-    head = ("strategy", "repetitions", *(f"{each:.0f} labels" for each in labels))
+    head = ("strategy", "repetitions", *(counted(round(each), "label") for each in labels))
     notes = ["Mean ± standard deviation over the repetitions that got there."]
     if len(labels) < len(every):
         notes.append(f"{len(labels)} of {len(every)} numbers of labels; the curves show all.")

@@ -17,6 +17,7 @@ from tfal.report.statistics.profiles import gaps, profile, ratios
 from tfal.report.statistics.ranks import Ranks, ranks
 from tfal.report.tables.one_setting import area_difference, shown
 from tfal.report.tables.table import NONE, Table, difference, number, p_value
+from tfal.report.words import counted
 
 GAPS = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1)
 RATIOS = (1.0, 1.05, 1.1, 1.25, 1.5, 2.0)
@@ -93,7 +94,7 @@ def penalties(group: Group, found: Penalties | str, corrected: bool) -> Table:
     if corrected:
         notes.append("Holm's method over all pairs and numbers of labels of a setting.")
     if found.insufficient:
-        notes.append(f"{found.insufficient} settings have fewer than {LEAST_PAIRS} pairs and were not tested.")
+        notes.append(f"Not tested, with fewer than {LEAST_PAIRS} pairs: {counted(found.insufficient, 'setting')}.")
     return Table(key, title, ("beats", *map(shown, found.names), "beats, mean"), tuple(rows), tuple(notes))
 
 
