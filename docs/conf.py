@@ -31,7 +31,8 @@ smartquotes = False  # "quotes" of code in docstrings stay what they are
 root_doc = "README"
 include_patterns = [
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**.md"),
-    *("benchmarks/README.md", "examples/plugin/README.md", "reproduce/README.md", "results/reference/**.md"),
+    *("benchmarks/README.md", "examples/plugin/README.md", "notebooks/README.md", "reproduce/README.md"),
+    "results/reference/**.md",
 ]
 exclude_patterns = [".*", "build", "dist", "venv", "results/[!r]*"]
 
@@ -44,7 +45,8 @@ html_theme_options = {"secondary_sidebar_items": ["page-toc"], "navigation_with_
 UNDER = {
     "README": ["docs/GUIDE", "docs/strategies/index", "docs/api/index", "results/reference/README", "CONTRIBUTING"],
     "docs/GUIDE": [
-        *("docs/INSTALL", "docs/DATA", "docs/OPEN_SET", "docs/LOW_BUDGETS", "docs/FIRST_LABELS", "docs/LABELING"),
+        *("docs/INSTALL", "notebooks/README", "docs/DATA"),
+        *("docs/OPEN_SET", "docs/LOW_BUDGETS", "docs/FIRST_LABELS", "docs/LABELING"),
         *("docs/CAMPAIGN", "docs/SWEEPS", "docs/LARGE_POOLS", "docs/REPORT", "docs/RESULTS", "docs/ROUNDS"),
         "docs/DIFFERENCES",
     ],

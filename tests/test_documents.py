@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 GUIDES = ["README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md"]
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
-    for folder in (".", "docs", "benchmarks", "examples", "results/reference", "reproduce")
+    for folder in (".", "docs", "benchmarks", "examples", "notebooks", "results/reference", "reproduce")
     for path in (ROOT / folder).glob("*.md" if folder == "." else "**/*.md")
     if path.parent.name not in ("strategies", "api")  # what the site's build leaves there
 )
@@ -67,7 +67,7 @@ def test_commands_name_scripts_and_modules_that_exist(document):
     text = (ROOT / document).read_text()
     scripts = re.findall(r"python ([\w./-]+\.py)\b", text)
     assert not [name for name in scripts if not (ROOT / name).exists()]
-    modules = re.findall(r"python -m ((?:tfal|benchmarks)[\w.]*\w)", text)
+    modules = re.findall(r"python -m ((?:tfal|benchmarks|notebooks)[\w.]*\w)", text)
     assert not [name for name in modules if importlib.util.find_spec(name) is None]
 
 

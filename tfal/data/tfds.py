@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import math
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +35,26 @@ def download(name: str, size: int = SIZE) -> Found:
     with loads_tensorflow():
         import tensorflow_datasets as tfds
 
-    builder = tfds.builder(name)
-    _check_memory(builder, size)  # known before some data sets are downloaded, and asked again when they are read
-    if not builder.is_prepared():
-        check_way_out(builder.url_infos or ())
-        print(f"{name}: TensorFlow Datasets downloads it to {builder.data_path}.", file=sys.stderr)
-    builder.download_and_prepare()
+    with _no_warnings():  # that a data set is not prepared yet, each time it is asked
+        builder = tfds.builder(name)
+        _check_memory(builder, size)  # known before some data sets are downloaded, and asked again when they are read
+        if not builder.is_prepared():
+            check_way_out(builder.url_infos or ())
+            print(f"{name}: TensorFlow Datasets downloads it to {builder.data_path}.", file=sys.stderr)
+        builder.download_and_prepare()
     return _read_builder(builder, "TensorFlow Datasets", size)
+
+
+@contextlib.contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Errors alone are noted by what logs through absl."""
+    logger = logging.getLogger("absl")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def read_prepared(name: str, folder: Path, size: int = SIZE) -> Found | None:
