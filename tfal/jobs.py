@@ -16,6 +16,7 @@ from tfal.recipe import Recipe
 from tfal.storage.runfolder import RunFolder
 from tfal.storage.tables import Row
 from tfal.strategies import Strategy, make_strategy
+from tfal.strategies.base import no_validation
 from tfal.trackers import check_trackers
 
 
@@ -77,6 +78,8 @@ def asked_for(recipe: Recipe, data: Dataset) -> list[Job]:
         strategy = make_strategy(single.strategy, with_clusters(single, tasks[recipe.reps[0]].n_classes))
         for rep, task in tasks.items():
             _check_pool(recipe, initial, strategy, task)
+            if strategy.needs_validation and not len(task.start.validation):
+                raise no_validation(single.strategy)
             jobs.append(Job(single, rep, strategy, RunFolder(single, rep, data_print), task, []))
     return jobs
 

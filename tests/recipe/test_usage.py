@@ -166,6 +166,10 @@ MODES = {
         {"strategy": "epig"},
         ROUNDS | IMAGES | {"n_pass", "n_epig_target", "epig_targets"},
     ),
+    "herding with a temperature": (
+        {"strategy": "uherding", "encoder": "a.keras"},
+        ROUNDS | IMAGES | {"encoder", "trust_encoder", "sigma", "n_anchor", "temperature"},
+    ),
     "noise on weights": ({"strategy": "noise_stability"}, ROUNDS | IMAGES | {"n_noise", "noise_scale"}),
     "a long tail": ({"strategy": "random", "long_tail": 0.1}, ROUNDS | IMAGES | {"missing_classes"}),
     "low budgets": ({"strategy": "random", "splits": "10,20", "evaluate": "knn"}, IMAGES | JUDGED | {"n_neighbor"}),

@@ -20,6 +20,7 @@ from tfal.storage.index_files import query_seconds, read_pool_ids
 from tfal.storage.runfolder import RunFolder
 from tfal.storage.tables import Row
 from tfal.strategies import Strategy, make_strategy
+from tfal.strategies.base import no_validation
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,8 @@ def asked_for(recipe: Recipe, data: Dataset) -> list[Job]:
     for single in recipe.each_strategy():
         strategy = make_strategy(single.strategy, single)
         _check_strategy(single.strategy, strategy)
+        if strategy.needs_validation:
+            raise no_validation(single.strategy)
         _check_head(single)
         strategy.check_pool(np.setdiff1d(members, start), budgets[0] - len(start), len(data.y_train))
         for rep in single.reps:

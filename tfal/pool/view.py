@@ -39,6 +39,7 @@ class PoolView:
         candidates: ids that may be picked, int64, ascending.
         labeled: ids that train the classifier.
         rejected: ids whose class turned out to be unknown (open-set pools).
+        validation: ids that are held out, with labels, to judge the classifier by; there may be none.
         size: number of samples in the whole training set, labeled, validation and all.
         memory: what the strategy's `observe` of the round before gave back; empty in the first round.
         targets: where the candidates are a part of the pool: ids, drawn from all of it, that stand for what is to be
@@ -66,6 +67,7 @@ class PoolView:
         self.candidates = candidates
         self.labeled = pool.labeled
         self.rejected = pool.rejected
+        self.validation = pool.validation
         self.size = len(pool)
         self.memory = memory or {}
         self.targets: np.ndarray | None = None

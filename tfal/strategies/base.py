@@ -91,6 +91,11 @@ class Strategy:
         return self
 
     @property
+    def needs_validation(self) -> bool:
+        """Whether it reads labels of validation samples, so that there must be some."""
+        return False
+
+    @property
     def options_used(self) -> frozenset[str]:
         """The names of the fields that change something, given the others."""
         return frozenset(option.name for option in fields(self))  # type: ignore[arg-type]
@@ -184,6 +189,14 @@ def warn_if_alike(scores: np.ndarray, n: int) -> None:
             "scaled as in training, a diverged network, or a last layer whose weights are all 0.",
             stacklevel=3,
         )
+
+
+def no_validation(strategy: str) -> InputError:
+    """The error where a strategy's options read validation samples, and there are none."""
+    return InputError(
+        f"strategy {strategy!r} is to look at labels of validation samples. Received: none. Give --nValid in query "
+        "rounds; elsewhere, set the option that reads them, such as --temperature, to off."
+    )
 
 
 def check_picks(picks: Picks, candidates: np.ndarray, n: int, strategy: str, asked: Asked | None = None) -> Picks:

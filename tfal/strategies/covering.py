@@ -22,11 +22,12 @@ import numpy as np
 
 from tfal import kernels
 from tfal.errors import InputError
+from tfal.evaluation.calibration import temperature
 from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.uncertainty import log_complement
 from tfal.pool.view import PoolView
 from tfal.recipe.options import option, shared
-from tfal.strategies.base import Picks, Strategy, warn_if_alike
+from tfal.strategies.base import Picks, Strategy, no_validation, warn_if_alike
 from tfal.strategies.clusters import frozen_features, with_labeled
 
 HERDING = "MaxHerding paper"
@@ -136,22 +137,38 @@ class UHerding(Strategy):
     Use: over all budgets: with few labels it covers, with many it looks for doubt. It needs an encoder and a
         classifier.
 
-    As published, the kernel becomes narrow as labels get many. Differences: the encoder's features serve in all rounds,
-    and the logits are not scaled by a temperature, which the authors fit to held-out labels.
+    As published, the kernel becomes narrow as labels get many. Differences: the encoder's features serve in all rounds.
+    The logits are scaled by a temperature, which the authors fit to held-out labels, only with `temperature`
+    "validation", which needs validation samples, so query rounds.
     """
 
     sigma: float | None = shared(MaxHerding, "sigma", None)
     n_anchor: int = shared(ProbCover, "n_anchor", 20_000)
+    temperature: str = option(
+        "off",
+        "what logits are divided by, uherding: nothing, or what fits the labels of validation samples best, in each "
+        "round, as published",
+        choices=("off", "validation"),
+    )
 
     learners = ("encoder", "classifier")
     splits = "rounds"
     revision = 2  # the width is never rounding
 
+    @property
+    def needs_validation(self) -> bool:
+        return self.temperature == "validation"
+
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         features, labeled = with_labeled(view)
         counted = view.candidates if view.targets is None else view.targets
-        odds = view.map("classifier", ["logits"], lambda out: kernels.margin_log_odds(out["logits"]), counted)
-        xp, log_weights = array_module(features), log_complement(odds)
+        scale = _fitted_temperature(view) if self.needs_validation else 1.0
+
+        def log_odds(out: Mapping[str, Any]) -> Any:
+            logits = out["logits"] if scale == 1 else out["logits"].astype(np.float64) / scale
+            return kernels.margin_log_odds(logits)
+
+        xp, log_weights = array_module(features), log_complement(view.map("classifier", ["logits"], log_odds, counted))
         warn_if_alike(to_numpy(log_weights), n)
         weights = xp.exp(log_weights - log_weights.max())
         weights = xp.concatenate([weights, xp.zeros(len(labeled))]) if view.targets is None else weights
@@ -162,6 +179,14 @@ class UHerding(Strategy):
     @property
     def n_target(self) -> int:
         return self.n_anchor
+
+
+def _fitted_temperature(view: PoolView) -> float:
+    """What the logits of the validation samples are to be divided by; InputError where there are none."""
+    if not len(view.validation):
+        raise no_validation("uherding")
+    logits = view.read("classifier", ["logits"], view.validation)["logits"]
+    return temperature(to_numpy(logits), view.labels(view.validation))
 
 
 def to_cover(view: PoolView, n_anchor: int) -> dict[str, Any]:

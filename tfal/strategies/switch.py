@@ -75,6 +75,10 @@ class Switch(Strategy):
         return tuple(dict.fromkeys(name for part in self.parts for name in part.required_outputs))
 
     @property
+    def needs_validation(self) -> bool:
+        return any(part.needs_validation for part in self.parts)
+
+    @property
     def options_used(self) -> frozenset[str]:
         """Those that either uses, and its own."""
         of_parts = {each.name for part in self.parts for each in _fields(type(part))}
