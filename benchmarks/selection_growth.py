@@ -157,6 +157,21 @@ def _on_lines(kernel: Callable[..., Any], given: Inputs, q: int) -> Case:
     return Case(work, classes, 2.0 * n * classes, numbers=classes)
 
 
+def _balanced(given: Inputs, q: int) -> Case:
+    n, classes = given.logits.shape
+    work = lambda: kernels.balanced_entropy(given.logits, q, needs=np.arange(classes) * q / 45, rng=_rng())  # noqa: E731
+    return Case(work, 30, 60.0 * n * classes, numbers=classes)
+
+
+def _balanced_k_center(given: Inputs, q: int) -> Case:
+    (n, d), classes = given.features.shape, given.logits.shape[1]
+    centers, needs = _labeled(given).reshape(LABELED, d), np.arange(classes) * q / 45
+    options: dict[str, Any] = {"centers": centers, "needs": needs, "rng": _rng()}
+    return Case(
+        lambda: kernels.balanced_k_center(given.features, given.logits, q, **options), q, 2.0 * n * q * (d + classes)
+    )
+
+
 CASES: dict[str, Callable[[Inputs, int], Case]] = {
     "ldm": _ldm,
     "ldm_seeding": _ldm_seeding,
@@ -172,6 +187,8 @@ CASES: dict[str, Callable[[Inputs, int], Case]] = {
     **GROWTH,
     "lfosa": _lfosa,
     **selection_draws.GROWTH,
+    "balanced_entropy": _balanced,
+    "balanced_k_center": _balanced_k_center,
     "galaxy": functools.partial(_on_lines, kernels.galaxy),
     "direct": functools.partial(_on_lines, kernels.direct),
 }

@@ -87,6 +87,11 @@ def test_an_open_set_answers_that_a_sample_is_of_none_of_the_classes(small, digi
     assert (labels == -1).any()
 
 
+def test_balanced_strategies_run_on_a_long_tail(tail, digits):
+    rounds = list(run(dataclasses.replace(tail, strategy="entropy_cb,coreset_cb", n_step=1), MLP, data=digits))
+    assert [len(set(r.picks.ids.tolist())) for r in rounds if r.picks] == [24, 24]
+
+
 def test_first_labels_cannot_be_asked_for_within_a_query(tail, digits):
     with pytest.raises(InputError, match=r"--initial must be .* a strategy that needs no labels"):
         list(run(dataclasses.replace(tail, initial="galaxy"), MLP, data=digits))

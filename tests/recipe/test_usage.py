@@ -113,8 +113,8 @@ MODES = {
         ROUNDS | IMAGES | {"encoder", "trust_encoder", "n_neighbor_open", "n_likely"},
     ),
     "a long tail, with labels within a query": (
-        {"strategy": "galaxy,direct", "long_tail": 0.1},
-        ROUNDS | IMAGES | {"missing_classes", "n_parallel"},
+        {"strategy": "galaxy,direct,entropy_cb,coreset_cb", "long_tail": 0.1},
+        ROUNDS | IMAGES | {"missing_classes", "n_parallel", "balance_weight"},
     ),
     "lfosa": (
         {"strategy": "lfosa"},

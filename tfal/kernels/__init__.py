@@ -15,6 +15,7 @@ from tfal.kernels.bayesian import (
     variation_ratio,
 )
 from tfal.kernels.ccal import distinctive_scores, round_robin, semantic_scores
+from tfal.kernels.class_balanced import balanced_entropy, balanced_k_center, class_needs
 from tfal.kernels.cluster_margin import average_linkage, cluster_margin
 from tfal.kernels.direct import direct
 from tfal.kernels.dropquery import dropout_flips, dropquery
@@ -60,9 +61,12 @@ __all__ = [
     "badge_seeding",
     "bait",
     "bait_binary",
+    "balanced_entropy",
+    "balanced_k_center",
     "bald",
     "batchbald",
     "class_means",
+    "class_needs",
     "class_order",
     "cluster_margin",
     "cluster_ranking",

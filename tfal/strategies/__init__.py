@@ -21,6 +21,7 @@ from tfal.strategies.bait_binary import BaitBinary
 from tfal.strategies.base import Picks, Strategy, check_memory, check_picks
 from tfal.strategies.bayesian import BALD, DBAL, BatchBALD, Consistency, EnsembleEntropy, VariationRatio
 from tfal.strategies.ccal import CCAL
+from tfal.strategies.class_balanced import CoreSetCB, EntropyCB
 from tfal.strategies.cluster_margin import ClusterMargin
 from tfal.strategies.cluster_quotas import ClusterRanking, KMeansClusters, Scan, SelfLabel
 from tfal.strategies.clusters import KMeans, MultiKMeans, TypiClust
@@ -117,6 +118,8 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "epig": EPIG,
     "galaxy": Galaxy,
     "direct": Direct,
+    "entropy_cb": EntropyCB,
+    "coreset_cb": CoreSetCB,
 }
 _SWITCHED = re.compile(r"([^@+]+)@([0-9]+)\+([^@+]+)")
 _OFFERED: set[type[Strategy]] = set()  # those that entry points brought
