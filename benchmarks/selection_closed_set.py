@@ -139,6 +139,20 @@ def _grow_falcun(given: Inputs, q: int) -> Case:
     return Case(lambda: kernels.falcun(given.logits, q, rng=_rng()), q, 2.0 * n * q * n_classes)
 
 
+def activeft(xp: Any, n: int = 20_000, d: int = 512, q: int = 200, n_iter: int = 10) -> Comparison:
+    """Against all products of rows and directions at once."""
+    features = xp.asarray(relu_head(n, d).features)
+    theirs: dict[str, Work | None] = {"all products at once": lambda: others.plain_activeft(features, q, n_iter, xp=xp)}
+    ours = lambda: kernels.activeft(features, q, rng=_rng(), n_iter=n_iter)  # noqa: E731
+    return Comparison("activeft", f"n={n:,} d={d} q={q}, {n_iter} steps", ours, theirs, same("picks"))
+
+
+def _grow_activeft(given: Inputs, q: int) -> Case:
+    n, d = given.features.shape
+    work = lambda: kernels.activeft(given.features, q, rng=_rng(), n_iter=ITERATIONS)  # noqa: E731
+    return Case(work, ITERATIONS + 1, 2.0 * n * d * q * (ITERATIONS + 1))
+
+
 def _rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
@@ -153,6 +167,7 @@ COMPARISONS: dict[str, list[Callable[..., Comparison]]] = {
     "cluster_margin": [average_linkage],
     "bait_binary": [bait_binary],
     "falcun": [falcun],
+    "activeft": [activeft],
 }
 GROWTH: dict[str, Callable[[Inputs, int], Case]] = {
     "dropquery": _grow_dropquery,
@@ -160,4 +175,5 @@ GROWTH: dict[str, Callable[[Inputs, int], Case]] = {
     "cluster_margin": _grow_cluster_margin,
     "bait_binary": _grow_bait_binary,
     "falcun": _grow_falcun,
+    "activeft": _grow_activeft,
 }

@@ -113,6 +113,31 @@ def skactiveml_falcun(head: Head, n: int) -> np.ndarray:
     return np.asarray(strategy.query(head.features, labels, _classifier(head), fit_clf=False, batch_size=n))
 
 
+def plain_activeft(features: Any, n: int, n_iter: int, *, xp: Any, temperature: float = 0.07) -> np.ndarray:
+    """ActiveFT: all products of rows and directions, then the derivatives, then a step of Adam."""
+    rows = features / xp.linalg.norm(features, axis=1, keepdims=True)
+    theta = rows[xp.asarray(np.random.default_rng(0).choice(len(rows), n, replace=False))].astype(np.float64)
+    first, second = xp.zeros(theta.shape), xp.zeros(theta.shape)
+    for step in range(1, n_iter + 1):
+        lengths = xp.linalg.norm(theta, axis=1, keepdims=True)
+        unit = theta / lengths
+        pairs, apart = rows @ unit.T.astype(np.float32) / temperature, xp.exp(unit @ unit.T / temperature)
+        nearest, total = pairs.argmax(axis=1), apart.sum(axis=1)
+        q = 1 / (1 + xp.exp(pairs.max(axis=1)) / total[nearest])
+        share = (nearest[:, None] == xp.arange(n)) * q[:, None] / len(rows)
+        mass = share.sum(axis=0)
+        slope = -share.T @ rows + (mass / total)[:, None] * (apart @ unit) + apart @ ((mass / total)[:, None] * unit)
+        slope /= temperature
+        slope = (slope - (slope * unit).sum(axis=1, keepdims=True) * unit) / lengths
+        first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
+        theta -= 0.001 * first / (1 - 0.9**step) / (xp.sqrt(second / (1 - 0.999**step)) + 1e-8)
+    away, picks = 1 - rows @ (theta / xp.linalg.norm(theta, axis=1, keepdims=True)).T, list[int]()
+    for direction in range(n):
+        away[xp.asarray(picks, dtype=np.int64), direction] = np.inf
+        picks.append(int(away[:, direction].argmin()))
+    return np.array(picks)
+
+
 def nearest_to_centers(rows: np.ndarray, n: int) -> np.ndarray:
     """scikit-learn's k-means, and for each center the nearest row that no other center has."""
     from sklearn.cluster import KMeans

@@ -13,7 +13,7 @@ from tfal.loop import run
 from tfal.low_budget import run as study
 from tfal.strategies import make_strategy
 
-NAMES = ["dropquery", "alfamix", "cluster_margin", "bait_binary", "falcun"]
+NAMES = ["dropquery", "alfamix", "cluster_margin", "bait_binary", "falcun", "activeft"]
 ENCODED = [name for name in NAMES if not make_strategy(name, None).needs_labels]
 TRAINED = [name for name in NAMES if name not in ENCODED]
 

@@ -37,6 +37,7 @@ TINY = {
     "alfamix": {"n": 120, "d": 8, "q": 10},
     "bait_binary": {"n": 120, "d": 8, "q": 10},
     "falcun": {"n": 120, "d": 8, "q": 10},
+    "activeft": {"n": 120, "d": 8, "q": 10, "n_iter": 3},
     "average_linkage": {"n": 120, "d": 8, "linked": 60},
     "epig": {"n": 60, "m": 7, "draws": 4},
     "noise_stability": {"n": 90, "draws": 4, "q": 10},

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tfal.kernels import (
+    activeft,
     alfamix,
     average_linkage,
     badge_seeding,
@@ -308,6 +309,13 @@ def test_falcun(cupy, gamma):
     logits = features @ kernel
     on_host = falcun(logits, 30, gamma=gamma, rng=np.random.default_rng(0))
     rows_agree(on_host, falcun(cupy.asarray(logits), 30, gamma=gamma, rng=np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_activeft(cupy, dtype):
+    features = (arrays(4)[0] + 0.1).astype(dtype)
+    on_host = activeft(features, 20, rng=np.random.default_rng(0), n_iter=20)
+    rows_agree(on_host, activeft(cupy.asarray(features), 20, rng=np.random.default_rng(0), n_iter=20))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])

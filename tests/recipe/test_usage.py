@@ -158,6 +158,10 @@ MODES = {
         ROUNDS | IMAGES | {"ridge", "bait_weights", "max_features"},
     ),
     "drawn by probabilities": ({"strategy": "falcun"}, ROUNDS | IMAGES | {"falcun_gamma"}),
+    "first labels near directions": (
+        {"strategy": "random", "initial": "activeft", "encoder": "keras:ResNet50"},
+        ROUNDS | IMAGES | {"missing_classes", "encoder", "ft_temperature", "ft_balance", "ft_iter", "ft_lr"},
+    ),
     "what a small change turns": (
         {"strategy": "dropquery,alfamix"},
         ROUNDS | IMAGES | {"n_drop", "drop_rate", "n_contested", "mix_eps", "mix_mode", "n_redo", "n_iter"},

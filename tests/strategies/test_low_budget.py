@@ -139,7 +139,7 @@ def test_anchors_are_drawn_from_large_pools():
 
 
 def test_which_strategies_choose_every_budget_anew():
-    assert [name for name, strategy in STRATEGIES.items() if not strategy.nested_budgets] == ["kmeans"]
+    assert [name for name, strategy in STRATEGIES.items() if not strategy.nested_budgets] == ["kmeans", "activeft"]
 
 
 def test_uherding_prefers_the_uncertain():

@@ -1,5 +1,6 @@
 """Array kernels: pure functions on NumPy or CuPy arrays, without TensorFlow or Keras."""
 
+from tfal.kernels.activeft import activeft
 from tfal.kernels.alfamix import alfamix, class_means, mixing_thresholds
 from tfal.kernels.badge import badge_nearest, badge_seeding
 from tfal.kernels.bait import bait
@@ -55,6 +56,7 @@ __all__ = [
     "LfosaScores",
     "NeatScores",
     "Neighbors",
+    "activeft",
     "alfamix",
     "average_linkage",
     "badge_nearest",

@@ -198,7 +198,7 @@ def _labels_and_sums(data: Points, centers: Any, weights: Any, use_faiss: bool, 
             rows = slice(start, min(start + height, part.stop))
             points = data.moved(rows)
             labels[rows] = nearest(points)
-            _add_rows(sums, labels[rows], points if weights is None else points * weights[rows][:, None])
+            add_rows(sums, labels[rows], points if weights is None else points * weights[rows][:, None])
         return sums
 
     # How the rows are split depends on shapes alone: the sums are rounded alike on any number of cores.
@@ -230,7 +230,8 @@ def _faiss_search(centers: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     return lambda points: faiss_backend.nearest(points, centers, 1)[1][:, 0]
 
 
-def _add_rows(sums: Any, labels: Any, points: Any) -> None:
+def add_rows(sums: Any, labels: Any, points: Any) -> None:
+    """Adds every row of `points` (n, d) to the row of `sums`, float64 (k, d), that its label names; in place."""
     xp = array_module(sums)
     if xp is not np:
         xp.add.at(sums, labels, points.astype(np.float64))

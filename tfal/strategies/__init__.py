@@ -14,6 +14,7 @@ from tfal import plugins
 from tfal.errors import InputError, resolve_name, unknown_name
 from tfal.given import check_int
 from tfal.learners import LEARNERS
+from tfal.strategies.activeft import ActiveFT
 from tfal.strategies.alfamix import ALFAMix
 from tfal.strategies.badge import Badge
 from tfal.strategies.bait import Bait
@@ -98,6 +99,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "variation_ratio": VariationRatio,
     "ensemble_entropy": EnsembleEntropy,
     "bait": Bait,
+    "activeft": ActiveFT,
     "alfamix": ALFAMix,
     "bait_binary": BaitBinary,
     "cluster_margin": ClusterMargin,
