@@ -39,7 +39,7 @@ exclude_patterns = [".*", "build", "dist", "venv", "results/[!r]*"]
 html_theme = "pydata_sphinx_theme"
 html_title = "tfal"
 html_copy_source = html_show_sourcelink = False
-html_theme_options = {"secondary_sidebar_items": ["page-toc"], "navigation_with_keys": False}
+html_theme_options = {"secondary_sidebar_items": ["page-toc"], "show_prev_next": False}
 
 # Which pages stand under which: what a toctree says, and a document that is read elsewhere, too, cannot.
 UNDER = {

@@ -97,13 +97,16 @@ def gallery() -> Figure:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Writes a PNG of at most 128 colors, which is a third of the size, whole or not at all."""
+    """Writes a PNG of at most 128 colors, which is a third of the size, whole or not at all; it names its panels."""
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
+    notes = PngInfo()
+    notes.add_text("Description", " ".join(axes.get_title() for axes in figure.axes).strip())
     whole = BytesIO()
     figure.savefig(whole, format="png")
     small = Image.open(whole).convert("RGB").quantize(128)
-    write_atomically(path, lambda file: small.save(file, format="png", optimize=True))
+    write_atomically(path, lambda file: small.save(file, format="png", optimize=True, pnginfo=notes))
 
 
 if __name__ == "__main__":

@@ -74,7 +74,10 @@ def page(name: str, folder: Path | None) -> str:
     parts += [to_markdown(paragraph) + "\n" for paragraph in of_fields]
     parts += ["## Measured\n", _curves(name, folder), "## In Python\n"]
     kind = f"{strategy.__module__}.{strategy.__qualname__}"
-    parts.append(f"`tfal.query({name!r}, ...)`, or the class itself, `{kind}`, in a recipe.\n")
+    parts.append(
+        f"`tfal.query({name!r}, ...)`, see [tfal](../api/tfal.md), or the class itself, `{kind}`, in a recipe. Where "
+        "a method is not what its public code does, [What differs from the originals](../DIFFERENCES.md) says so.\n"
+    )
     return "\n".join(parts)
 
 

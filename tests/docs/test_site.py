@@ -2,9 +2,11 @@
 
 import importlib
 import inspect
+import os
 import subprocess
 import sys
 
+import filelock
 import pytest
 
 from docs.site import api
@@ -15,8 +17,15 @@ from tests.labeling.browser import started
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
+    """The site without pictures of strategies; built once, however many processes test it."""
     pytest.importorskip("pydata_sphinx_theme", reason="needs what builds the site: requirements-docs.txt")
-    folder = tmp_path_factory.mktemp("site")
+    shared = tmp_path_factory.getbasetemp()
+    folder = (shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared) / "site"
+    with filelock.FileLock(f"{folder}.lock"):
+        return _built(folder) if not folder.exists() else folder / "site"
+
+
+def _built(folder):
     command = [
         sys.executable,
         "-m",
