@@ -20,6 +20,8 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from tfal.errors import InputError
 from tfal.pool import Pool
+from tfal.pool.asked import Asked
+from tfal.pool.told import told_of
 from tfal.pool.view import PoolView
 from tfal.strategies import STRATEGIES, check_picks
 from tfal.streams import Streams
@@ -52,11 +54,19 @@ def plane() -> Plane:
     return Plane(np.concatenate([moons, heap, third, outliers]), classes.astype(np.int32))
 
 
-def _hidden(points: np.ndarray, member: int = 0) -> np.ndarray:
-    """(m, 64) float32: the hidden layer of one network."""
+def _hidden(points: np.ndarray, member: int = 0, noise: np.random.Generator | None = None) -> np.ndarray:
+    """(m, 64) float32: the hidden layer of one network, whose weights are disturbed where there is noise."""
     rng = np.random.default_rng([SEED, member])
     weights, bias = rng.normal(0, 2.5, (2, HIDDEN)), rng.uniform(-2, 2, HIDDEN)
+    weights = weights if noise is None else _disturbed(weights, noise)
     return np.asarray(np.tanh(points @ weights + bias), np.float32)
+
+
+def _disturbed(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Weights with noise of a thousandth of their length."""
+    noise = rng.standard_normal(weights.shape)
+    found: np.ndarray = weights + 0.001 * np.linalg.norm(weights) / np.linalg.norm(noise) * noise
+    return found
 
 
 def _sphere(points: np.ndarray) -> np.ndarray:
@@ -116,6 +126,13 @@ class Networks:
         rng, (kernel, bias) = np.random.default_rng(SEED), self.layer
         moved = self.points + rng.normal(0, 0.05, (N_VIEW, *self.points.shape))
         return np.stack([_hidden(points) @ kernel + bias for points in moved], axis=1).astype(np.float32)
+
+    @cached_property
+    def noise_logits(self) -> np.ndarray:
+        """(m, passes, C): noise on the weights of both layers."""
+        rng, (kernel, bias) = np.random.default_rng(SEED), self.layer
+        moved = [_hidden(self.points, noise=rng) @ _disturbed(kernel, rng) + bias for _ in range(N_PASS)]
+        return np.stack(moved, axis=1).astype(np.float32)
 
     @cached_property
     def member_logits(self) -> np.ndarray:
@@ -189,12 +206,13 @@ def _regression() -> LogisticRegression:
     return LogisticRegression(C=30, max_iter=1000)
 
 
+_STOCHASTIC = ("mc_logits", "view_logits", "noise_logits")
 # What is read of which learner: the classifier's outputs also of those that stand in its place.
 TOY_OUTPUTS: Mapping[tuple[str, str], Callable[[Networks], np.ndarray]] = {
     **{
         (learner, output): attrgetter(output)
         for learner in ("classifier", "loss_predictor", "ensemble")
-        for output in ("features", "logits", "mc_logits", "view_logits", "member_logits", "predicted_loss")
+        for output in (*_STOCHASTIC, "features", "logits", "member_logits", "predicted_loss")
     },
     ("vaal", "labeled_logit"): attrgetter("labeled_logit"),
     ("simclr", "simclr_loss"): attrgetter("simclr_loss"),
@@ -243,10 +261,13 @@ def play(name: str, open_set: bool = False) -> Played:
         networks, strategy = Networks(points, pool), STRATEGIES[name]().in_round(number)
         memory = memory if strategy == before else {}
         streams = Streams(SEED, 1, number)
-        view = PoolView(pool, pool.unlabeled, networks, streams, memory, classes, strategy.learners)
-        picks = check_picks(strategy.query(view, N_QUERY, streams("query")), view.candidates, N_QUERY, name)
+        oracle = classes if strategy.oracle else None
+        view = PoolView(pool, pool.unlabeled, networks, streams, memory, oracle, strategy.learners)
+        if strategy.asks:
+            view.asked = Asked(view.candidates, N_QUERY, lambda ids: told_of(classes[ids], known))
+        picks = check_picks(strategy.query(view, N_QUERY, streams("query")), view.candidates, N_QUERY, name, view.asked)
         pool.label_samples(picks.ids, classes[picks.ids], number + 1, n_known=known)
-        view = PoolView(pool, pool.unlabeled, networks, streams, memory, classes, strategy.learners)
+        view = PoolView(pool, pool.unlabeled, networks, streams, memory, oracle, strategy.learners)
         memory = dict(strategy.observe(view, picks, streams("observe")))
         before = strategy
         rounds.append(picks.ids)

@@ -47,6 +47,8 @@ def test_outputs_have_a_row_for_each_sample_and_belong_to_networks_that_saw_the_
     networks = toy.Networks(points, labeled_pool(first, classes))
     assert networks.mc_logits.shape == (410, 20, 3)
     assert networks.view_logits.shape == (410, 10, 3)
+    assert networks.noise_logits.shape == (410, 20, 3)
+    assert 0 < np.abs(networks.noise_logits - networks.logits[:, None]).max() < 0.5
     assert networks.member_logits.shape == (410, 5, 3)
     for name in ("predicted_loss", "labeled_logit", "simclr_loss", "vae_loss"):
         assert getattr(networks, name).shape == (410,)
