@@ -49,7 +49,10 @@ def encoders(tmp_path_factory):
     return tmp_path_factory.mktemp("results") / "encoders"
 
 
-@pytest.mark.parametrize("name", ["uniform", "kmeans", "typiclust", "probcover", "maxherding", "kmeans_clusters"])
+_FIRST = ["uniform", "kmeans", "typiclust", "probcover", "maxherding", "kmeans_clusters", "activeft"]
+
+
+@pytest.mark.parametrize("name", _FIRST)
 def test_strategies_without_a_classifier(cold, digits, name, encoders):
     recipe = dataclasses.replace(
         cold,

@@ -23,12 +23,16 @@ ACTIVEFT = "ActiveFT paper"
 
 @dataclass(frozen=True)
 class ActiveFT(Strategy):
-    """Candidates near directions of the encoder's features that n steps of Adam have moved from random candidates.
+    """ActiveFT: candidates nearest to directions that are spread like all of them, and apart from each other.
 
-    For first labels of a pretrained network that is to be fine-tuned, at low budgets. As published it is for a single
-    batch: labeled samples have no influence, and each budget is chosen anew.
-
-    Time: ft_iter products of all candidates with n directions.
+    Paper: Xie et al., Active Finetuning: Exploiting Annotation Budget in the Pretraining-Finetuning Paradigm, CVPR
+        2023.
+    Formula: n directions t begin as random candidates' features f of length 1; Adam lowers the mean over f of
+        `log(1 + ft_balance sum_l exp((t_l - f) . t_c / ft_temperature))`, c the nearest direction of f. Then each takes
+        the nearest candidate that is left.
+    Cost: one pass over the candidates; 2 ft_iter m n d operations.
+    Use: for the first labels of a pretrained network that is to be fine-tuned. As published it is for a single batch:
+        labeled samples have no influence, and each budget of a study is chosen anew.
     """
 
     ft_temperature: float = option(0.07, "temperature of similarities", above=0, source=ACTIVEFT)
