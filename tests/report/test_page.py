@@ -85,6 +85,7 @@ def test_charts_are_numbers_that_were_measured(made):
     assert line["x"] == [20, 40, 60, 80]
     assert line["y"][0] == pytest.approx(53.0)  # 0.5 + 0.01 rep, in percent
     names = [trace["name"] for trace in chart["data"] if trace.get("meta") != "band"]
+    assert [trace.get("meta") == "band" for trace in chart["data"]] == [True] * 3 + [False] * 3  # behind all curves
     assert "&lt;script&gt;document.title='run'&lt; (n = 5)" in names
 
 
@@ -119,6 +120,19 @@ def test_a_click_on_legend_tab_and_button_changes_what_it_should(made, chromium)
     assert expected.splitlines()[1].startswith(HOSTILE)
     assert chromium.driver.title == "Active learning: 2 settings"  # nothing of a name ran
     assert [entry for entry in chromium.driver.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_charts_keep_their_height_when_the_window_changes(made, chromium):
+    chromium.resize(1600, 1000)
+    chromium.open(made[0])
+    chromium.click("#tab-a_SCNN")
+    chart = "document.getElementById('chart-a_SCNN-test_accuracy')"
+    _until(chromium, f"return {chart}.querySelectorAll('.legendtoggle').length")
+    chromium.resize(900, 1000)
+    _until(chromium, f"return {chart}.querySelector('.main-svg').getBoundingClientRect().width < 900")
+    places = "[...document.querySelectorAll('figure[data-drawn] .chart')]"
+    fits = "(c) => c.querySelector('.main-svg').getBoundingClientRect().height <= c.clientHeight + 1"
+    assert chromium.run(f"return {places}.length > 0 && {places}.every({fits})")
 
 
 def _until(browser, script):

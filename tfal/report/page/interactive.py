@@ -77,12 +77,10 @@ def _axis(title: str, **more: Any) -> Json:
 
 
 def _lines(chart: Lines, looks: Mapping[str, Style]) -> Json:
-    traces: list[Json] = []
-    for line in chart.lines:
-        look = looks[line.name]
-        if np.isfinite(line.low).any():
-            traces.append(_band(line, look, chart.steps, 0.15 if len(chart.lines) <= 8 else 0.06))
-        traces.append(_curve(line, look, chart.steps))
+    opacity = 0.15 if len(chart.lines) <= 8 else 0.06
+    banded = [line for line in chart.lines if np.isfinite(line.low).any()]
+    traces = [_band(line, looks[line.name], chart.steps, opacity) for line in banded]  # behind all curves
+    traces += [_curve(line, looks[line.name], chart.steps) for line in chart.lines]
     side = len(chart.lines) > 6
     legend = {"itemwidth": 30} if side else {"orientation": "h", "y": -0.2}
     axes = {"xaxis": _axis(chart.x_title), "yaxis": _axis(chart.y_title)}

@@ -30,6 +30,7 @@
   function draw(figure) {
     const made = themed(read(figure));
     const place = figure.querySelector(".chart");
+    place.style.height = `${made.layout.height}px`; // what Plotly fits itself to when the window changes
     figure.dataset.drawn = "yes";
     return Plotly.newPlot(place, made.data, made.layout, config);
   }

@@ -228,7 +228,8 @@ def _page(comparison: Comparison, sections: Sequence[Section], body: str, plotly
 def _tabs(sections: Sequence[Section]) -> Iterator[str]:
     for place, section in enumerate(sections):
         state = f'aria-selected="{"false" if place else "true"}" aria-controls="panel-{section.folder}"'
-        yield f'<button type="button" role="tab" id="tab-{section.folder}" {state}>{_text(section.name)}</button>'
+        name = re.sub(r"([/_])", r"\1<wbr>", _text(section.name))  # where a long one may be broken
+        yield f'<button type="button" role="tab" id="tab-{section.folder}" {state}>{name}</button>'
 
 
 def _digest(text: str) -> str:
