@@ -157,6 +157,18 @@ def _on_lines(kernel: Callable[..., Any], given: Inputs, q: int) -> Case:
     return Case(work, classes, 2.0 * n * classes, numbers=classes)
 
 
+def _eaoa(given: Inputs, q: int) -> Case:
+    """The classifier's logits stand for those of the detector, the last class for the unknown one."""
+    (n, d), classes = given.features.shape, given.logits.shape[1] - 1
+    bought, labels = _labeled(given).reshape(LABELED, d), np.arange(LABELED) % (classes + 1) - 1
+
+    def work() -> Any:
+        votes = kernels.reverse_neighbor_votes(given.features, bought, labels, classes)
+        return kernels.eaoa(given.logits, votes, given.logits[:, :-1], q, rng=_rng())
+
+    return Case(work, 1, 2.0 * n * LABELED * d)
+
+
 def _balanced(given: Inputs, q: int) -> Case:
     n, classes = given.logits.shape
     work = lambda: kernels.balanced_entropy(given.logits, q, needs=np.arange(classes) * q / 45, rng=_rng())  # noqa: E731
@@ -187,6 +199,7 @@ CASES: dict[str, Callable[[Inputs, int], Case]] = {
     **GROWTH,
     "lfosa": _lfosa,
     **selection_draws.GROWTH,
+    "eaoa": _eaoa,
     "balanced_entropy": _balanced,
     "balanced_k_center": _balanced_k_center,
     "galaxy": functools.partial(_on_lines, kernels.galaxy),

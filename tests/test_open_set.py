@@ -15,7 +15,7 @@ from tfal.pool import Pool
 from tfal.storage.tables import read_rounds
 
 MLP = BUILDERS["MLP"]
-STRATEGIES = "random,least_confidence,max_logit,coreset,ll,badge,ccal,similar,mqnet,neat,lfosa"
+STRATEGIES = "random,least_confidence,max_logit,coreset,ll,badge,ccal,similar,mqnet,neat,lfosa,eaoa"
 
 
 @pytest.fixture
@@ -35,6 +35,7 @@ def tiny(small):
         n_epoch_ccal=1,
         n_epoch_simclr=1,
         n_epoch_detector=2,
+        n_epoch_energy=2,
         n_warmup=1,
         meta_epoch=2,
         n_batch_encoder=128,

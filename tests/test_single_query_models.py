@@ -172,6 +172,7 @@ def test_every_strategy_can_be_asked_about_arrays():
         "ensemble": FEATURES[:, None, :3] * [[1], [2]],
         "ccal_distinctive": np.tile(FEATURES[:, None], (1, 4, 1)),
         **dict.fromkeys(("encoder", "csi", "ccal_semantic", "scan", "self_label", "detector"), FEATURES),
+        "energy_detector": {"features": FEATURES, "logits": FEATURES[:, :4]},
         **dict.fromkeys(("simclr", "vae", "vaal"), FEATURES[:, 0]),
         "loss_predictor": {"predicted_loss": FEATURES[:, 0], "logits": FEATURES[:, :3]},
     }

@@ -6,7 +6,7 @@ import pytest
 
 from models import BUILDERS
 from tfal.data.images import Images
-from tfal.learners.detector import DECAY, MOMENTUM, Detector
+from tfal.learners.detector import DECAY, MOMENTUM, Detector, EnergyDetector, energy_loss
 from tfal.pool import Pool
 from tfal.streams import Streams
 from tfal.training.runtime import prepare_tensorflow
@@ -14,10 +14,10 @@ from tfal.training.runtime import prepare_tensorflow
 
 @pytest.fixture
 def make(digits, small, change):
-    def make(**changes):
+    def make(kind=Detector, **changes):
         prepare_tensorflow()
         given = {"n_batch": 16, "n_epoch_detector": 8, "n_step_epoch": 3, "optimizer": "adam", **changes}
-        return Detector(BUILDERS["MLP"], Images(digits.x_train), 4, change(small, **given))
+        return kind(BUILDERS["MLP"], Images(digits.x_train), 4, change(small, **given))
 
     return make
 
@@ -64,3 +64,26 @@ def test_rate_decay_and_passes_are_its_own(make, pool):
     first = learner.weights()
     learner.fit(pool, Streams(0, 1, 0))
     assert all(map(np.array_equal, first, learner.weights()))
+
+
+def test_energies_by_hand():
+    """Energies of the known classes: -log(e^1 + e^1), -log(e^3 + e^0), -log(e^2 + e^2)."""
+    logits, labels = np.array([[1.0, 1, 9], [3, 0, 0], [2, 2, 1]]), np.array([0, 2, 1])
+    energy = -np.log(np.exp(logits[:, :2]).sum(axis=1))
+    known = np.mean([max(0, energy[0] + 2) ** 2, max(0, energy[2] + 2) ** 2])
+    unknown = max(0, -1 - energy[1]) ** 2
+    assert float(energy_loss(labels, logits, -2.0, -1.0)) == pytest.approx(known + unknown, rel=1e-5)
+    assert float(energy_loss(labels[:1], logits[:1], -2.0, -1.0)) == pytest.approx(max(0, energy[0] + 2) ** 2, rel=1e-5)
+    assert float(energy_loss(labels[1:2], logits[1:2], -2.0, -1.0)) == pytest.approx(unknown, rel=1e-5)
+
+
+def test_energies_of_known_samples_fall(make, pool, digits):
+    found = {}
+    for weight in (0.0, 0.05):
+        learner = make(EnergyDetector, n_epoch_energy=15, energy_weight=weight, energy_known=-9.0, energy_unknown=-2.0)
+        learner.fit(pool, Streams(0, 1, 0))
+        logits = learner.read(digits.x_test.astype(np.float32) / 255, ["logits", "features"])["logits"].numpy()
+        energy = -np.log(np.exp(logits[:, :-1]).sum(axis=1))
+        found[weight] = energy[digits.y_test < 4].mean(), energy[digits.y_test >= 4].mean()
+    assert found[0.05][0] < found[0.0][0]
+    assert found[0.05][1] - found[0.05][0] > found[0.0][1] - found[0.0][0]

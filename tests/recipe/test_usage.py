@@ -116,6 +116,13 @@ MODES = {
         {"strategy": "galaxy,direct,entropy_cb,coreset_cb", "long_tail": 0.1},
         ROUNDS | IMAGES | {"missing_classes", "n_parallel", "balance_weight"},
     ),
+    "eaoa": (
+        {"strategy": "eaoa"},
+        ROUNDS
+        | IMAGES
+        | {"n_epoch_energy", "lr_energy", "halve_energy", "energy_weight", "energy_known", "energy_unknown"}
+        | {"n_likely", "n_reverse", "target_purity"},
+    ),
     "lfosa": (
         {"strategy": "lfosa"},
         ROUNDS | IMAGES | {"n_epoch_detector", "lr_detector", "halve_detector", "detector_temperature"},

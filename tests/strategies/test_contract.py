@@ -58,6 +58,7 @@ CONTRACT = {
     "ranking": [6, 71, 92, 91, 72, 54],
     "entropy_cb": [3, 76, 16, 38, 52, 66],
     "coreset_cb": [9, 24, 6, 29, 54, 94],
+    "eaoa": [38, 7, 14, 22, 97, 2],
     "galaxy": [81, 7, 51, 32, 8, 52],
     "direct": [38, 7, 76, 74, 16, 3],
     "lfosa": [83, 38, 46, 76, 53, 7],
@@ -75,6 +76,7 @@ GIVES = {
     "classifier": _CLASSIFIER,
     "loss_predictor": _CLASSIFIER | {"predicted_loss"},
     "detector": {"logits"},
+    "energy_detector": {"features", "logits"},
     "ensemble": {"logits", "member_logits"},
     "vaal": {"labeled_logit"},
     "csi": _ENCODER,
@@ -138,6 +140,8 @@ class PixelReader:
                 "projection_views": projection,
                 "projection_rotations": np.stack([np.roll(projection, turns, axis=1) for turns in range(4)], axis=1),
             }
+            if learner == "energy_detector":  # which has one output more
+                found["logits"] = np.append(found["logits"], projection[:, :1], axis=1)
             yield {name: found[name] for name in outputs}
 
     def head(self, learner):

@@ -8,7 +8,7 @@ import pytest
 from tfal import kernels
 from tfal.pool import Pool
 from tfal.pool.view import PoolView
-from tfal.strategies import make_strategy
+from tfal.strategies import Picks, make_strategy
 from tfal.strategies.ccal import CCAL
 from tfal.strategies.meta_model import MetaModel
 from tfal.strategies.mqnet import MQNet
@@ -156,6 +156,22 @@ def test_neat_asks_beside_known_samples_and_lfosa_what_the_detector_knows():
     assert make_strategy("neat", SimpleNamespace(**options)).query(_view(pool, reader), 3, _rng()).ids[2] == 5
     detector = Made(logits=[[0, 0, 0], [0, 0, 0], [0, 0, 0], [1, 0, 5], [6, 0, 0], [2, 1, 0]])
     assert make_strategy("lfosa", None).query(_view(pool, detector), 3, _rng()).ids.tolist() == [4, 5, 3]
+
+
+def test_eaoa_changes_how_many_it_takes_for_likely_by_the_purity_of_its_picks():
+    pool = Pool.unlabeled_pool(30)
+    pool.label_samples(np.arange(10), np.arange(10) % 3, 0, 3)
+    view, strategy = _view(pool, Made()), make_strategy("eaoa", None)
+    for known, expected in ((10, 6), (7, 6), (6, 5), (5, 4)):  # of 10: above, and below, by more than 0.05
+        pool.label_samples(np.arange(10, 20), np.where(np.arange(10) < known, 0, 3), 1, 3)
+        picks = Picks(np.arange(10, 20), notes={"n_likely": np.array(5)})
+        assert strategy.observe(_view(pool, Made()), picks, _rng())["n_likely"] == expected
+        pool = pool.back_to(0)
+    least = Picks(np.arange(10), notes={"n_likely": np.array(1)})
+    rejected = Pool.unlabeled_pool(30)
+    rejected.label_samples(np.arange(10), np.full(10, 3), 0, 3)
+    assert strategy.observe(_view(rejected, Made()), least, _rng())["n_likely"] == 1
+    assert strategy.query(_view(rejected, Made(), view.candidates), 4, _rng()).notes["n_likely"] == 5
 
 
 def test_options_come_from_the_recipe(small, change):

@@ -20,6 +20,7 @@ from tfal.kernels.class_balanced import balanced_entropy, balanced_k_center, cla
 from tfal.kernels.cluster_margin import average_linkage, cluster_margin
 from tfal.kernels.direct import direct
 from tfal.kernels.dropquery import dropout_flips, dropquery
+from tfal.kernels.eaoa import eaoa, energy_uncertainty, reverse_neighbor_votes
 from tfal.kernels.epig import epig
 from tfal.kernels.falcun import falcun
 from tfal.kernels.flcmi import flcmi_greedy
@@ -78,6 +79,8 @@ __all__ = [
     "distinctive_scores",
     "dropout_flips",
     "dropquery",
+    "eaoa",
+    "energy_uncertainty",
     "entropy",
     "epig",
     "falcun",
@@ -119,6 +122,7 @@ __all__ = [
     "ranked",
     "reduce_distances",
     "representatives",
+    "reverse_neighbor_votes",
     "round_robin",
     "semantic_scores",
     "squared_distances",

@@ -62,7 +62,7 @@ def neat_scores(features: Any, logits: Any, bought: Any, labels: Any, *, k: int 
     check.two_classes("logits", logits)
     features = check.float_rows(xp, "features", features, (len(logits), "d"))
     bought = check.float_rows(xp, "bought", bought, ("m", features.shape[1]))
-    labels = _checked_labels(labels, len(bought), logits.shape[1])
+    labels = checked_classes(labels, len(bought), logits.shape[1])
     return _neat_scores(features, logits, bought, labels, min(check.whole_number("k", k), len(bought)))
 
 
@@ -122,7 +122,8 @@ def _neat_scores(features: Any, logits: Any, bought: Any, labels: np.ndarray, k:
     return NeatScores((classes >= 0).sum(axis=1), inconsistency)
 
 
-def _checked_labels(labels: Any, m: int, n_classes: int) -> np.ndarray:
+def checked_classes(labels: Any, m: int, n_classes: int) -> np.ndarray:
+    """Host int64 (m,) of classes, -1 for rejected samples. Raises InputError for anything else."""
     found = to_numpy(labels)
     if found.shape != (m,) or found.dtype.kind not in "iu":
         raise InputError(

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from tfal.learners.base import LearnerSpec
-from tfal.recipe.options import CCAL, INITIAL_POOLS, LFOSA, MQNET, option
+from tfal.recipe.options import CCAL, EAOA, INITIAL_POOLS, LFOSA, MQNET, option
 
 _published = partial(option, protocol=True)
 
@@ -42,6 +42,22 @@ class DetectorOptions:
     detector_temperature: float = _published(
         0.5, "what logits are divided by in the loss, detector", above=0, source=LFOSA
     )
+
+
+@dataclass(frozen=True)
+class EnergyDetectorOptions:
+    """Options of the detector of unknown classes by energies."""
+
+    n_epoch_energy: int = _published(200, "epochs in each round, energy_detector", least=1, source=EAOA)
+    lr_energy: float = _published(0.01, "first learning rate of SGD, energy_detector", above=0, source=EAOA)
+    halve_energy: int = _published(
+        60, "epochs after which its learning rate is halved, again and again, energy_detector", least=1, source=EAOA
+    )
+    energy_weight: float = _published(
+        0.01, "how much energies count beside the cross-entropy, energy_detector", least=0, source=EAOA
+    )
+    energy_known: float = _published(-25.0, "energy that samples of known classes are to be below", source=EAOA)
+    energy_unknown: float = _published(-7.0, "energy that samples of unknown classes are to be above", source=EAOA)
 
 
 @dataclass(frozen=True)
@@ -217,6 +233,14 @@ LEARNERS: dict[str, LearnerSpec] = {
             learning_rate_option="lr_detector",
             options=DetectorOptions,
             doing="training the detector of unknown classes",
+            output="logits",
+        ),
+        _by_labels(
+            "energy_detector",
+            f"{_HERE}.detector:EnergyDetector",
+            learning_rate_option="lr_energy",
+            options=EnergyDetectorOptions,
+            doing="training the detector of unknown classes by energies",
             output="logits",
         ),
         _by_labels(

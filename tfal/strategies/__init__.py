@@ -29,6 +29,7 @@ from tfal.strategies.clusters import KMeans, MultiKMeans, TypiClust
 from tfal.strategies.coreset import CoreSet
 from tfal.strategies.covering import MaxHerding, ProbCover, UHerding
 from tfal.strategies.dropquery import DropQuery
+from tfal.strategies.eaoa import EAOA
 from tfal.strategies.epig import EPIG
 from tfal.strategies.falcun import Falcun
 from tfal.strategies.ldms import LDMS
@@ -120,6 +121,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "epig": EPIG,
     "galaxy": Galaxy,
     "direct": Direct,
+    "eaoa": EAOA,
     "entropy_cb": EntropyCB,
     "coreset_cb": CoreSetCB,
 }
