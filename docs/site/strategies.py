@@ -66,7 +66,8 @@ def index() -> str:
 def page(name: str, folder: Path | None) -> str:
     """The page of one strategy as Markdown. folder: where its pictures are written; None: it has none."""
     strategy, text = STRATEGIES[name], read_strategy(STRATEGIES[name].__doc__)
-    parts = [f"# {name}\n", to_markdown(text.summary) + "\n", _picks(name, folder)]
+    title, summary = _title(name, text.summary)
+    parts = [f"# {title}\n", f"`--strategy {name}`: {_sentence(summary)}\n", _picks(name, folder)]
     parts += [f"**{TITLES.get(part, part)}.** {_sentence(said)}\n" for part, said in text.parts.items()]
     of_fields = [paragraph for paragraph in text.rest if _names_a_field(paragraph, strategy)]
     parts += [to_markdown(paragraph) + "\n" for paragraph in text.rest if paragraph not in of_fields]
@@ -79,6 +80,12 @@ def page(name: str, folder: Path | None) -> str:
         "a method is not what its public code does, [What differs from the originals](../DIFFERENCES.md) says so.\n"
     )
     return "\n".join(parts)
+
+
+def _title(name: str, summary: str) -> tuple[str, str]:
+    """What the paper calls it, where the summary begins with that, else its name here; and the rest of the summary."""
+    known, colon, rest = summary.partition(": ")
+    return (known, rest) if colon and " " not in known else (name, summary)
 
 
 def _sentence(text: str) -> str:

@@ -14,7 +14,8 @@ def folder(tmp_path_factory):
 
 def test_a_page_has_what_its_class_says_and_pictures(folder):
     text = strategies.page("typiclust", folder)
-    assert text.startswith("# typiclust\n\nTypiClust: typical candidates of clusters without labels")
+    assert text.startswith("# TypiClust\n\n`--strategy typiclust`: Typical candidates of clusters without labels")
+    assert strategies.page("margin", None).startswith("# margin\n\n`--strategy margin`: Smallest difference")
     assert "**Paper.** Hacohen et al., Active Learning on a Budget" in text
     assert "**When to use it.** From no labels to some ten a class" in text
     assert (
@@ -35,7 +36,7 @@ def test_one_that_the_plane_or_the_results_have_nothing_of_says_so(folder):
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_strategy_has_a_page_and_a_place_in_the_index(name):
-    assert strategies.page(name, None).startswith(f"# {name}\n")
+    assert f"\n`--strategy {name}`: " in strategies.page(name, None)
     assert strategies.index().count(f"]({name}.md)") == 1
 
 
