@@ -177,7 +177,17 @@ def test_every_strategy_can_be_asked_about_arrays():
         "loss_predictor": {"predicted_loss": FEATURES[:, 0], "logits": FEATURES[:, :3]},
     }
     arrays["classifier"]["noise_logits"] = arrays["classifier"]["view_logits"] = arrays["classifier"]["mc_logits"]
-    for name in {*STRATEGIES} - {"uniform", "ranking", "ldms", "dropquery", "alfamix", "tcm", "galaxy", "direct"}:
+    for name in {*STRATEGIES} - {
+        "uniform",
+        "ranking",
+        "ldms",
+        "dropquery",
+        "alfamix",
+        "tcm",
+        "refine",
+        "galaxy",
+        "direct",
+    }:
         given = {learner: arrays[learner] for learner in make_strategy(name, None).learners}
         images = None if given else IMAGES
         assert len({*tfal.query(name, given, images, 5, labeled=LABELED, labels=CLASSES).tolist()} - {*LABELED}) == 5

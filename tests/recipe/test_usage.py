@@ -177,6 +177,13 @@ MODES = {
         {"strategy": "epig"},
         ROUNDS | IMAGES | {"n_pass", "n_epig_target", "epig_targets"},
     ),
+    "many strategies, one after the other": (
+        {"strategy": "refine", "encoder": "a.keras"},
+        ROUNDS
+        | IMAGES
+        | {"encoder", "trust_encoder", "n_refine", "refine_draws", "refine_pool", "refine_first"}
+        | {"refine_share", "refine_by"},
+    ),
     "herding with a temperature": (
         {"strategy": "uherding", "encoder": "a.keras"},
         ROUNDS | IMAGES | {"encoder", "trust_encoder", "sigma", "n_anchor", "temperature"},

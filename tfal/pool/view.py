@@ -75,6 +75,13 @@ class PoolView:
         self.asked: Asked | None = None
         self.seconds_reading = 0.0
 
+    def part(self, candidates: np.ndarray, reader: Reader, learners: Collection[str]) -> PoolView:
+        """What another strategy, which reads `learners`, may see: some candidates, ascending, and no memory.
+
+        reader: what it reads through, such as tfal.pool.read_once.ReadOnce.
+        """
+        return PoolView(self._pool, candidates, reader, self._streams, learners=learners)
+
     def labels(self, ids: np.ndarray) -> np.ndarray:
         """The classes (int32) of samples whose label was revealed; InputError for any other sample.
 

@@ -41,6 +41,7 @@ from tfal.strategies.noise_stability import NoiseStability
 from tfal.strategies.power import PowerEntropy, PowerMargin
 from tfal.strategies.random import Random
 from tfal.strategies.ranking import Ranking
+from tfal.strategies.refine import Refine
 from tfal.strategies.similar import Similar
 from tfal.strategies.switch import TCM, options_of, switched
 from tfal.strategies.top_scores import (
@@ -119,6 +120,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "lfosa": LfOSA,
     "noise_stability": NoiseStability,
     "epig": EPIG,
+    "refine": Refine,
     "galaxy": Galaxy,
     "direct": Direct,
     "eaoa": EAOA,
