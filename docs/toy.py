@@ -218,6 +218,8 @@ TOY_OUTPUTS: Mapping[tuple[str, str], Callable[[Networks], np.ndarray]] = {
     ("simclr", "simclr_loss"): attrgetter("simclr_loss"),
     ("vae", "vae_loss"): attrgetter("vae_loss"),
     ("detector", "logits"): attrgetter("detector_logits"),
+    ("energy_detector", "logits"): attrgetter("detector_logits"),
+    ("energy_detector", "features"): attrgetter("features"),
     ("scan", "logits"): lambda networks: networks.cluster_logits("spherical"),
     ("self_label", "logits"): lambda networks: networks.cluster_logits("full"),
     **{(learner, "features"): (lambda networks: _sphere(networks.points)) for learner in ("encoder", "simclr", "csi")},
