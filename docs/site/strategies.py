@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from docs.gallery import for_open_sets, picture
 from docs.site import curves
@@ -71,8 +73,8 @@ def page(name: str, folder: Path | None) -> str:
     parts += [f"**{TITLES.get(part, part)}.** {_sentence(said)}\n" for part, said in text.parts.items()]
     of_fields = [paragraph for paragraph in text.rest if _names_a_field(paragraph, strategy)]
     parts += [to_markdown(paragraph) + "\n" for paragraph in text.rest if paragraph not in of_fields]
-    parts += ["## What it needs\n", _needs(strategy), "## Options\n", _options(strategy)]
-    parts += [to_markdown(paragraph) + "\n" for paragraph in of_fields]
+    parts += ["## What it needs\n", _needs(strategy), "## Options\n"]
+    parts += [to_markdown(paragraph) + "\n" for paragraph in of_fields] + [_options(strategy)]
     parts += ["## Measured\n", _curves(name, folder), "## In Python\n"]
     kind = f"{strategy.__module__}.{strategy.__qualname__}"
     parts.append(
@@ -138,9 +140,16 @@ def _needs(strategy: type[Strategy]) -> str:
 
 
 def _options(strategy: type[Strategy]) -> str:
-    fields = strategy_options(strategy)
-    if not fields:
-        return "It has none of its own.\n"
+    """Its own, and those of the learners that it reads."""
+    own = strategy_options(strategy)
+    parts = [_table_of(own) if own else "It has none of its own.\n"]
+    for learner in _trained_on(strategy):
+        fields = LEARNERS[learner].fields
+        parts += [f"### Of {learner}, which it reads\n", _table_of(fields)] if fields else []
+    return "\n".join(parts)
+
+
+def _table_of(fields: Sequence[dataclasses.Field[Any]]) -> str:
     rows = []
     for field in fields:
         notes = field.metadata

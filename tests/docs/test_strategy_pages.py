@@ -22,6 +22,8 @@ def test_a_page_has_what_its_class_says_and_pictures(folder):
         "| `n_redo` | `--nRedo` | `5` | k-means restarts, of which the best counts | low-budget public code |" in text
     )
     assert "| reads | encoder (trained on images) |" in text
+    assert "### Of encoder, which it reads\n\n" in text
+    assert "| `--nEpochCsi` | `1000` | pretraining epochs, csi | MQ-Net public code |" in strategies.page("mqnet", None)
     for name in ("picks", "curves"):
         assert f"](typiclust_{name}.png)" in text
         assert (folder / f"typiclust_{name}.png").read_bytes().startswith(b"\x89PNG")

@@ -72,7 +72,8 @@ class Consistency(TopScore):
     Formula: `sum_c var_v p_c(view v)`, largest first: the variance of each class probability over the augmented
         views.
     Cost: n_view passes over augmented candidates.
-    Use: with image data whose augmentations leave the class as it is, best with training that uses the same views.
+    Use: with images whose augmentations leave the class as it is; published with a semi-supervised training, which
+        makes predictions of views alike.
     """
 
     n_view: int = option(10, "augmented views of an image", least=2, protocol=True)

@@ -63,7 +63,7 @@ class SelfLabel(_Quotas):
     Definition: as many random candidates of each cluster that SCAN predicts after it was trained on its own sure
         predictions.
     Cost: that of scan, and one more training.
-    Use: as scan; the last stage pays where its clusters are nearly the classes.
+    Use: as scan, whose clusters it sharpens.
     """
 
     learners = ("self_label",)

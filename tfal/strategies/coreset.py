@@ -24,8 +24,8 @@ class CoreSet(Strategy):
         f: the classifier's features, Euclidean distance.
     Cost: one pass over candidates and labeled samples; at most m (l + n) d operations for l labels, n picks and d
         features, m d numbers in memory.
-    Use: for large batches that must not repeat themselves, and in open sets where the unknown lies among the known.
-        It sees no doubt, and is drawn to outliers.
+    Use: for large batches that must not repeat themselves; in the reference results it is the best in the small
+        open set of digits, too. It sees no doubt, and is drawn to outliers.
 
     In two rounds (tfal.sharded) the radius, that of the largest distance to the nearest label, is at most 4 times the
     least that n labels reach: Malkomes et al., Fast Distributed k-Center Clustering with Outliers on Massive Data,

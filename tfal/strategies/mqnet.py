@@ -44,8 +44,8 @@ class MQNet(Strategy):
         both, trained after each query to rank the picks by their true loss.
     Cost: the CSI encoder is trained on the images of the pool once, which takes longest, and kept; in a round
         one pass over the candidates, m l products for l labels, and about a second for Phi.
-    Use: in open sets, where nobody knows whether purity or doubt pays: it learns that within the first rounds. Not
-        where all samples are of known classes.
+    Use: in open sets, where nobody knows whether purity or doubt pays: it learns that from round to round. In the
+        small reference results it is no better than random sampling. Not where all samples are of known classes.
 
     mqnet_mode: informativeness is the predicted loss ("ll") or 1 - the largest probability ("conf"). meta_stats:
     "from_u" standardises the queried samples as the candidates were; "code" over themselves, and predicted losses by

@@ -132,8 +132,8 @@ class LearningLoss(TopScore):
         batch costs `max(0, 1 - sign(loss_i - loss_j) (predicted_i - predicted_j))`.
     Cost: one pass over the candidates; the module, tfal.learners.loss_prediction, makes each step of the training a
         little longer.
-    Use: with some thousand labels, as it needs data to learn losses from; its classifier is trained with the module,
-        so its accuracy differs from that of others. Picks of a batch may be near copies.
+    Use: with a thousand labels or more, as published: losses are learned from them. Its classifier is trained with the
+        module, so its accuracy differs from that of others. Picks of a batch may be near copies.
     """
 
     output = "predicted_loss"
@@ -148,8 +148,8 @@ class VAAL(TopScore):
     Paper: Sinha et al., Variational Adversarial Active Learning, ICCV 2019.
     Formula: `D(q(x))`, smallest first: the probability that a discriminator D of an autoencoder's latent code q(x)
         gives for "labeled".
-    Cost: an autoencoder and its adversary are trained in each round, beside the classifier and often longer than it;
-        then one pass over the candidates.
+    Cost: an autoencoder and its adversary are trained in each round, beside the classifier; then one pass
+        over the candidates.
     Use: where labeled samples are no fair sample of the pool; it looks at neither classes nor doubt. Mostly for
         comparison.
     """
