@@ -15,7 +15,7 @@ from tfal.pool import Pool
 from tfal.storage.tables import read_rounds
 
 MLP = BUILDERS["MLP"]
-STRATEGIES = "random,least_confidence,max_logit,coreset,ll,badge,ccal,similar,mqnet,neat,lfosa,eaoa"
+STRATEGIES = "random,least_confidence,max_logit,coreset,ll,badge,ccal,similar,mqnet,neat,lfosa,eaoa,eoal"
 
 
 @pytest.fixture
@@ -36,6 +36,7 @@ def tiny(small):
         n_epoch_simclr=1,
         n_epoch_detector=2,
         n_epoch_energy=2,
+        n_epoch_entropic=2,
         n_warmup=1,
         meta_epoch=2,
         n_batch_encoder=128,

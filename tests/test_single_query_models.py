@@ -172,6 +172,12 @@ def test_every_strategy_can_be_asked_about_arrays():
         "ensemble": FEATURES[:, None, :3] * [[1], [2]],
         "ccal_distinctive": np.tile(FEATURES[:, None], (1, 4, 1)),
         **dict.fromkeys(("encoder", "csi", "ccal_semantic", "scan", "self_label", "detector"), FEATURES),
+        "entropic_detector": {
+            "features": FEATURES,
+            "logits": FEATURES[:, :4],
+            "binary_logits": FEATURES[:, None, :2] * [[1], [2], [3]],
+            "center_distances": np.abs(FEATURES[:, :3]),
+        },
         "energy_detector": {"features": FEATURES, "logits": FEATURES[:, :4]},
         **dict.fromkeys(("simclr", "vae", "vaal"), FEATURES[:, 0]),
         "loss_predictor": {"predicted_loss": FEATURES[:, 0], "logits": FEATURES[:, :3]},

@@ -116,6 +116,13 @@ MODES = {
         {"strategy": "galaxy,direct,entropy_cb,coreset_cb", "long_tail": 0.1},
         ROUNDS | IMAGES | {"missing_classes", "n_parallel", "balance_weight"},
     ),
+    "eoal": (
+        {"strategy": "eoal"},
+        ROUNDS
+        | IMAGES
+        | {"n_epoch_entropic", "lr_entropic", "halve_entropic", "entropic_temperature", "pareto_alpha"}
+        | {"cluster_weight"},
+    ),
     "eaoa": (
         {"strategy": "eaoa"},
         ROUNDS

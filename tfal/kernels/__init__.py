@@ -21,8 +21,10 @@ from tfal.kernels.cluster_margin import average_linkage, cluster_margin
 from tfal.kernels.direct import direct
 from tfal.kernels.dropquery import dropout_flips, dropquery
 from tfal.kernels.eaoa import eaoa, energy_uncertainty, reverse_neighbor_votes
+from tfal.kernels.eoal import eoal, eoal_scores
 from tfal.kernels.epig import epig
 from tfal.kernels.falcun import falcun
+from tfal.kernels.finch import finch
 from tfal.kernels.flcmi import flcmi_greedy
 from tfal.kernels.galaxy import class_order, galaxy
 from tfal.kernels.herding import max_herding
@@ -82,9 +84,12 @@ __all__ = [
     "eaoa",
     "energy_uncertainty",
     "entropy",
+    "eoal",
+    "eoal_scores",
     "epig",
     "falcun",
     "farthest_first",
+    "finch",
     "flcmi_greedy",
     "galaxy",
     "in_turn",

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from tfal.learners.base import LearnerSpec
-from tfal.recipe.options import CCAL, EAOA, INITIAL_POOLS, LFOSA, MQNET, option
+from tfal.recipe.options import CCAL, EAOA, EOAL, INITIAL_POOLS, LFOSA, MQNET, option
 
 _published = partial(option, protocol=True)
 
@@ -58,6 +58,26 @@ class EnergyDetectorOptions:
     )
     energy_known: float = _published(-25.0, "energy that samples of known classes are to be below", source=EAOA)
     energy_unknown: float = _published(-7.0, "energy that samples of unknown classes are to be above", source=EAOA)
+
+
+@dataclass(frozen=True)
+class EntropicDetectorOptions:
+    """Options of the detector of unknown classes with binary heads."""
+
+    n_epoch_entropic: int = _published(300, "epochs in each round, entropic_detector", least=1, source=EOAL)
+    lr_entropic: float = _published(0.01, "first learning rate of SGD, entropic_detector", above=0, source=EOAL)
+    halve_entropic: int = _published(
+        60, "epochs after which its learning rate is halved, again and again, entropic_detector", least=1, source=EOAL
+    )
+    entropic_temperature: float = _published(
+        0.5, "what logits are divided by in the loss, entropic_detector", above=0, source=EOAL
+    )
+    pareto_alpha: float = _published(
+        0.8, "share of rejected samples in the loss of the heads, entropic_detector", least=0, below=1, source=EOAL
+    )
+    cluster_weight: float = _published(
+        0.1, "how much clusters of rejected samples count in the loss, entropic_detector", least=0, source=EOAL
+    )
 
 
 @dataclass(frozen=True)
@@ -241,6 +261,14 @@ LEARNERS: dict[str, LearnerSpec] = {
             learning_rate_option="lr_energy",
             options=EnergyDetectorOptions,
             doing="training the detector of unknown classes by energies",
+            output="logits",
+        ),
+        _by_labels(
+            "entropic_detector",
+            f"{_HERE}.entropic:EntropicDetector",
+            learning_rate_option="lr_entropic",
+            options=EntropicDetectorOptions,
+            doing="training the detector of unknown classes with binary heads",
             output="logits",
         ),
         _by_labels(

@@ -30,6 +30,7 @@ from tfal.strategies.coreset import CoreSet
 from tfal.strategies.covering import MaxHerding, ProbCover, UHerding
 from tfal.strategies.dropquery import DropQuery
 from tfal.strategies.eaoa import EAOA
+from tfal.strategies.eoal import EOAL
 from tfal.strategies.epig import EPIG
 from tfal.strategies.falcun import Falcun
 from tfal.strategies.ldms import LDMS
@@ -124,6 +125,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "galaxy": Galaxy,
     "direct": Direct,
     "eaoa": EAOA,
+    "eoal": EOAL,
     "entropy_cb": EntropyCB,
     "coreset_cb": CoreSetCB,
 }
