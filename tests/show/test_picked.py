@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from tests.show.conftest import N, bought
+from tfal.campaign import Campaign
 from tfal.errors import InputError
 from tfal.loop import Round
 from tfal.show.picked import series_of
+from tfal.show.samples import classes_of
 from tfal.single_query import Ranked
 from tfal.strategies import Picks
 
@@ -51,6 +53,22 @@ def test_an_experiment_is_the_first_repetition_that_all_strategies_have(runs):
     }
     assert [one.first_query.name for one in series_of(runs, N)] == ["round 1", "round 1"]
     assert said(runs / "margin") == {"margin": {"first labels": [0, 1, 2], "round 1": [3, 6, 9]}}
+
+
+def test_a_campaign_is_its_batches_and_what_was_told(tmp_path):
+    campaign = Campaign(tmp_path / "campaign", size=N, seed=0)
+    first = campaign.ask("random", None, None, n=3)
+    campaign.tell(first, [1, 0, None])
+    second = campaign.ask("random", None, None, n=2)
+    (series,) = series_of(campaign, N)
+    assert [(group.name, group.ids.tolist()) for group in series.groups] == [
+        ("round 1", first.tolist()),
+        ("round 2", second.tolist()),
+    ]
+    classes = classes_of(None, None, ("cat", "dog"), [series], N)
+    assert [classes.name(one) for one in first] == ["dog", "cat", "unknown"]
+    assert [classes.name(one) for one in second] == ["", ""]
+    assert series.rejected.tolist() == [first[2]]
 
 
 def test_rounds_of_a_run_are_named_as_in_its_pool():

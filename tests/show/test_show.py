@@ -179,6 +179,14 @@ def test_a_large_pool_is_a_seeded_part_and_says_so():
     assert many.get_title() == "300 picks (20 shown)"
 
 
+@pytest.mark.parametrize(("n_picked", "expected"), [(10, 10), (60, 20), (75, 20), (90, 30), (100, 40)])
+def test_samples_are_drawn_however_many_were_picked(n_picked, expected):
+    (axes,) = embedding(np.arange(200.0).reshape(100, 2), np.arange(n_picked), most=40).axes
+    n_others, n_picks = (len(points.get_offsets()) for points in axes.collections)
+    assert n_picks == expected
+    assert n_others + n_picks == 40
+
+
 def test_only_members_of_the_pool_are_drawn(data):
     pool = bought(data.y_train, [0, 1, 2])
     pool.exclude(np.arange(40, N))

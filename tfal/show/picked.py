@@ -12,15 +12,15 @@ import numpy as np
 
 from tfal.errors import InputError
 from tfal.given import given_ids
-from tfal.pool import REJECTED, Pool
+from tfal.pool import LABELED, REJECTED, Pool
 from tfal.storage.array_files import read_ids
 from tfal.storage.identity import read_stored
 from tfal.storage.joined import is_joined
 
 FIRST_LABELS = "first labels"  # those of round 0
 _WAYS = (
-    "Give ids, (ids, scores), {name: ids}, the rounds of tfal.run, a pool.npz, the folder of a repetition such as "
-    "results/digits_SCNN/margin/rep001, or that of all strategies."
+    "Give ids, (ids, scores), {name: ids}, the rounds of tfal.run, a tfal.Campaign, a pool.npz, the folder of a "
+    "repetition such as results/digits_SCNN/margin/rep001, or that of all strategies."
 )
 
 
@@ -97,6 +97,8 @@ def _read(picks: Any, size: int) -> list[Series]:
         return [_of_pool("", picks)]
     if isinstance(picks, Mapping):
         return _of_mapping(picks, size)
+    if all(hasattr(picks, name) for name in ("rounds", "labeled_set", "rejected")):  # a tfal.Campaign, not imported
+        return [_of_campaign(picks)]
     rounds = [picks] if _is_round(picks) else picks
     if isinstance(rounds, Sequence) and len(rounds) and all(_is_round(one) for one in rounds):
         return _of_rounds(rounds, size)
@@ -155,6 +157,16 @@ def _of_rounds(rounds: Sequence[Any], size: int) -> list[Series]:
         Series(f"{strategy}, repetition {rep}" if several else strategy, tuple(groups))
         for (strategy, rep), groups in found.items()
     ]
+
+
+def _of_campaign(campaign: Any) -> Series:
+    """What was asked for in each round, and the classes that were told."""
+    rounds, pool = campaign.rounds, Pool.unlabeled_pool(campaign.size)
+    ids, labels = campaign.labeled_set
+    pool.state[ids], pool.label[ids] = LABELED, labels
+    pool.state[campaign.rejected], pool.label[campaign.rejected] = REJECTED, 0
+    groups = [Group(f"round {number}", one.ids) for number, one in enumerate(rounds, start=1)]
+    return Series("", tuple(groups), pool)
 
 
 def _of_pool(name: str, pool: Pool, data: str | None = None) -> Series:

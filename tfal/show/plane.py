@@ -150,12 +150,13 @@ def _pool(series: Sequence[Series], size: int) -> np.ndarray:
 
 
 def _some(pool: np.ndarray, picked: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """At most so many samples of the pool, ascending: the picks, at most half as many, and others at random."""
+    """At most so many samples of the pool, ascending: picks, half of all if others make up the rest, and others."""
     if len(pool) <= most:
         return pool
-    rng = np.random.default_rng(seed)
-    taken = rng.choice(picked, max(1, most // 2), replace=False) if len(picked) > most // 2 else picked
-    rest = rng.choice(np.setdiff1d(pool, picked), most - len(taken), replace=False)
+    rng, others = np.random.default_rng(seed), np.setdiff1d(pool, picked)
+    n_taken = max(min(len(picked), most // 2), most - len(others))
+    taken = rng.choice(picked, n_taken, replace=False) if n_taken < len(picked) else picked
+    rest = rng.choice(others, most - n_taken, replace=False)
     return np.sort(np.concatenate([taken, rest]))
 
 

@@ -47,9 +47,9 @@ def contact_sheet(
     Args:
         images: the training set: a tfal.data.Dataset; an array (N, H, W) or (N, H, W, C), uint8 or floating point; or N
             paths of image files.
-        picks: ids, (ids, scores), {name: either of these}, the rounds of tfal.run, a pool.npz, the folder of a
-            repetition, or of an experiment: of each strategy the first repetition that all of them have. Ids and scores
-            are shown in the order given, picks of pool.npz by id, as it keeps no order.
+        picks: ids, (ids, scores), {name: either of these}, the rounds of tfal.run, a tfal.Campaign, a pool.npz, the
+            folder of a repetition, or of an experiment: of each strategy the first repetition that all of them have.
+            Ids and scores are shown in the order given, picks of pool.npz by id, as it keeps no order.
         labels: (N,) integers, -1 where no class is known. When not given those of the Dataset, or what the labels that
             runs bought say.
         class_names: of all classes. When not given those of the Dataset, or numbers.
