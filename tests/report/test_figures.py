@@ -11,11 +11,12 @@ from tfal.strategies import STRATEGIES
 NAMES = list(STRATEGIES)
 
 
-def test_forty_strategies_look_different():
-    looks = styles([*NAMES, "mine", "yours", "ours", "theirs"], NAMES)
-    assert len(looks) >= 40
-    assert len({(look.color, look.marker) for look in looks.values()}) == len(looks)
+def test_all_strategies_and_forty_others_look_different():
+    looks = styles([*NAMES, *(f"mine{number}" for number in range(40))], NAMES)
+    assert len(looks) == len(NAMES) + 40
+    assert len(set(looks.values())) == len(looks)
     assert len({style(number) for number in range(N_STYLES)}) == N_STYLES
+    assert len({style(number)[:2] for number in range(56)}) == 56  # in color or marker
 
 
 def test_a_strategy_keeps_its_look_whatever_else_is_drawn():
@@ -25,8 +26,8 @@ def test_a_strategy_keeps_its_look_whatever_else_is_drawn():
 
 
 def test_more_names_than_looks_still_get_one():
-    looks = styles([f"mine{number}" for number in range(70)], NAMES)
-    assert len(looks) == 70
+    looks = styles([f"mine{number}" for number in range(200)], NAMES)
+    assert len(looks) == 200
 
 
 def test_colors_are_told_apart_by_color_blind_readers():

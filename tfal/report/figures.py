@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _COLORS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7")
 _MARKERS = "os^DvPX*"
 _LINES = ("-", "--", "-.")
-N_STYLES = len(_COLORS) * len(_MARKERS)  # pairs of color and marker, as 7 and 8 have no common divisor
+N_STYLES = len(_COLORS) * len(_MARKERS) * len(_LINES)  # all combinations, as 7, 8 and 3 have no common divisor
 
 
 class Style(NamedTuple):
@@ -29,7 +29,7 @@ class Style(NamedTuple):
 
 
 def style(number: int) -> Style:
-    """The look with this number; all numbers below N_STYLES look different."""
+    """The look with this number; all numbers below N_STYLES look different, the first 56 in color or marker alone."""
     return Style(_COLORS[number % len(_COLORS)], _MARKERS[number % len(_MARKERS)], _LINES[number % len(_LINES)])
 
 
