@@ -85,6 +85,11 @@ CASES: dict[str, Callable[[Inputs], Any]] = {
     "probcover": lambda given: kernels.probcover(
         given.features, given.budget, delta=_purity_radius(given), n_anchor=COVERED, rng=_rng()
     ),
+    "dcom": lambda given: kernels.dcom(
+        *(given.features, given.budget),
+        **{"delta": _purity_radius(given), "uncertainty": given.scores, "skill": 0.3, "n_anchor": COVERED},
+        rng=_rng(),
+    ),
     "max_herding": _max_herding,
     "k_center_greedy": lambda given: kernels.k_center_greedy(given.features, given.budget, rng=_rng()),
     "power_top_n": lambda given: kernels.power_top_n(given.scores, given.budget, rng=_rng()),

@@ -1,4 +1,4 @@
-"""Comparisons and growth of kernels over draws of a network: dropout passes, noise on weights."""
+"""Comparisons and growth of kernels over draws of a network, dropout passes and noise on weights, and of dcom."""
 
 from __future__ import annotations
 
@@ -74,6 +74,56 @@ def epig(xp: Any, n: int = 2000, m: int = 100, draws: int = 25) -> Comparison:
     )
 
 
+def dcom(xp: Any, n: int = 5000, d: int = 64, q: int = 200) -> Comparison:
+    """Against the matrix of all pairs, whose degrees are summed anew for each pick."""
+    features, doubt = relu_head(n, d).features, np.random.default_rng(6).random(n)
+    given, delta = xp.asarray(features), _radius(features)
+
+    def plain() -> np.ndarray:
+        near = squared(features, features) <= delta**2
+        left, covered, picks = np.ones(n, bool), np.zeros(n, bool), list[int]()
+        while len(picks) < q:
+            scores = 0.3 * scaled(doubt, np.ones(n, bool)) + 0.7 * scaled(near[:, ~covered].sum(axis=1), left)
+            picks.append(int(np.where(left, scores, -1).argmax()))
+            left[picks[-1]] = False
+            covered |= near[picks[-1]]
+        return np.array(picks)
+
+    def squared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        found: np.ndarray = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * a @ b.T
+        return found
+
+    def scaled(values: np.ndarray, among: np.ndarray) -> np.ndarray:
+        low, high = values[among].min(), values[among].max()
+        return (values - low) / (high - low) if high > low else np.zeros(n)
+
+    return Comparison(
+        "dcom",
+        f"n={n:,} d={d} q={q} delta={delta:.3g}",
+        lambda: kernels.dcom(given, q, delta=delta, uncertainty=doubt, skill=0.3),
+        {"all pairs, degrees anew": plain} if xp is np else {},
+        same("picks"),
+    )
+
+
+def _radius(features: np.ndarray) -> float:
+    """Half of how far rows are apart, in the middle."""
+    rows = features[:200].astype(np.float64)
+    return float(np.median(np.linalg.norm(rows[:100] - rows[-100:], axis=1))) / 2
+
+
+def _grow_dcom(given: Inputs, q: int) -> Case:
+    """At most 2,000 rows are to be covered."""
+    (n, d), doubt = given.features.shape, np.random.default_rng(6).random(len(given.features))
+    most, delta = min(2000, n), _radius(np.asarray(given.features[:200]))
+    options: dict[str, Any] = {"delta": delta, "uncertainty": doubt, "skill": 0.3, "n_anchor": most, "rng": _rng()}
+    return Case(lambda: kernels.dcom(given.features, q, **options), 1, 2.0 * n * most * d)
+
+
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
 def _grow_epig(given: Inputs, q: int) -> Case:
     """The features, in parts, stand for the logits of 8 classes in each pass; the first 20 rows are targets."""
     n, d = given.features.shape
@@ -84,8 +134,10 @@ def _grow_epig(given: Inputs, q: int) -> Case:
 COMPARISONS: dict[str, list[Callable[..., Comparison]]] = {
     "noise_stability": [noise_stability],
     "epig": [epig],
+    "dcom": [dcom],
 }
 GROWTH: dict[str, Callable[[Inputs, int], Case]] = {
     "noise_stability": _grow_noise_stability,
     "epig": _grow_epig,
+    "dcom": _grow_dcom,
 }

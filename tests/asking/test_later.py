@@ -14,6 +14,7 @@ from tfal.pool.view import PoolView
 from tfal.strategies import STRATEGIES, Picks, Strategy
 from tfal.strategies.cluster_margin import ClusterMargin
 from tfal.strategies.covering import ProbCover
+from tfal.strategies.dcom import DCoM
 from tfal.strategies.eaoa import EAOA
 from tfal.strategies.mqnet import MQNet
 from tfal.streams import Streams
@@ -23,6 +24,7 @@ LEARNING = {
     "mqnet": MQNet(meta_epoch=1),
     "mqnet, conf": MQNet(mqnet_mode="conf", meta_stats="code", meta_epoch=1),
     "probcover": ProbCover(),
+    "dcom": DCoM(),
     "eaoa": EAOA(),
     "cluster_margin": ClusterMargin(),
 }

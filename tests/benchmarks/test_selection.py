@@ -39,6 +39,7 @@ TINY = {
     "falcun": {"n": 120, "d": 8, "q": 10},
     "activeft": {"n": 120, "d": 8, "q": 10, "n_iter": 3},
     "average_linkage": {"n": 120, "d": 8, "linked": 60},
+    "dcom": {"n": 150, "d": 8, "q": 12},
     "epig": {"n": 60, "m": 7, "draws": 4},
     "noise_stability": {"n": 90, "draws": 4, "q": 10},
     "flcmi": {"n": 80, "m": 6, "p": 5, "d": 8, "q": 5, "classes": 3},
@@ -51,7 +52,7 @@ BUILDERS = {build.__name__: build for builders in selection.COMPARISONS.values()
 PICKS = ["ldm_seeding", "badge", "badge_package", "k_center", "k_center_package", "kmeans_plusplus"]
 PICKS += ["flcmi", "logdetcmi", "ccal", "neat"]
 PICKS += ["dropquery"]
-PICKS += ["noise_stability"]
+PICKS += ["noise_stability", "dcom"]
 
 
 @pytest.fixture

@@ -11,11 +11,13 @@ from tfal.kernels import (
     bait,
     bait_binary,
     bald,
+    ball_coverage,
     batchbald,
     class_means,
     cluster_margin,
     cluster_ranking,
     confidence_log_odds,
+    dcom,
     distinctive_scores,
     dropout_flips,
     dropquery,
@@ -45,6 +47,7 @@ from tfal.kernels import (
     power_top_n,
     predictive_variance,
     probcover,
+    pure_radii,
     purity,
     purity_radius,
     quota_picks,
@@ -359,3 +362,17 @@ def test_epig(cupy):
     passes = np.random.default_rng(2).normal(size=(300, 5, 4)).astype(np.float32)
     on_device = epig(cupy.asarray(passes), cupy.asarray(passes[:40]))
     np.testing.assert_allclose(on_device.get(), epig(passes, passes[:40]), rtol=1e-9, atol=1e-14)
+
+
+def test_dcom(cupy):
+    features, _, _, doubt = arrays(0)
+    labeled, radii, classes = np.arange(0, 300, 60), np.linspace(0.5, 3, 5), np.arange(300) % 3
+    covered = ball_coverage(features, labeled, radii)
+    assert ball_coverage(cupy.asarray(features), labeled, radii).get().tolist() == covered.tolist()
+    options = {"least": 0.5, "most": 4.0}
+    rows_agree(
+        pure_radii(features, labeled, classes, **options),
+        pure_radii(cupy.asarray(features), labeled, classes, **options),
+    )
+    options = {"delta": 2.5, "uncertainty": doubt, "skill": 0.4, "labeled": labeled, "radii": radii}
+    rows_agree(dcom(features, 20, **options), dcom(cupy.asarray(features), 20, **options))

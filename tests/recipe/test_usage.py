@@ -191,6 +191,10 @@ MODES = {
         | {"encoder", "trust_encoder", "n_refine", "refine_draws", "refine_pool", "refine_first"}
         | {"refine_share", "refine_by"},
     ),
+    "balls of labels": (
+        {"strategy": "dcom", "encoder": "a.keras"},
+        ROUNDS | IMAGES | {"encoder", "trust_encoder", "dcom_delta", "dcom_most", "dcom_at", "dcom_slope", "n_anchor"},
+    ),
     "herding with a temperature": (
         {"strategy": "uherding", "encoder": "a.keras"},
         ROUNDS | IMAGES | {"encoder", "trust_encoder", "sigma", "n_anchor", "temperature"},

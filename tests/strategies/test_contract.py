@@ -65,6 +65,7 @@ CONTRACT = {
     "lfosa": [83, 38, 46, 76, 53, 7],
     "neat": [86, 61, 36, 19, 73, 51],
     "tcm": [98, 33, 41, 49, 92, 32],
+    "dcom": [16, 38, 76, 32, 49, 66],
     "refine": [38, 76, 16, 66, 7, 51],
     "epig": [46, 91, 52, 53, 51, 3],
     "noise_stability": [3, 16, 66, 91, 63, 51],
@@ -100,6 +101,7 @@ def _ranking_file(tmp_path_factory):
     np.save(path, np.random.default_rng(0).permutation(200))
     OPTIONS.ranking = str(path)
     OPTIONS.n_refine = OPTIONS.refine_draws = 2  # it puts 450 queries else
+    OPTIONS.dcom_slope, OPTIONS.dcom_most = 2.0, 0.3  # so that both of its learners count
 
 
 def test_the_contract_list_is_complete():

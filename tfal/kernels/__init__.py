@@ -18,6 +18,7 @@ from tfal.kernels.bayesian import (
 from tfal.kernels.ccal import distinctive_scores, round_robin, semantic_scores
 from tfal.kernels.class_balanced import balanced_entropy, balanced_k_center, class_needs
 from tfal.kernels.cluster_margin import average_linkage, cluster_margin
+from tfal.kernels.dcom import ball_coverage, competence, dcom, pure_radii
 from tfal.kernels.direct import direct
 from tfal.kernels.dropquery import dropout_flips, dropquery
 from tfal.kernels.eaoa import eaoa, energy_uncertainty, reverse_neighbor_votes
@@ -69,14 +70,17 @@ __all__ = [
     "balanced_entropy",
     "balanced_k_center",
     "bald",
+    "ball_coverage",
     "batchbald",
     "class_means",
     "class_needs",
     "class_order",
     "cluster_margin",
     "cluster_ranking",
+    "competence",
     "confidence_log_odds",
     "cosine_similarities",
+    "dcom",
     "direct",
     "distinctive_scores",
     "dropout_flips",
@@ -121,6 +125,7 @@ __all__ = [
     "power_top_n",
     "predictive_variance",
     "probcover",
+    "pure_radii",
     "purity",
     "purity_radius",
     "quota_picks",

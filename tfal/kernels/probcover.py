@@ -20,15 +20,14 @@ import numpy as np
 from tfal.errors import InputError
 from tfal.kernels.kmeans import KMeans, kmeans
 from tfal.kernels.parts import check
+from tfal.kernels.parts.balls import ROUNDING, Balls
 from tfal.kernels.parts.cells import Cells, pivots_of
-from tfal.kernels.parts.neighbor_lists import pair_lists
 from tfal.kernels.parts.pairwise import Side, Tile, distances, origin_for, side, taken
 from tfal.kernels.parts.tiles import CORES, slices, workers
-from tfal.kernels.parts.xp import array_module, to_numpy
+from tfal.kernels.parts.xp import array_module
 from tfal.kernels.representatives import checked_targets, farthest_first, unlabeled
 from tfal.kernels.top import tie_ranks
 
-_ROUNDING = 1e-6  # of a squared distance that is compared with delta**2
 _MOST_EDGES = 1 << 30  # 4 GB
 _ROWS = {"numpy": 8192, "cupy": 65536}  # that are looked at together for a radius
 _LOOK = 4096  # rows among which distances are found first
@@ -95,11 +94,11 @@ def probcover(
         anchors = np.arange(len(features))  # the labeled rows, too: they do no harm, and none needs to be copied
     else:
         anchors = np.sort(check.generator(rng).choice(anchors, n_anchor, replace=False))
-    balls = _Balls(features, min(float(delta), check.LARGEST), anchors, targets, max_edges)
+    balls = Balls(features, min(float(delta), check.LARGEST), anchors, targets, max_edges)
     return _probcover(balls, features, n, left, rng)
 
 
-def _probcover(balls: _Balls, features: Any, n: int, left: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+def _probcover(balls: Balls, features: Any, n: int, left: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
     m = len(features)
     uncovered = np.ones(balls.n_anchor, bool)
     keys = m * balls.lists.counts(m) + m - 1 - tie_ranks(m, rng)  # the uncovered rows of a ball, then its rank
@@ -123,50 +122,6 @@ def _probcover(balls: _Balls, features: Any, n: int, left: np.ndarray, rng: np.r
     if len(picks) == n:
         return found
     return np.append(found, farthest_first(features, n - len(found), np.append(np.flatnonzero(~left), found), rng=rng))
-
-
-class _Balls:
-    """Which rows lie within delta of each anchor; anchors are named by their places in cells.
-
-    A distance may round otherwise in the other order of its rows. Sizes count the lists, so they stay consistent
-    whatever `around` says of a row just at the edge.
-    """
-
-    def __init__(self, features: Any, delta: float, anchors: np.ndarray, targets: Any, max_edges: int) -> None:
-        self._limit, self._edges, self.n_anchor = np.float32(delta**2 * (1 + _ROUNDING)), 0, len(anchors)
-        self._rows = side(features, origin_for("euclidean", features))
-        if targets is not None:
-            points = side(targets, self._rows.origin)
-        else:
-            points = self._rows if len(anchors) == len(features) else taken(self._rows, anchors)
-        self._cells = Cells(points, pivots_of(points))
-        self._reach = self._cells.reach(delta, self._rows)
-        self._anchor_rows = anchors[self._cells.order].astype(np.int32)
-        xp = array_module(features)
-
-        def within(a: Tile, b: Tile, points: slice, rows: np.ndarray) -> Any:
-            found = distances(a, b) <= self._limit
-            found |= xp.asarray(self._anchor_rows[points, None]) == xp.asarray(rows)  # a ball holds its center
-            return found
-
-        def count(edges: int) -> None:
-            self._edges += edges  # two threads may lose a few, which a limit on memory can do without
-            if self._edges > max_edges:
-                raise InputError(
-                    f"delta: expected at most {max_edges:,} pairs of rows within it, received more at {delta:g}. "
-                    "Choose a smaller radius, or allow more with max_edges, at 4 bytes each."
-                )
-
-        self.lists = pair_lists(self._cells, self._rows, self._reach, within, count)
-
-    def around(self, row: int) -> np.ndarray:
-        """Which anchors lie within delta of a row, bool."""
-        xp = array_module(self._rows.rows)
-        found, tile = self._anchor_rows == row, self._rows.tile(xp.asarray([row]))
-        for points, _ in self._cells.blocks(tile, self._reach):
-            found[points] |= to_numpy(distances(tile, self._cells.tile(points))[0] <= self._limit)
-        result: np.ndarray = found
-        return result
 
 
 def purity_radius(
@@ -219,7 +174,7 @@ def purity_radius(
     n = len(features) if rows is None else len(rows)
     impure = n - math.ceil(alpha * n - 1e-9)  # balls that need not be pure
     away = _to_other_cluster(features, found, rows, impure)
-    return math.sqrt(away) * (1 - _ROUNDING)
+    return math.sqrt(away) * (1 - ROUNDING)
 
 
 def _to_other_cluster(features: Any, found: KMeans, rows: np.ndarray | None, place: int) -> float:

@@ -115,7 +115,7 @@ def kmeans_directions(
     """
     xp = array_module(features)
     features = check.float_rows(xp, "features", features, ("m", "d"))
-    among = np.arange(len(features)) if among is None else _checked_rows("among", among, len(features))
+    among = np.arange(len(features)) if among is None else checked_rows("among", among, len(features))
     n = check.whole_number("n", n, most=len(among))
     n_iter, n_init = check.whole_number("n_iter", n_iter), check.whole_number("n_init", n_init)
     return _kmeans_directions(features, n, among, check.generator(rng), (n_iter, n_init))
@@ -184,7 +184,7 @@ def unlabeled(m: int, labeled: Any, n: int, name: str = "labeled") -> np.ndarray
 
     labeled: distinct integer rows, or None, and its name in errors.
     """
-    rows = _checked_rows(name, [] if labeled is None else labeled, m)
+    rows = checked_rows(name, [] if labeled is None else labeled, m)
     if len(rows) == m:
         raise InputError(f"{name}: expected fewer than all {m} rows, received {len(rows)}. There is nothing to pick.")
     check.whole_number("n", n, most=m - len(rows))
@@ -193,7 +193,7 @@ def unlabeled(m: int, labeled: Any, n: int, name: str = "labeled") -> np.ndarray
     return left
 
 
-def _checked_rows(name: str, rows: Any, m: int) -> np.ndarray:
+def checked_rows(name: str, rows: Any, m: int) -> np.ndarray:
     """Distinct rows of m, perhaps none, int64 on the host."""
     rows = to_numpy(rows)
     if rows.ndim != 1 or (rows.dtype.kind not in "iu" and len(rows)):

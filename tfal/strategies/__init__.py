@@ -28,6 +28,7 @@ from tfal.strategies.cluster_quotas import ClusterRanking, KMeansClusters, Scan,
 from tfal.strategies.clusters import KMeans, MultiKMeans, TypiClust
 from tfal.strategies.coreset import CoreSet
 from tfal.strategies.covering import MaxHerding, ProbCover, UHerding
+from tfal.strategies.dcom import DCoM
 from tfal.strategies.dropquery import DropQuery
 from tfal.strategies.eaoa import EAOA
 from tfal.strategies.eoal import EOAL
@@ -122,6 +123,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "noise_stability": NoiseStability,
     "epig": EPIG,
     "refine": Refine,
+    "dcom": DCoM,
     "galaxy": Galaxy,
     "direct": Direct,
     "eaoa": EAOA,
