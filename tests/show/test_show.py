@@ -58,6 +58,17 @@ def test_a_sheet_of_strategies_is_the_first_query_of_each(data, runs):
     assert found[1][3] == [1, 2, 1]
 
 
+@pytest.mark.parametrize("names", [CLASSES, [f"a class called {number}" for number in range(3)]])
+def test_names_of_classes_have_room(data, names):
+    pool = bought(data.y_train, [0, 1, 2], [3, 4, 5])
+    figure = contact_sheet(data.x_train, pool, class_names=[*names, *(f"{name} too" for name in names)])
+    figure.draw_without_rendering()
+    first, second = [axes.xaxis.get_tightbbox() for axes in figure.axes if axes.patches]
+    heads = [axes.title.get_window_extent() for axes in figure.axes if axes.images]
+    assert heads[1].y1 <= first.y0  # the head of a block is below what stands below the bars before
+    assert second.y0 >= 0
+
+
 def test_a_sheet_of_many_rounds_is_some_of_them(data):
     pool = bought(data.y_train, *[[step] for step in range(50)])
     figure = contact_sheet(data, pool)

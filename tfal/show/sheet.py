@@ -23,6 +23,7 @@ _COLUMNS = 10  # pictures in a line
 _SIDE, _WORDS = 0.62, 0.13  # of a picture, and of a line of words below it [inches]
 _LEFT, _RIGHT, _HEAD, _FOOT, _BARS, _GAP = 0.15, 0.2, 0.3, 0.42, 3.0, 0.75  # [inches]
 _LONGEST = 12  # letters of a class below a picture
+_LETTER = 0.055  # of 6 points, on average [inches]
 _REJECTED = "#D55E00"
 _BAR = "#0072B2"
 _BARS_LEAST = 0.75  # height [inches]
@@ -106,7 +107,7 @@ class _Sheet:
         """One block below the other, each below its own line."""
         bars = self._classes is not None
         wide = _LEFT + self.columns * _SIDE + (_GAP + _BARS if bars else 0) + _RIGHT
-        foot = _FOOT if bars else 0.06
+        foot = 0.06 if self._classes is None else _FOOT + _named_classes(self._classes)[2]
         top = 0.06 + 0.2 * len(title.splitlines())
         high = top + sum(self.heights) + (_HEAD + foot) * len(blocks)
         figure, below = blank((wide, high)), high - top
@@ -171,13 +172,19 @@ def _short(name: str) -> str:
 
 def class_axis(axes: Any, classes: Classes) -> None:
     """Classes along x, as many of them named as there is room for."""
-    n = len(classes.names)
-    step = max(1, -(-n // 20))
-    places = np.arange(0, n, step)
-    names = [_short(classes.names[place]) for place in places]
-    turned = sum(len(name) + 1 for name in names) > 45
+    places, names, turned = _named_classes(classes)
     axes.set_xticks(places, names, rotation=90 if turned else 0, fontsize=6)
-    axes.set_xlim(-0.6, n - 0.4)
+    axes.set_xlim(-0.6, len(classes.names) - 0.4)
     axes.set_xlabel("class", fontsize=7, labelpad=1)
     axes.grid(axis="y", alpha=0.3)
     axes.set_axisbelow(True)
+
+
+def _named_classes(classes: Classes) -> tuple[np.ndarray, list[str], float]:
+    """Places and names of the classes that are named, and how far these reach down where they are turned [inches]."""
+    n = len(classes.names)
+    places = np.arange(0, n, max(1, -(-n // 20)))
+    names = [_short(classes.names[place]) for place in places]
+    letters = max(map(len, names))
+    turned = sum(len(name) + 1 for name in names) > 45
+    return places, names, _LETTER * (letters - 1) if turned else 0.0
