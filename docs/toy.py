@@ -13,6 +13,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import cross_val_predict
@@ -173,10 +174,28 @@ class Networks:
     @cached_property
     def detector_logits(self) -> np.ndarray:
         """(m, C + 1): a regression with one more class, that of the rejected samples."""
-        bought = np.concatenate([self.labeled, self.rejected])
-        labels = np.concatenate([self.labels, np.full(len(self.rejected), self.labels.max() + 1)])
-        found = _regression().fit(self.features[bought], labels)
+        found = _regression().fit(*self._bought)
         return np.asarray(found.decision_function(self.features), np.float32)
+
+    @cached_property
+    def binary_logits(self) -> np.ndarray:
+        """(m, C, 2): a regression for each class, of all others and of it."""
+        rows, labels = self._bought
+        heads = [_regression().fit(rows, labels == k) for k in np.unique(self.labels)]
+        of_it = np.stack([head.decision_function(self.features) for head in heads], axis=1) / 2
+        return np.stack([-of_it, of_it], axis=-1).astype(np.float32)
+
+    @cached_property
+    def center_distances(self) -> np.ndarray:
+        """(m, 2): to the centers of two clusters of the rejected samples."""
+        found = KMeans(2, n_init=1, random_state=SEED).fit(self.features[self.rejected])
+        return np.asarray(found.transform(self.features), np.float32)
+
+    @property
+    def _bought(self) -> tuple[np.ndarray, np.ndarray]:
+        """Features and classes of labeled and rejected samples; the latter are one more class."""
+        none = np.full(len(self.rejected), self.labels.max() + 1)
+        return self.features[np.r_[self.labeled, self.rejected]], np.r_[self.labels, none]
 
     def cluster_logits(self, shape: str) -> np.ndarray:
         """(m, C): a mixture of as many Gaussians as classes, "spherical" or of any shape, "full"."""
@@ -218,8 +237,10 @@ TOY_OUTPUTS: Mapping[tuple[str, str], Callable[[Networks], np.ndarray]] = {
     ("simclr", "simclr_loss"): attrgetter("simclr_loss"),
     ("vae", "vae_loss"): attrgetter("vae_loss"),
     ("detector", "logits"): attrgetter("detector_logits"),
-    ("energy_detector", "logits"): attrgetter("detector_logits"),
-    ("energy_detector", "features"): attrgetter("features"),
+    **{(f"{kind}_detector", "logits"): attrgetter("detector_logits") for kind in ("energy", "entropic")},
+    **{(f"{kind}_detector", "features"): attrgetter("features") for kind in ("energy", "entropic")},
+    ("entropic_detector", "binary_logits"): attrgetter("binary_logits"),
+    ("entropic_detector", "center_distances"): attrgetter("center_distances"),
     ("scan", "logits"): lambda networks: networks.cluster_logits("spherical"),
     ("self_label", "logits"): lambda networks: networks.cluster_logits("full"),
     **{(learner, "features"): (lambda networks: _sphere(networks.points)) for learner in ("encoder", "simclr", "csi")},

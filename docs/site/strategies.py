@@ -28,6 +28,9 @@ GROUPS = {
 }
 
 
+_GALLERY = "[![Picks of all strategies of closed sets on one pool, by round](../gallery.png)](../gallery.png)\n"
+
+
 def write(folder: Path, pictures: bool = True) -> None:
     """Writes index.md, and a page with its pictures for every strategy, into a folder, which is made."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -49,7 +52,7 @@ def group(name: str) -> str:
 
 def index() -> str:
     """The overview: the gallery, and a table for each group."""
-    parts = ["# Strategies\n", "![Picks of all strategies of closed sets on one pool, by round](../gallery.png)\n"]
+    parts = ["# Strategies\n", _GALLERY]
     parts.append(
         "Four rounds on one pool in the plane, from the same first labels; colors are classes, regions what the last "
         "network says. The upper left end of the upper moon holds 40 near copies of one sample. Made by "

@@ -64,6 +64,10 @@ def test_in_an_open_set_samples_of_the_third_class_train_nothing():
     assert set(played.networks.labels.tolist()) == {0, 1}
     assert len(played.networks.labeled) < 9 + 4 * 9
     assert played.networks.head("classifier")[0].shape == (64, 2)
+    bought = np.concatenate([played.first, *played.rounds])
+    assert np.array_equal(played.networks.detector_logits.argmax(axis=1)[bought], classes[bought])
+    assert np.array_equal(played.networks.binary_logits[bought, :, 1] > 0, np.eye(3, dtype=bool)[classes[bought], :2])
+    assert played.networks.center_distances.shape == (410, 2)
     assert np.isin(classes[played.first], 2).any()
 
 
