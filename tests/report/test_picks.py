@@ -1,6 +1,7 @@
 """Pictures of what was picked on the page of a report, of runs and data that are at hand."""
 
 import re
+import shutil
 import subprocess
 import sys
 
@@ -73,6 +74,14 @@ def _classes_of_round_1(place):
     for name in ("margin", "random"):
         pool = Pool.load(place / "results" / "small_SCNN" / name / "rep001" / "pool.npz")
         yield name, len(np.unique(pool.label[pool.round == 1]))
+
+
+def test_names_that_look_like_formulas_or_html_are_text(place):
+    hostile = place / "results" / "small_SCNN" / "<b>$x^$"
+    shutil.copytree(place / "results" / "small_SCNN" / "margin", hostile)
+    write_report([place / "results"], place / "report.html", {"": str(place / "data")})
+    assert "<b>$" not in re.sub(r"<script.*?</script>", "", (place / "report.html").read_text(), flags=re.DOTALL)
+    assert (place / "report_files" / "small_SCNN" / "first_picks.pdf").exists()
 
 
 def test_settings_without_runs_or_data_say_so(place):

@@ -268,6 +268,18 @@ def test_other_data_than_those_of_the_runs_are_refused(data, runs):
             draw(other, runs)
 
 
+def test_labels_of_other_samples_than_the_runs_bought_are_refused(data):
+    pool = bought(data.y_train, [0, 1, 2, 3, 4])
+    renumbered = np.array([7, 4, 9])[data.y_train]
+    assert class_histogram(renumbered, pool).axes[0].get_title() == "5 labels"
+    wrong = np.roll(data.y_train, 1)
+    wrong[3] = 0
+    with pytest.raises(InputError, match=r"Received: \[0, 2\] for samples that are all of class 0 there"):
+        class_histogram(wrong, pool)
+    with pytest.raises(InputError, match="Give the training set of that run, in its order"):
+        contact_sheet(data.x_train, pool, labels=wrong)
+
+
 def test_a_table_has_an_embedding(data):
     features = np.random.default_rng(0).normal(size=(N, 1, 1, 3)).astype(np.float32)
     table = tfal.data.Dataset("table", features, data.y_train, features[:3], data.y_train[:3])

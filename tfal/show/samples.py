@@ -14,6 +14,7 @@ from tfal.data.dataset import Dataset
 from tfal.data.listing import MAX_PIXELS, Listing
 from tfal.data.prints import comparable, fingerprint
 from tfal.errors import InputError
+from tfal.pool import REJECTED
 from tfal.show.picked import Series
 
 _THUMBNAIL = 192  # height and width of a photograph on a contact sheet, at most [pixels]
@@ -121,7 +122,9 @@ def classes_of(
         if len(class_names) <= int(np.max(data.y_train)) and labels is data.y_train:
             class_names = [*class_names, UNKNOWN]  # images of a second data set
     if labels is not None:
-        return _given_classes(labels, class_names, size)
+        found = _given_classes(labels, class_names, size)
+        _check_labels(found.labels, series)
+        return found
     return _of_pools(series, class_names, size)
 
 
@@ -137,6 +140,22 @@ def _given_classes(labels: Any, class_names: Sequence[Any] | None, size: int) ->
     if found.min() < -1:
         raise InputError(f"labels must be classes counted from 0, or -1. Received: {found.min()}.")
     return Classes(found, _names(class_names, int(found.max()) + 1))
+
+
+def _check_labels(labels: np.ndarray, series: Sequence[Series]) -> None:
+    """Raises InputError where a run bought one class that is several here: these are labels of other samples.
+
+    Runs may number known classes anew, so that the numbers themselves are not compared.
+    """
+    for pool in (one.pool for one in series if one.pool is not None):
+        known = (pool.round >= 0) & (pool.state != REJECTED) & (labels >= 0)
+        for klass in np.unique(pool.label[known]).tolist():
+            here = np.unique(labels[known & (pool.label == klass)])
+            if len(here) > 1:
+                raise InputError(
+                    f"labels must be of the samples that the runs labeled. Received: {here[:5].tolist()} for samples "
+                    f"that are all of class {klass} there. Give the training set of that run, in its order."
+                )
 
 
 def _names(class_names: Sequence[Any] | None, least: int) -> tuple[str, ...]:
