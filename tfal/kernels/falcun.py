@@ -70,11 +70,11 @@ class _Drawing:
         self.xp, (m, n_classes) = array_module(logits), logits.shape
         self.uncertain, self.gamma, self.each = uncertain, gamma, each
         self.tiles = tiles(self.xp, m, 8 * n_classes + 64)
-        self.p, self.left = self.xp.empty((m, n_classes), np.float32), self.xp.ones(m, bool)
+        self.p, self.left = self.xp.empty((n_classes, m), np.float32), self.xp.ones(m, bool)  # so sums are fast
         self.away = uncertain.copy()
 
         def fill(tile: slice) -> None:
-            self.p[tile] = self.xp.exp(log_softmax(self.xp, logits[tile].astype(np.float64)))
+            self.p[:, tile] = self.xp.exp(log_softmax(self.xp, logits[tile].astype(np.float64))).T
 
         each(fill, self.tiles)
 
@@ -104,10 +104,10 @@ class _Drawing:
 
     def take(self, row: int) -> None:
         self.left[row] = False
-        own = self.p[row].copy()
+        own = self.p[:, row].copy()[:, None]
 
         def nearer(tile: slice) -> None:
-            away = self.xp.abs(self.p[tile] - own).sum(axis=1)
+            away = self.xp.abs(self.p[:, tile] - own).sum(axis=0)
             self.away[tile] = self.xp.minimum(self.away[tile], away)
 
         self.each(nearer, self.tiles)
