@@ -3,10 +3,12 @@
 import dataclasses
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 from models import BUILDERS
+from tfal import low_budget
 from tfal.errors import InputError
 from tfal.loop import plan, run
 from tfal.pool import Pool
@@ -90,6 +92,18 @@ def test_an_open_set_answers_that_a_sample_is_of_none_of_the_classes(small, digi
 def test_balanced_strategies_run_on_a_long_tail(tail, digits):
     rounds = list(run(dataclasses.replace(tail, strategy="entropy_cb,coreset_cb", n_step=1), MLP, data=digits))
     assert [len(set(r.picks.ids.tolist())) for r in rounds if r.picks] == [24, 24]
+
+
+def test_a_study_of_low_budgets_answers_too(small, digits, tmp_path):
+    keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(8)]).save(tmp_path / "a.keras")
+    study = dataclasses.replace(small, strategy="galaxy,direct", splits="20,40", evaluate="knn", n_valid=0)
+    study = dataclasses.replace(study, encoder=str(tmp_path / "a.keras"))
+    list(low_budget.run(study, MLP, data=digits))
+    for name in ("galaxy", "direct"):
+        found = sorted(Path(study.results_dir).rglob(f"{name}_digits_*.npy"))
+        sets = [np.load(path) for path in found]
+        assert [len(ids) for ids in sets] == [20, 40]
+        assert {*sets[0].tolist()} < {*sets[1].tolist()}
 
 
 def test_first_labels_cannot_be_asked_for_within_a_query(tail, digits):

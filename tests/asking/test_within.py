@@ -14,7 +14,7 @@ from tfal.pool import Pool
 from tfal.pool.asked import Asked
 from tfal.pool.told import NO_CLASS, NOT_SURE
 from tfal.pool.view import PoolView
-from tfal.strategies import Picks, Strategy
+from tfal.strategies import Picks, Strategy, strategy_class
 from tfal.streams import Streams
 
 N, SIZE, SEED = 9, 120, 3
@@ -195,6 +195,20 @@ def test_a_strategy_that_also_learns_is_refused_by_a_campaign(open_campaign):
 
     with pytest.raises(InputError, match="cannot learn from round to round in a campaign"):
         open_campaign().ask(Learns(), n=N)
+
+
+def test_a_switch_to_a_strategy_that_asks_goes_by_queries_and_not_by_batches(open_campaign, labels):
+    campaign, name, asked = open_campaign(), "galaxy@1+margin", []
+    first = np.flatnonzero(labels < 6)[:12]
+    with pytest.warns(UserWarning, match="never asked for"):
+        campaign.tell(first, _told(labels, first))
+    for _ in range(6):
+        ids = campaign.ask(name, n=4)
+        campaign.tell(ids, _told(labels, ids))
+        asked.append(len(ids))
+    assert asked == [1, 1, 1, 1, 4, 4]
+    assert [one.query for one in campaign.rounds] == [0, 0, 0, 0, 1, 2]
+    assert strategy_class(name).asks
 
 
 @pytest.fixture

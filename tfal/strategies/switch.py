@@ -136,6 +136,7 @@ def switched(name: str, first: type[Strategy], n_first: int, second: type[Strate
             "switched_as": name,
             "n_first": n_first,
             "oracle": first.oracle or second.oracle,
+            "asks": first.asks or second.asks,
         }
         title = f"{first.__name__}Then{second.__name__}"
         made = [(option, *rest) for option, rest in found.items()]
