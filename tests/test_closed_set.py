@@ -13,7 +13,7 @@ from tfal.loop import run
 from tfal.low_budget import run as study
 from tfal.strategies import make_strategy
 
-NAMES = ["dropquery", "alfamix", "cluster_margin", "bait_binary", "falcun", "activeft"]
+NAMES = ["dropquery", "alfamix", "cluster_margin", "bait_binary", "falcun", "activeft", "dcom"]
 ENCODED = [name for name in NAMES if not make_strategy(name, None).needs_labels]
 TRAINED = [name for name in NAMES if name not in ENCODED]
 
@@ -27,12 +27,14 @@ def _narrow(shape, n_classes):
 @pytest.fixture
 def tiny(small):
     options = {"n_step": 2, "n_epoch": 1, "n_query": 5, "n_pool": 60, "n_epoch_simclr": 1, "n_batch_encoder": 256}
+    options |= {"n_refine": 1, "refine_draws": 1}
     return dataclasses.replace(small, network="MLP", **options)
 
 
 def test_the_loop(tiny, digits):
-    rounds = list(run(dataclasses.replace(tiny, strategy=",".join(TRAINED)), _narrow, data=digits))
-    assert [(r.strategy, r.row["labels"]) for r in rounds] == [(name, n) for name in TRAINED for n in (20, 25, 30)]
+    names = [*TRAINED, "refine"]
+    rounds = list(run(dataclasses.replace(tiny, strategy=",".join(names)), _narrow, data=digits))
+    assert [(r.strategy, r.row["labels"]) for r in rounds] == [(name, n) for name in names for n in (20, 25, 30)]
 
 
 def test_a_low_budget_study(tiny, digits):

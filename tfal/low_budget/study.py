@@ -128,7 +128,8 @@ def _query(job: Job, step: int, budget: int, chosen: np.ndarray, session: Sessio
 
     What the strategy keeps for the next budget is written first: the file of the ids is what counts.
     """
-    strategy, labels = job.strategy.in_round(step), session.labels
+    strategy = asked = job.strategy.in_round(step)
+    labels = session.labels
     chosen = chosen if strategy.nested_budgets else chosen[:0]
     pool = session.empty_pool()
     pool.label_samples(chosen, labels[chosen], 0)
@@ -145,7 +146,7 @@ def _query(job: Job, step: int, budget: int, chosen: np.ndarray, session: Sessio
     pool.label_samples(picks.ids, labels[picks.ids], step)
     where = f"{budget} labels in repetition {job.rep} of {job.recipe.strategy}"
     kept = check_memory(strategy.observe(view, picks, streams("observe")), where)
-    job.folder.write_memory(step + 1, kept)
+    job.folder.write_memory(step + 1, kept if strategy is asked else {})  # what another one learned is of no use to it
     return np.concatenate([chosen, picks.ids])
 
 
