@@ -59,10 +59,10 @@ CONTRACT = {
     "entropy_cb": [3, 76, 16, 38, 52, 66],
     "coreset_cb": [9, 24, 6, 29, 54, 94],
     "eaoa": [38, 7, 14, 22, 97, 2],
-    "eoal": [53, 46, 83, 76, 38, 7],
+    "eoal": [44, 56, 22, 23, 53, 4],
     "galaxy": [81, 7, 51, 32, 8, 52],
     "direct": [38, 7, 76, 74, 16, 3],
-    "lfosa": [83, 38, 46, 76, 53, 7],
+    "lfosa": [83, 38, 46, 76, 64, 53],
     "neat": [86, 61, 36, 19, 73, 51],
     "tcm": [98, 33, 41, 49, 92, 32],
     "dcom": [16, 38, 76, 32, 49, 66],
@@ -148,7 +148,7 @@ class PixelReader:
                 "projection_views": projection,
                 "projection_rotations": np.stack([np.roll(projection, turns, axis=1) for turns in range(4)], axis=1),
             }
-            if learner == "energy_detector":  # which has one output more
+            if "detector" in learner:  # which has one output more
                 found["logits"] = np.append(found["logits"], projection[:, :1], axis=1)
             yield {name: found[name] for name in outputs}
 

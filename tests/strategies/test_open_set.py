@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tfal import kernels
+from tfal.errors import InputError
 from tfal.pool import Pool
 from tfal.pool.view import PoolView
 from tfal.strategies import Picks, make_strategy
@@ -172,6 +173,18 @@ def test_eaoa_changes_how_many_it_takes_for_likely_by_the_purity_of_its_picks():
     rejected.label_samples(np.arange(10), np.full(10, 3), 0, 3)
     assert strategy.observe(_view(rejected, Made()), least, _rng())["n_likely"] == 1
     assert strategy.query(_view(rejected, Made(), view.candidates), 4, _rng()).notes["n_likely"] == 5
+
+
+@pytest.mark.parametrize("name", ["lfosa", "eaoa", "eoal"])
+def test_a_classifier_in_place_of_a_detector_is_refused(name):
+    """Its last output is a known class; taken for a detector's, that class would be the unknown one."""
+    pool = Pool.unlabeled_pool(6)
+    pool.label_samples(np.arange(3), np.array([0, 1, 2]), 0, 3)
+    made = Made(
+        logits=np.eye(6, 3), features=np.eye(6), binary_logits=np.ones((6, 2, 2)), center_distances=np.eye(6, 2)
+    )
+    with pytest.raises(InputError, match=r"detector must have one output more .* 3 outputs, and a sample labeled 2"):
+        make_strategy(name, None).query(_view(pool, made), 2, _rng())
 
 
 def test_options_come_from_the_recipe(small, change):

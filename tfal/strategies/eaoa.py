@@ -17,6 +17,7 @@ from tfal.pool.view import PoolView
 from tfal.recipe.options import EAOA as CODE
 from tfal.recipe.options import option, shared
 from tfal.strategies.base import Picks, Strategy
+from tfal.strategies.detectors import n_known
 from tfal.strategies.neat import Neat
 
 BAND = 0.05  # about the target, in which the number of likely ones stays
@@ -56,7 +57,7 @@ class EAOA(Strategy):
         labels = np.concatenate([view.labels(view.labeled), np.full(len(view.rejected), -1)])
         out = view.read("energy_detector", ["features", "logits"], np.concatenate([view.candidates, bought]))
         features, detector = out["features"], out["logits"][:m]
-        n_classes = detector.shape[1] - 1
+        n_classes = n_known(view, "energy_detector", detector)
         votes = kernels.reverse_neighbor_votes(features[:m], features[m:], labels, n_classes, k=self.n_reverse)
         logits = view.read("classifier", ["logits"], view.candidates)["logits"]
         rows = kernels.eaoa(detector, votes, logits, n, factor=n_likely, rng=rng)

@@ -14,6 +14,7 @@ from tfal import kernels
 from tfal.kernels.eoal import NO_CENTER
 from tfal.pool.view import PoolView
 from tfal.strategies.base import Picks, Strategy
+from tfal.strategies.detectors import n_known
 
 
 @dataclass(frozen=True)
@@ -37,5 +38,5 @@ class EOAL(Strategy):
         distances = out["center_distances"]
         there = distances.max(axis=0) < NO_CENTER
         scores = kernels.eoal_scores(out["binary_logits"], distances[:, there] if bool(there.any()) else None)
-        known = out["logits"].argmax(axis=1) < out["logits"].shape[1] - 1
+        known = out["logits"].argmax(axis=1) < n_known(view, "entropic_detector", out["logits"])
         return Picks(view.candidates[kernels.eoal(scores, known, out["features"], n, rng=rng)])

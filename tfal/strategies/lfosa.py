@@ -13,6 +13,7 @@ import numpy as np
 from tfal import kernels
 from tfal.pool.view import PoolView
 from tfal.strategies.base import Picks, Strategy
+from tfal.strategies.detectors import n_known
 
 
 @dataclass(frozen=True)
@@ -32,4 +33,5 @@ class LfOSA(Strategy):
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         logits = view.read("detector", ["logits"], view.candidates)["logits"]
+        n_known(view, "detector", logits)
         return Picks(view.candidates[kernels.lfosa(logits, n, rng=rng)])
