@@ -10,6 +10,7 @@ import tfal
 from models import BUILDERS
 from tfal.errors import InputError
 from tfal.initial_pool import initial_strategy
+from tfal.labeling.options import Options
 from tfal.loop import _learners, run
 from tfal.recipe import Recipe
 from tfal.recipe.options import option
@@ -140,6 +141,15 @@ def test_a_run_asks_each_in_its_turn_and_keeps_their_memories_apart(small, digit
     list(run(replace(recipe, n_step=4), BUILDERS["MLP"], data=digits))  # goes on from the files
     turns = [(0, "mine", []), (1, "mine", ["mine"]), (2, "other", []), (3, "other", ["other"])]
     assert asked == turns
+
+
+def test_one_that_asks_for_labels_within_its_query_is_followed_by_one_that_does_not(small, digits):
+    recipe = replace(small, strategy="galaxy@1+margin", n_epoch=1)
+    assert make_strategy(recipe.strategy, None).asks
+    assert [done.row["labels"] for done in run(recipe, BUILDERS["MLP"], data=digits)] == [20, 35, 50]
+    with pytest.raises(InputError, match="must choose by features of pictures and a classifier's head"):
+        Options(images="a", classes="b,c", strategy=recipe.strategy)
+    assert Options(images="a", classes="b,c", strategy="Typiclust@2+margin").strategy == "typiclust@2+margin"
 
 
 def test_recipe_json_tells_of_both():

@@ -179,7 +179,8 @@ class Round:
             return False
         options = self._options
         n = min(options.n_query or min(50, max(10, round(len(self._usable) / 10))), len(left))
-        number = len(self._campaign.rounds)
+        rounds = self._campaign.rounds
+        number = rounds[-1].query + 1 if rounds else 0
         asked = make_strategy(options.strategy, None).in_round(number)
         name = options.strategy if trained or not asked.needs_labels else options.initial
         read = make_strategy(name, None).in_round(number).learners

@@ -75,6 +75,11 @@ class Switch(Strategy):
         return tuple(dict.fromkeys(name for part in self.parts for name in part.required_outputs))
 
     @property
+    def asks(self) -> bool:  # type: ignore[override]
+        """Whether either does."""
+        return any(part.asks for part in self.parts)
+
+    @property
     def needs_validation(self) -> bool:
         return any(part.needs_validation for part in self.parts)
 
