@@ -447,3 +447,16 @@ def test_two_rounds_on_the_page_in_a_browser(begun):
     finally:
         browser.driver.quit()
     assert [row["labels"] for row in begun.rounds()] == ["0", "10", "20"]
+
+
+def test_a_switch_is_given_what_the_strategy_of_its_round_reads(folder, capsys):
+    """The first batch by features alone, those after it by the head alone."""
+    flags = ("--nQuery", 6, "--strategy", "typiclust@1+margin")
+    shown = []
+    for _ in range(3):
+        assert folder.run(*flags) == 0
+        shown.append(capsys.readouterr().out)
+        folder.answer()
+    assert all("pictures, chosen by typiclust@1+margin." in text for text in shown)
+    assert folder.run(*flags) == 0
+    assert len(folder.rounds()) == 4
