@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.report.results_folders import filled
 from tfal.data import fingerprint, load
+from tfal.data.tabular import load_csv
 from tfal.errors import InputError
 from tfal.pool import Pool
 from tfal.report.comparison import read_comparison
@@ -96,10 +97,33 @@ def test_settings_without_runs_or_data_say_so(place):
     reasons = {line.partition(":")[0]: line for line in said}
     assert "joined_SCNN: no pictures of its picks. Its folder holds no pool.npz" in reasons["joined_SCNN"]
     assert "Give a folder with --dataDir" in reasons["other_SCNN"]
-    assert "Its data are a table" in reasons["table_MLP"]
+    assert "Its data are a table, and" in reasons["table_MLP"]
     assert len(said) == 3
     _, said = pick_pictures(read_comparison([place / "results"]), {"small": str(place / "data")})
     assert any("No --dataDir is given for other." in line for line in said)
+
+
+@pytest.mark.parametrize("test", [None, "points.test.csv"])
+def test_tables_are_found_by_name_and_have_no_contact_sheet(place, test):
+    rng = np.random.default_rng(0)
+    for name, rows in (("points.train", 50), ("points.test", 15), ("points", 20)):
+        lines = [f"{a:.3f},{b:.3f},{number % 3}" for number, (a, b) in enumerate(rng.normal(size=(rows, 2)))]
+        (place / "data" / f"{name}.csv").write_text("\n".join(["a,b,kind", *lines]) + "\n")
+    data = load_csv(place / "data" / "points.train.csv", "kind", test and place / "data" / test)
+    filled(place / "tables" / "points_MLP", reps=1, dataset="points.train", data=fingerprint(data), label="kind")
+    for run in (place / "tables" / "points_MLP").glob("*/rep*"):
+        pool = Pool.unlabeled_pool(len(data.y_train))
+        pool.label_samples(np.arange(6), data.y_train[:6], 0)
+        pool.save(run / "pool.npz")
+    comparison = read_comparison([place / "tables"])
+    found, said = pick_pictures(comparison, {"": str(place / "data")})
+    assert said == []
+    classes, plane = found["points_MLP"]
+    assert [axes.get_title() for axes in classes.figure.axes] == ["margin: 6 labels", "random: 6 labels"]
+    assert plane.figure.get_suptitle() == f"points as given; {len(data.y_train)} samples"
+    (place / "data" / "points.train.csv").write_text("a,b,kind\n" + "1,2,0\n3,4,1\n" * 20)
+    with pytest.raises(InputError, match=r"points\.train\.csv is not read as what recipe\.json says of it"):
+        pick_pictures(comparison, {"": str(place / "data")})
 
 
 def test_other_data_are_refused_before_anything_is_written(place, capsys):

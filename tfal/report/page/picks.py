@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tfal.data import Dataset, load_for
-from tfal.data.places import data_dir
+from tfal.data import Dataset
 from tfal.errors import InputError
-from tfal.recipe import Recipe
 from tfal.report.comparison import Comparison, Setting
+from tfal.report.page.at_hand import NotAtHandError, training_data
 from tfal.report.page.pictures import KINDS, save_figure, write_figure
 from tfal.show import class_histogram, contact_sheet, embedding
 from tfal.show.picked import Series, has_picks, series_of
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _MOST_PANELS = 12  # of strategies
 _MOST_POINTS = 1500  # of an embedding, so that it takes seconds
-_OF_DATA = ("dataset", "image_size", "corrupt", "ood_dataset")  # options that say what the training set is
 
 
 class Picture(NamedTuple):
@@ -58,64 +57,42 @@ def pick_pictures(comparison: Comparison, dirs: Mapping[str, str]) -> tuple[dict
     for setting in comparison.settings if dirs else ():
         try:
             found[setting.name] = _of(setting, dirs)
-        except _NotAtHandError as reason:
+        except NotAtHandError as reason:
             missing[setting.name] = str(reason)
     if missing and not found:
         raise InputError(f"--dataDir: no pictures can be drawn. {next(iter(missing.values()))}")
     return found, [f"{name}: no pictures of its picks. {reason}" for name, reason in missing.items()]
 
 
-class _NotAtHandError(Exception):
-    """Why there are no pictures of a setting."""
-
-
 def _of(setting: Setting, dirs: Mapping[str, str]) -> list[Picture]:
     if not has_picks(setting.folder):
-        raise _NotAtHandError("Its folder holds no pool.npz of a run; joined results never do.")
-    data = _data(setting, dirs)
+        raise NotAtHandError("Its folder holds no pool.npz of a run; joined results never do.")
+    data = training_data(setting, dirs)
     series = series_of(setting.folder, len(data.y_train))
     try:
         check_data(data, series)
     except InputError as error:
         raise InputError(f"--dataDir, {setting.name}: {error}") from None
-    return _drawn(data, series)
+    return list(_drawn(data, [dataclasses.replace(one, data=None) for one in series]))  # held against them once
 
 
-def _data(setting: Setting, dirs: Mapping[str, str]) -> Dataset:
-    """The training set of a setting, found as its runs found it."""
-    recipes = [run.recipe for by_rep in setting.runs.values() for run in by_rep.values() if run.recipe is not None]
-    if not recipes:
-        raise _NotAtHandError("No recipe.json says what its data are.")
-    told = recipes[0]
-    if told.get("label") is not None:
-        raise _NotAtHandError("Its data are a table, of which there are no pictures.")
-    where, name = data_dir(dirs, str(told.get("dataset"))), told.get("dataset")
-    if where is None and name != "digits":
-        raise _NotAtHandError(f"No --dataDir is given for {name}.")
-    options = {name: told[name] for name in _OF_DATA if told.get(name) is not None}
-    try:
-        return load_for(Recipe(**options, data_dir=where))
-    except InputError as error:
-        raise _NotAtHandError(str(error)) from None
-
-
-def _drawn(data: Dataset, series: Sequence[Series]) -> list[Picture]:
+def _drawn(data: Dataset, series: Sequence[Series]) -> Iterator[Picture]:
     rep = "The repetition of the lowest number that all strategies have."
-    some, few = series[:MOST_GROUPS], series[:_MOST_PANELS]
+    few, table = series[:_MOST_PANELS], data.x_train.shape[1:3] == (1, 1)
     panels = "" if len(few) == len(series) else f" The first {len(few)} of {len(series)} strategies."
-    return [
-        Picture(
+    if not table:
+        yield Picture(
             "first_picks",
             "First picks",
-            contact_sheet(data, some),
+            contact_sheet(data, series[:MOST_GROUPS]),
             f"The first query of each strategy, by id as pool.npz keeps no order; bars count all of its picks. {rep}",
-        ),
-        Picture("classes", "Classes of the labels", class_histogram(data, few), f"{rep}{panels}"),
-        Picture(
-            "picks_in_the_pool",
-            "Picks in the pool",
-            embedding(data, few, most=_MOST_POINTS),
-            "Samples of similar pixels are near each other; distances between clusters mean little, and pixels are not "
-            f"what a strategy saw. {rep}{panels}",
-        ),
-    ]
+        )
+    yield Picture("classes", "Classes of the labels", class_histogram(data, few), f"{rep}{panels}")
+    what = "columns" if table else "pixels"
+    yield Picture(
+        "picks_in_the_pool",
+        "Picks in the pool",
+        embedding(data, few, most=_MOST_POINTS),
+        f"Samples of similar {what} are near each other; distances between clusters mean little, and {what} are not "
+        f"what a strategy saw. {rep}{panels}",
+    )
