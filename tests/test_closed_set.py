@@ -26,7 +26,7 @@ def _narrow(shape, n_classes):
 
 @pytest.fixture
 def tiny(small):
-    options = {"n_step": 2, "n_epoch": 1, "n_query": 5, "n_pool": 60, "n_epoch_simclr": 1, "n_batch_encoder": 256}
+    options = {"n_step": 1, "n_epoch": 1, "n_query": 5, "n_pool": 60, "n_epoch_simclr": 1, "n_batch_encoder": 256}
     options |= {"n_refine": 1, "refine_draws": 1}
     return dataclasses.replace(small, network="MLP", **options)
 
@@ -34,7 +34,7 @@ def tiny(small):
 def test_the_loop(tiny, digits):
     names = [*TRAINED, "refine"]
     rounds = list(run(dataclasses.replace(tiny, strategy=",".join(names)), _narrow, data=digits))
-    assert [(r.strategy, r.row["labels"]) for r in rounds] == [(name, n) for name in names for n in (20, 25, 30)]
+    assert [(r.strategy, r.row["labels"]) for r in rounds] == [(name, n) for name in names for n in (20, 25)]
 
 
 def test_a_low_budget_study(tiny, digits):
