@@ -32,7 +32,7 @@ def tiny(small):
 
 
 def test_the_loop(tiny, digits):
-    names = [*TRAINED, "refine"]
+    names = [*TRAINED, "refine", "typiclust@1+margin"]
     rounds = list(run(dataclasses.replace(tiny, strategy=",".join(names)), _narrow, data=digits))
     assert [(r.strategy, r.row["labels"]) for r in rounds] == [(name, n) for name in names for n in (20, 25)]
 

@@ -105,6 +105,16 @@ def test_anchors_are_drawn():
     assert found.tolist() == order[plain(features[order], 15, **options, **given)].tolist()
 
 
+def test_balls_that_hold_much_of_a_large_pool_are_counted_by_fewer_rows(monkeypatch):
+    features, doubt, labeled, radii = case(8)
+    options = {"delta": 1.5, "uncertainty": doubt, "skill": 0.2, "labeled": labeled, "radii": radii}
+    within = int((apart(features) <= 1.5).sum())
+    monkeypatch.setattr(sys.modules["tfal.kernels.dcom"], "_MOST_PAIRS", within // 3 + 1)
+    assert dcom(features, 15, **options).tolist() == plain(features, 15, **options, anchors=np.arange(0, 80, 3))
+    monkeypatch.setattr(sys.modules["tfal.kernels.dcom"], "_MOST_PAIRS", within)
+    assert dcom(features, 15, **options).tolist() == plain(features, 15, **options)
+
+
 def test_equal_rows_go_by_chance():
     options = {"delta": 0.5, "uncertainty": np.zeros(30), "skill": 0.5}
     found = {tuple(dcom(np.zeros((30, 2)), 3, **options, rng=np.random.default_rng(seed))) for seed in range(5)}

@@ -46,8 +46,15 @@ def test_a_file_takes_the_place_of_the_number(tmp_path):
     assert "n_epig_target" in usage(Recipe(strategy="epig")).names
 
 
-@pytest.mark.parametrize(("ids", "message"), [([], "must hold ids of targets"), ([60], "ids from 0 to 59")])
+@pytest.mark.parametrize(
+    ("ids", "message"), [([], "must hold ids of targets, from 0 to 59. Received: none"), ([60], "Received: 60")]
+)
 def test_targets_that_are_none_are_refused(tmp_path, ids, message):
     made = make_strategy("epig", type("Options", (), {"epig_targets": _file(tmp_path, ids)}))
     with pytest.raises(InputError, match=message):
         made.check_pool(np.arange(60), 3, 60)
+
+
+def test_a_file_that_is_missing_is_named_with_its_option(tmp_path):
+    with pytest.raises(InputError, match="--epigTargets"):
+        tfal.query("epig", GIVEN, None, 3, epig_targets=str(tmp_path / "none.npy"))

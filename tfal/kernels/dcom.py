@@ -11,6 +11,7 @@ public code:
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ from tfal.kernels.representatives import checked_rows, positive, unlabeled
 from tfal.kernels.top import tie_ranks
 
 _HELD = 1 << 24  # distances that are in memory while radii are looked for, as float32
+_MOST_PAIRS = 1 << 28  # of rows and anchors within delta of each other: 1 GB
+_SAMPLE = 512  # rows and anchors that tell how many there are
 
 
 def competence(coverage: float, *, at: float = 0.8, slope: float = 50.0) -> float:
@@ -178,7 +181,8 @@ def dcom(
 
     Args:
         features: shape (m, d), float16/32/64, NumPy (memory-mapped too) or CuPy, read as float32 in tiles; time and
-            memory are those of probcover.
+            memory are those of probcover. Where the pairs within `delta` would take more than about 1 GB, as balls
+            that hold most of a large pool do, every k-th row alone is counted, so that they do not.
         n: how many rows, from 1 to as many as are not labeled.
         delta: radius of the balls of candidates (Euclidean), at least 0, such as the mean of `radii`.
         uncertainty: (m,), the larger the more uncertain; that of labeled rows is not looked at.
@@ -214,8 +218,17 @@ def dcom(
     else:
         anchors = np.sort(check.generator(rng).choice(anchors, n_anchor, replace=False))
     covered = to_numpy(_ball_coverage(features, rows, own))
-    balls = Balls(features, min(float(delta), check.LARGEST), anchors, None, 1 << 30)
+    balls = Balls(features, float(delta), _fewer(features, anchors, float(delta)), None, 1 << 31)
     return _dcom(balls, n, left, covered, skill * _scaled(doubt, left), 1 - skill, tie_ranks(len(features), rng))
+
+
+def _fewer(features: Any, anchors: np.ndarray, delta: float) -> np.ndarray:
+    """Every k-th anchor, where all of them would have more pairs than memory is spent on."""
+    every = side(features, origin_for("euclidean", features))
+    some = [rows[:: -(-len(rows) // _SAMPLE)] for rows in (np.arange(len(features)), anchors)]
+    rows, few = (taken(every, part).tile() for part in some)
+    share = float((distances(rows, few) <= np.float32(delta**2 * (1 + ROUNDING))).mean())
+    return anchors[:: max(1, math.ceil(share * len(features) * len(anchors) / _MOST_PAIRS))]
 
 
 def _dcom(

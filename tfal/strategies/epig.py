@@ -7,6 +7,7 @@ code: see tfal.kernels.epig.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from tfal import kernels
 from tfal.errors import InputError
 from tfal.pool.view import PoolView
 from tfal.recipe.options import option, shared
+from tfal.storage.array_files import read_ids
 from tfal.strategies.bayesian import DBAL
-from tfal.strategies.ranking import ranked_ids
 from tfal.strategies.top_scores import TopScore
 
 
@@ -48,14 +49,22 @@ class EPIG(TopScore):
         return super().options_used - ({"n_epig_target"} if self.epig_targets else set())
 
     def check_pool(self, candidates: np.ndarray, n: int, size: int) -> None:
-        if self.epig_targets is not None and not len(ranked_ids(self.epig_targets, size)):
-            raise InputError(f"{self.epig_targets} must hold ids of targets. Received: none.")
+        if self.epig_targets is not None:
+            _ids_of(self.epig_targets, size)
 
     def scores(self, view: PoolView) -> Any:
-        self.check_pool(view.candidates, 1, view.size)
-        ids = view.fixed_sample(self.n_epig_target)
-        ids = ids if self.epig_targets is None else ranked_ids(self.epig_targets, view.size)
+        named = self.epig_targets
+        ids = view.fixed_sample(self.n_epig_target) if named is None else _ids_of(named, view.size)
         targets = view.read("classifier", ["mc_logits"], ids)["mc_logits"]  # first, so that nothing of all is kept
         return view.map(
             "classifier", ["mc_logits"], lambda out: kernels.epig(out["mc_logits"], targets), view.candidates
         )
+
+
+def _ids_of(path: str, size: int) -> np.ndarray:
+    """The ids of targets in a file. Raises InputError for one without, or with others than those below `size`."""
+    ids = read_ids(Path(path), "Save ids with numpy.save, and give the file with --epigTargets, or epig_targets=.")
+    if not len(ids) or ids.max() >= size:
+        received = ids.max() if len(ids) else "none"
+        raise InputError(f"{path} must hold ids of targets, from 0 to {size - 1}. Received: {received}. Save others.")
+    return ids
