@@ -236,12 +236,13 @@ def test_nested_networks_and_layers_that_do_not_tell_their_settings():
 
 def test_a_watched_builder_keeps_one_network_until_it_is_described():
     watched = Watched(_network())
+    watched((8, 8, 1), 5)  # of a detector, which is not what is described
     first = watched((8, 8, 1), 4)
     assert watched((8, 8, 1), 4) is not first
     assert watched.described((8, 8, 1), 4) == _lines(_network())
-    assert watched._first is None
+    assert not watched._first
     watched((8, 8, 1), 4)
-    assert watched._first is None
+    assert not watched._first
 
 
 def test_another_network_under_the_same_name_is_another_run(small, digits):
