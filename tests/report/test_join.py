@@ -22,7 +22,7 @@ def experiment(tmp_path):
     folder = tmp_path / "digits_SCNN"
     for rep in range(1, 7):
         write(folder, "random", rep, [0.5, 0.6 + rep / 100])
-        write(folder, "ldms", rep, [0.5, 0.7 - rep / 1000, 0.9], temperature=0.1)
+        write(folder, "ldms", rep, [0.5, 0.7 - rep / 1000, 0.9], ldm_scale=0.1)
     return folder
 
 
