@@ -28,5 +28,5 @@ def _needs(job: Job) -> str:
     asked = job.resources
     told = [f"{asked.gpus} GPU" if asked.gpus else f"{asked.threads or 'all'} core{'s' * (asked.threads != 1)}"]
     told += [f"{asked.memory_gb:g} GB"] if asked.memory_gb else []
-    told += [f"{asked.minutes:g} minutes"] if asked.minutes else []
+    told += [f"{asked.minutes:g} minute{'s' * (asked.minutes != 1)}"] if asked.minutes else []
     return f" ({', '.join(told)})"

@@ -19,7 +19,11 @@ def beside(manifest: Manifest, runs: Sequence[SingleRun], results: Path) -> Iter
         published = f"{row['value']:.4g}" + (f" ± {row['std']:.2g}" if "std" in row else "")
         found = list(_measured(row, runs, results, metric))
         spread = f" ± {statistics.stdev(found):.2g}" if len(found) > 1 else ""
-        measured = f"{statistics.mean(found):.4f}{spread} ({len(found)} runs)" if found else "nothing yet"
+        measured = (
+            f"{statistics.mean(found):.4f}{spread} ({len(found)} run{'s' * (len(found) != 1)})"
+            if found
+            else "nothing yet"
+        )
         where = f"{what}{', ' * bool(what)}{row['labels']} labels, {metric}"
         yield f"{where}: published {published} ({row['source']}), here {measured}"
 

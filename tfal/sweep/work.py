@@ -141,7 +141,8 @@ def reason(state: State, last_line: str) -> str:
     if record.get("because"):
         return f"{record['because']}; it said last: {last_line}"
     if "over_time" in record:
-        return f"ended after its limit of {record['over_time']:g} minutes"
+        limit = record["over_time"]
+        return f"ended after its limit of {limit:g} minute{'s' * (limit != 1)}"
     if code < 0:
         try:
             name = signal.Signals(-code).name

@@ -177,7 +177,7 @@ def _profile(group: Group, kind: str) -> Lines:
 
 def _heat(group: Group, found: Penalties, corrected: bool) -> Heat:
     how = "corrected by Holm" if corrected else "uncorrected"
-    caption = f"{group.notes[0]} How often the row beats the column significantly, at most {found.n_settings} times."
+    caption = f"{group.notes[0]} How often the row beats the column significantly; at most {found.n_settings}."
     names = tuple(map(shown, found.names))
     return Heat(f"penalty{'_holm' * corrected}", f"Penalty matrix, {how}", names, found.wins, caption)
 
