@@ -62,7 +62,7 @@ def test_the_head_has_a_badge_of_this_notebook_and_every_section(name):
     assert {*others} <= {*NAMES}
 
 
-NOT_YET = {"ldms_mnist", "open_set", "quickstart"}  # outputs follow
+NOT_YET = {"ldms_mnist"}  # outputs follow
 
 
 @pytest.mark.parametrize("name", sorted({*NAMES} - NOT_YET))
