@@ -62,10 +62,7 @@ def test_the_head_has_a_badge_of_this_notebook_and_every_section(name):
     assert {*others} <= {*NAMES}
 
 
-NOT_YET = {"ldms_mnist"}  # outputs follow
-
-
-@pytest.mark.parametrize("name", sorted({*NAMES} - NOT_YET))
+@pytest.mark.parametrize("name", NAMES)
 def test_outputs_are_there_and_nothing_of_a_machine_is(name):
     cells = code(name)
     assert [cell.execution_count for cell in cells] == [*range(1, len(cells) + 1)]  # one run, from top to bottom
