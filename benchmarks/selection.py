@@ -30,6 +30,7 @@ SIZES, FULL_SIZE = (10_000, 100_000), 1_000_000
 D, Q, CLASSES = 512, 200, 10
 # The rounds of the open-set experiments: CIFAR-10 with 4 known classes, of which the last has all others.
 OPEN_SET_SIZES, OPEN_SET_Q, OPEN_SET_CLASSES = (3000, 10_000, 49_500), 500, 5
+KERNELS = [*dict.fromkeys([*COMPARISONS, *growth.CASES])]  # some grow, and are compared with nothing
 Row = dict[str, Any]
 
 
@@ -37,10 +38,10 @@ def main() -> None:
     """Prints the tables as Markdown."""
     given = _arguments()
     xp = importlib.import_module(given.backend)
-    only = given.only or [*COMPARISONS]
+    only = given.only or KERNELS
     print(f"{machine(xp)}; {given.backend}\n")
     found: dict[str, Any] = {"machine": machine(xp), "backend": given.backend}
-    builders = [build for name in only for build in COMPARISONS[name]]
+    builders = [build for name in only for build in COMPARISONS.get(name, [])]
     if given.backend == "cupy" and given.full and "k_center" in only:
         builders.append(functools.partial(selection_rows.k_center, n=FULL_SIZE))
     found["comparison"] = compare(xp, builders)
@@ -61,9 +62,9 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     def names(text: str) -> list[str]:
-        unknown = set(text.split(",")) - set(COMPARISONS)
+        unknown = set(text.split(",")) - set(KERNELS)
         if unknown:
-            raise argparse.ArgumentTypeError(f"unknown {', '.join(sorted(unknown))}. Valid: {', '.join(COMPARISONS)}")
+            raise argparse.ArgumentTypeError(f"unknown {', '.join(sorted(unknown))}. Valid: {', '.join(KERNELS)}")
         return text.split(",")
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -71,7 +72,7 @@ def _arguments() -> argparse.Namespace:
         "--backend", choices=["numpy", "cupy"], default="numpy", help="what the arrays are made with; cupy: on a GPU"
     )
     parser.add_argument("--full", action="store_true", help=f"growth up to n = {FULL_SIZE:,}")
-    parser.add_argument("--only", type=names, metavar="NAME,NAME", help=", ".join(COMPARISONS))
+    parser.add_argument("--only", type=names, metavar="NAME,NAME", help=", ".join(KERNELS))
     parser.add_argument("--out", type=Path, default=None, metavar="FOLDER", help="for selection.json and growth.png")
     return parser.parse_args()
 

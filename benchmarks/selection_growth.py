@@ -143,7 +143,7 @@ def _neat(given: Inputs, q: int) -> Case:
 def _lfosa(given: Inputs, q: int) -> Case:
     """Logits alone, the last of which are those of the unknown class."""
     n, classes = given.logits.shape
-    return Case(lambda: kernels.lfosa(given.logits, q), 1, 2.0 * n * classes, numbers=classes)
+    return Case(lambda: kernels.lfosa(given.logits, q), 1, 2.0 * n * classes)
 
 
 def _on_lines(kernel: Callable[..., Any], given: Inputs, q: int) -> Case:
@@ -154,7 +154,7 @@ def _on_lines(kernel: Callable[..., Any], given: Inputs, q: int) -> Case:
     n_labeled = min(LABELED, n // 2)
     labels[:n_labeled] = truth[:n_labeled]
     work = lambda: kernel(given.logits, labels, q, ask=lambda rows: truth[rows], rng=_rng())  # noqa: E731
-    return Case(work, classes, 2.0 * n * classes, numbers=classes)
+    return Case(work, 1, 2.0 * n * classes)
 
 
 def _eaoa(given: Inputs, q: int) -> Case:
@@ -172,7 +172,7 @@ def _eaoa(given: Inputs, q: int) -> Case:
 def _balanced(given: Inputs, q: int) -> Case:
     n, classes = given.logits.shape
     work = lambda: kernels.balanced_entropy(given.logits, q, needs=np.arange(classes) * q / 45, rng=_rng())  # noqa: E731
-    return Case(work, 30, 60.0 * n * classes, numbers=classes)
+    return Case(work, 1, 60.0 * n * classes)
 
 
 def _balanced_k_center(given: Inputs, q: int) -> Case:

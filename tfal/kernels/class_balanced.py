@@ -141,7 +141,7 @@ def _best_rows(scores: Any, probabilities: Any, n: int, needs: np.ndarray, weigh
     xp = array_module(scores)
     price, cuts, reached = np.zeros(len(needs)), list[_Cut](), np.inf
     while True:
-        priced = scores + probabilities @ xp.asarray(price)
+        priced = scores + probabilities @ xp.asarray(price, np.float32)
         rows = xp.argpartition(priced, len(priced) - n)[len(priced) - n :]
         short = needs - to_numpy(probabilities[rows].astype(np.float64).sum(axis=0))
         cuts.append(_Cut(to_numpy(rows), float(scores[rows].sum()), short))

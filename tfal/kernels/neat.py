@@ -9,10 +9,12 @@ import numpy as np
 from tfal.errors import InputError
 from tfal.kernels.neighbors import nearest_neighbors
 from tfal.kernels.parts import check
-from tfal.kernels.parts.tiles import threads, tiles
+from tfal.kernels.parts.tiles import slices, threads, tiles
 from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.top import top_n
 from tfal.kernels.uncertainty import log_softmax
+
+_PART = 1 << 15  # candidates whose neighbors are in memory at a time
 
 
 class NeatScores(NamedTuple):
@@ -42,8 +44,8 @@ def neat_scores(features: Any, logits: Any, bought: Any, labels: Any, *, k: int 
         k: neighbors; all bought samples where these are fewer.
 
     Returns:
-        NeatScores(n_known, inconsistency). Beyond inputs and result, memory holds k + 8 neighbors a candidate, and
-        tiles.
+        NeatScores(n_known, inconsistency). Beyond inputs and result, memory holds tiles, and the neighbors of
+        some candidates.
 
     Raises:
         InputError: no bought rows, shapes that disagree, integer features, values not finite or above 1e15, labels that
@@ -107,19 +109,22 @@ def neat(
 
 def _neat_scores(features: Any, logits: Any, bought: Any, labels: np.ndarray, k: int) -> NeatScores:
     xp, (n, n_classes) = array_module(features), logits.shape
-    classes = xp.asarray(labels)[nearest_neighbors(features, bought, k, metric="cosine").rows]  # (n, k)
-    inconsistency = xp.empty(n)
+    found = NeatScores(xp.empty(n, np.int64), xp.empty(n))
+    for part in slices(n, _PART):
+        rows = nearest_neighbors(features[part], bought, k, metric="cosine").rows
+        classes, some = xp.asarray(labels)[rows], logits[part]  # (rows, k), (rows, C)
+        found.n_known[part], inconsistency = (classes >= 0).sum(axis=1), found.inconsistency[part]
 
-    def work(tile: slice) -> None:
-        counts, every = xp.zeros((tile.stop - tile.start, n_classes)), xp.arange(tile.stop - tile.start)
-        for found in classes[tile].T:
-            counts[every, xp.maximum(found, 0)] += found >= 0
-        expected = xp.exp(log_softmax(xp, logits[tile].astype(np.float64)))
-        inconsistency[tile] = -(expected * log_softmax(xp, counts)).sum(axis=1)
+        def work(tile: slice, classes: Any = classes, some: Any = some, inconsistency: Any = inconsistency) -> None:
+            counts, every = xp.zeros((tile.stop - tile.start, n_classes)), xp.arange(tile.stop - tile.start)
+            for nearest in classes[tile].T:
+                counts[every, xp.maximum(nearest, 0)] += nearest >= 0
+            expected = xp.exp(log_softmax(xp, some[tile].astype(np.float64)))
+            inconsistency[tile] = -(expected * log_softmax(xp, counts)).sum(axis=1)
 
-    with threads(xp) as each:
-        each(work, tiles(xp, n, 48 * n_classes))
-    return NeatScores((classes >= 0).sum(axis=1), inconsistency)
+        with threads(xp) as each:
+            each(work, tiles(xp, len(some), 48 * n_classes))
+    return found
 
 
 def checked_classes(labels: Any, m: int, n_classes: int) -> np.ndarray:
