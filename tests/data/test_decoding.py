@@ -115,3 +115,10 @@ def test_window_where_no_try_fits(shape, window):
     if shape == (9, 10):
         draws[1::4] = 0.9999
     assert decoding.random_window(tf.constant(shape), draws).numpy().tolist() == list(window)
+
+
+def test_before_tensorflow_2_20_there_is_no_webp_and_other_files_are_read(monkeypatch):
+    monkeypatch.delattr(tf.io, "decode_webp", raising=False)
+    image = pixels(9, 7)
+    found = decoding.as_stored(tf.constant(encoded(image, "PNG")), 3)
+    np.testing.assert_array_equal(found, np.asarray(image))

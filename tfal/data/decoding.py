@@ -39,7 +39,9 @@ def as_stored(data: tf.Tensor, channels: int) -> tf.Tensor:
     def other() -> tf.Tensor:
         return tf.io.decode_image(data, channels, expand_animations=False)
 
-    return tf.ensure_shape(tf.cond(is_webp(data), webp, other), [None, None, None])
+    # Before TensorFlow 2.20, which older runtimes of Colab have, a WebP file is one that cannot be read.
+    image = tf.cond(is_webp(data), webp, other) if hasattr(tf.io, "decode_webp") else other()
+    return tf.ensure_shape(image, [None, None, None])
 
 
 def centre(data: tf.Tensor, size: int) -> tf.Tensor:
