@@ -37,7 +37,8 @@ def class_histogram(
 
     Args:
         labels: of the training set, (N,) integers, -1 where no class is known; or a tfal.data.Dataset.
-        picks: see tfal.show.contact_sheet.
+        picks: ids, {name: ids}, the rounds of tfal.run, a tfal.Campaign, a pool.npz, the folder of a repetition, or of
+            an experiment: of each strategy the first repetition that all of them have.
         class_names: of all classes. When not given those of the Dataset, or numbers.
         title: above the panels.
 

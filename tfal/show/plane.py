@@ -50,7 +50,8 @@ def embedding(
         features: of the training set: (N, d) numbers, an array, a memory map or the path of an .npy file; of d = 2
             columns they are drawn as they are. Or images as tfal.show.contact_sheet takes them, a table's Dataset
             too: pixels are features then, of no more than 32 x 32 of a picture, which tells little of photographs.
-        picks: see tfal.show.contact_sheet.
+        picks: ids, {name: ids}, the rounds of tfal.run, a tfal.Campaign, a pool.npz, the folder of a repetition, or of
+            an experiment: of each strategy the first repetition that all of them have.
         most: samples that are drawn, at most. t-SNE of 2,000 takes some seconds, of 10,000 minutes.
         method: "tsne", whose distances between clusters mean little, or "pca".
         seed: of the random part and of the method.
