@@ -142,7 +142,7 @@ def _best_rows(scores: Any, probabilities: Any, n: int, needs: np.ndarray, weigh
     price, cuts, reached = np.zeros(len(needs)), list[_Cut](), np.inf
     while True:
         priced = scores + probabilities @ xp.asarray(price, np.float32)
-        rows = xp.argpartition(priced, len(priced) - n)[len(priced) - n :]
+        rows = xp.argpartition(priced, len(priced) - n)[len(priced) - n :].copy()  # of all of them no more is kept
         short = needs - to_numpy(probabilities[rows].astype(np.float64).sum(axis=0))
         cuts.append(_Cut(to_numpy(rows), float(scores[rows].sum()), short))
         reached = min(reached, cuts[-1].score - float(price @ short))
