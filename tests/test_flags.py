@@ -66,7 +66,7 @@ def test_a_preset_shows_its_defaults_and_where_they_are_from(capsys):
 
 def test_defaults_that_differ_between_strategies_are_all_named(capsys):
     text = _help(run_mnist, capsys, "--help", "all")
-    assert "(default: 50000 (probcover), 20000 (maxherding, uherding); source: tfal)" in text
+    assert "(default: 50000 (probcover, dcom), 20000 (maxherding, uherding); source: tfal)" in text
     assert "(default: 1.0 (maxherding), not set (uherding); source: MaxHerding paper)" in text
     text = _help(run_mnist, capsys, "--nAnchor", "5", "--strategy", "probcover", "--help")
     assert "--nAnchor" in text

@@ -10,7 +10,7 @@ from tfal.errors import InputError
 
 # Where defaults come from.
 LDMS, MQNET, MQNET_PAPER, CCAL = "LDM-S public code", "MQ-Net public code", "MQ-Net paper", "CCAL public code"
-LFOSA, NEAT, DIRECT = "LfOSA public code", "NEAT public code", "DIRECT public code"
+LFOSA, NEAT, DIRECT = "LfOSA public code", "NEAT public code", "GALAXY and DIRECT public code"
 BALANCED_AL, EAOA, EOAL = "Class-Balanced-AL public code", "EAOA public code", "EOAL public code"
 LOW_BUDGET, INITIAL_POOLS = "low-budget public code", "initial-pools public code"
 

@@ -31,7 +31,7 @@ class EntropyCB(Strategy):
 
     balance_weight: float = option(
         0.6,
-        "how much the balance of the classes counts: entropy_cb in nats, coreset_cb, 5, in distances of features",
+        "how much the balance of the classes counts: entropy_cb in nats, coreset_cb in distances of features",
         least=0,
         protocol=True,
         source=BALANCED_AL,

@@ -51,7 +51,7 @@ class Direct(OnLines):
         nothing is narrowed down.
     """
 
-    n_parallel: int = option(20, "labels that are asked for at once; 1 for galaxy", least=1, source=DIRECT)
+    n_parallel: int = option(20, "labels that are asked for at once", least=1, source=DIRECT)
 
     kernel = staticmethod(kernels.direct)
 

@@ -37,7 +37,7 @@ class Neat(Strategy):
         2,
         "candidates that are likely of known classes, of which the picks are chosen [times nQuery]",
         least=1,
-        source=NEAT,
+        source="NEAT and EAOA public code",
     )
 
     learners = ("encoder", "classifier")
