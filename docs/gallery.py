@@ -1,7 +1,7 @@
 """All strategies of closed sets on one pool in the plane, picks by round: python -m docs.gallery docs/gallery.png
 
-The pool and what stands for networks is docs.toy, so neither TensorFlow nor a download is needed; some seconds. The
-same versions of the packages draw the same picture.
+The pool and what stands for networks is docs.toy, so neither TensorFlow nor a download is needed; about a minute.
+The same versions of the packages draw the same picture.
 """
 
 from __future__ import annotations
