@@ -13,11 +13,13 @@ from tfal.files import write_atomically
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Okabe and Ito, Color Universal Design, 2008: safe for color-blind readers. Its yellow is too pale on white.
-_COLORS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7")
+# Okabe and Ito, Color Universal Design, 2008: safe for color-blind readers. Its yellow is too pale on white: a violet
+# in its place. Black is for the first alone, random sampling, which most pictures have.
+_BLACK = "#000000"
+_COLORS = ("#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#693CFF")
 _MARKERS = "os^DvPX*"
 _LINES = ("-", "--", "-.")
-N_STYLES = len(_COLORS) * len(_MARKERS) * len(_LINES)  # all combinations, as 7, 8 and 3 have no common divisor
+N_STYLES = 1 + len(_COLORS) * len(_MARKERS) * len(_LINES)  # all combinations, as 7, 8 and 3 have no common divisor
 
 
 class Style(NamedTuple):
@@ -29,8 +31,9 @@ class Style(NamedTuple):
 
 
 def style(number: int) -> Style:
-    """The look with this number; all numbers below N_STYLES look different, the first 56 in color or marker alone."""
-    return Style(_COLORS[number % len(_COLORS)], _MARKERS[number % len(_MARKERS)], _LINES[number % len(_LINES)])
+    """The look with this number; all numbers below N_STYLES look different, the first 57 in color or marker alone."""
+    color = _COLORS[(number - 1) % len(_COLORS)] if number else _BLACK
+    return Style(color, _MARKERS[number % len(_MARKERS)], _LINES[number % len(_LINES)])
 
 
 def styles(names: Iterable[str], known: Sequence[str]) -> dict[str, Style]:
