@@ -329,7 +329,8 @@ def binary(images):
     return models
 
 
-@pytest.mark.parametrize("strategy", ONE_MODEL)
+# noise_stability's noise is on all weights, of which one unit has fewer.
+@pytest.mark.parametrize("strategy", [name for name in ONE_MODEL if name != "noise_stability"])
 def test_one_unit_asks_for_what_two_units_ask(images, binary, strategy):
     given = {"labeled": [3, 0, 59], "labels": [1, 0, 1], "seed": 1}
     one, two = (tfal.query(strategy, model, images, 10, **given).tolist() for model in binary)

@@ -65,7 +65,7 @@ def bait_binary(
 
     Example:
         >>> import numpy as np
-        >>> features = np.array([[3.0, 0.0], [3.0, 0.1], [0.0, 2.0]])
+        >>> features = np.array([[3.0, 0.0], [3.0, 0.1], [0.0, 3.0]])
         >>> bait_binary(features, np.zeros((3, 2)), 2).tolist()
         [1, 2]
     """

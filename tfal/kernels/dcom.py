@@ -15,7 +15,6 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
 
 from tfal.errors import InputError
 from tfal.kernels.parts import check
@@ -46,6 +45,8 @@ def competence(coverage: float, *, at: float = 0.8, slope: float = 50.0) -> floa
         >>> [round(competence(coverage), 6) for coverage in (0.5, 0.8, 1.0)]
         [0.0, 0.500023, 1.0]
     """
+    from scipy.special import expit  # takes longer to load than everything else that --help needs
+
     if not 0 <= coverage <= 1:
         raise InputError(f"coverage: expected a share from 0 to 1, received {coverage!r}. Give that of ball_coverage.")
     slope = positive("slope", slope)

@@ -83,7 +83,7 @@ def noise_stability(deviations: Any, n: int, *, rng: np.random.Generator | None 
     Example:
         >>> import numpy as np
         >>> noise_stability(np.array([[0.2, 0.0], [0.0, 0.5], [0.1, 0.4]]), 2).tolist()
-        [1, 2]
+        [1, 0]
     """
     xp = array_module(deviations)
     deviations = check.float_rows(xp, "deviations", deviations, ("m", "D"))

@@ -22,7 +22,6 @@ import numpy as np
 
 from tfal import kernels
 from tfal.errors import InputError
-from tfal.evaluation.calibration import temperature
 from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.uncertainty import log_complement
 from tfal.pool.view import PoolView
@@ -183,6 +182,8 @@ class UHerding(Strategy):
 
 def _fitted_temperature(view: PoolView) -> float:
     """What the logits of the validation samples are to be divided by; InputError where there are none."""
+    from tfal.evaluation.calibration import temperature  # SciPy, which takes long to load
+
     if not len(view.validation):
         raise no_validation("uherding")
     logits = view.read("classifier", ["logits"], view.validation)["logits"]
