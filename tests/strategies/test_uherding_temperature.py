@@ -59,7 +59,7 @@ def test_margins_are_those_of_scaled_logits():
 def test_a_run_fits_it_in_each_round(small, digits, monkeypatch):
     fitted = []
     monkeypatch.setattr(
-        "tfal.strategies.covering.temperature", lambda logits, labels: fitted.append(len(labels)) or 2.0
+        "tfal.strategies.covering._fitted_temperature", lambda view: fitted.append(len(view.validation)) or 2.0
     )
     recipe = dataclasses.replace(
         small,
