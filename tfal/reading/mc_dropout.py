@@ -25,15 +25,16 @@ import tensorflow as tf
 
 from tfal.errors import InputError
 from tfal.given import check_int
+from tfal.reading.drawn_logits import DrawnLogits
 from tfal.reading.graph import Call, Value, calls_as_keras, like_masked
-from tfal.reading.inference import DROPOUT, SPATIAL, at_rest, check_repeats, check_same, infer
+from tfal.reading.inference import DROPOUT, SPATIAL, at_rest, infer
 from tfal.reading.named_outputs import NamedOutputs
 
 _KINDS = (keras.layers.Dropout, *SPATIAL, keras.layers.GaussianDropout)
 
 
-class MonteCarlo:
-    """Logits of n_pass passes with dropout, in float32.
+class MonteCarlo(DrawnLogits):
+    """Logits of n_pass passes with dropout, in float32; pass t has the masks of (seed, t).
 
     Args:
         outputs: the network. Of one that ends in a softmax the logits before it are given.
@@ -48,7 +49,7 @@ class MonteCarlo:
 
     def __init__(self, outputs: NamedOutputs, n_pass: int, name: str | None = None, *, whole: bool = False) -> None:
         check_int("n_pass", n_pass, 1)
-        self._n_pass, self._outputs, self._head = n_pass, outputs, outputs.logits_head()
+        super().__init__(outputs, n_pass)
         name = name or outputs.model_name
         graph, target = outputs.graph, self._head.value
         needed = graph.needed([target])
@@ -65,42 +66,18 @@ class MonteCarlo:
         if whole:
             self._start, self._behind = list(graph.inputs), needed
         self._before = graph.needed(self._start)
-        self._sample = self._compile()
-        self._new, self._repeats = True, check_repeats(self._sample, name, needed)
+        self._compile(name, needed)
 
-    def read(self, batch: Any, seed: int) -> tf.Tensor:
-        """(B, n_pass, C) float32: the logits of a batch of images, pass t with the masks of (seed, t).
+    def _draws(self, batch: tf.Tensor, key: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
+        found = infer(self._before, {self._outputs.graph.inputs[0]: batch}, self._start)
 
-        Raises InputError for a model that gives other values each time, and for probabilities in place of logits.
-        """
-        batch, key = tf.cast(batch, self._outputs.input.dtype), tf.constant(seed, tf.int64)
-        logits = self._sample(batch, key)
-        if self._new:
-            self._outputs.check_logits(logits)
-            if not self._repeats:
-                check_same(logits, self._sample(batch, key), self._outputs.model_name)
-            self._new = False
-        return logits
+        def one_pass(number: tf.Tensor) -> tf.Tensor:
+            masks = _Masks(tf.random.experimental.stateless_fold_in(key, number), self._dropouts)
+            values = dict(zip(self._start, found, strict=True))
+            (value,) = infer(self._behind, values, [self._head.value], masks.replace)
+            return self._head.logits(value)
 
-    def _compile(self) -> Any:
-        symbolic = self._outputs.input
-        images = tf.TensorSpec([None, *symbolic.shape[1:]], symbolic.dtype)
-
-        @tf.function(input_signature=[images, tf.TensorSpec([], tf.int64)])  # type: ignore[untyped-decorator]
-        def sample(batch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-            found = infer(self._before, {self._outputs.graph.inputs[0]: batch}, self._start)
-            key = tf.stack([seed, tf.zeros_like(seed)])
-
-            def one_pass(number: tf.Tensor) -> tf.Tensor:
-                masks = _Masks(tf.random.experimental.stateless_fold_in(key, number), self._dropouts)
-                values = dict(zip(self._start, found, strict=True))
-                (value,) = infer(self._behind, values, [self._head.value], masks.replace)
-                return self._head.logits(value)
-
-            logits = tf.map_fn(one_pass, tf.range(self._n_pass), fn_output_signature=tf.float32, parallel_iterations=1)
-            return tf.transpose(logits, [1, 0, 2])
-
-        return sample
+        return one_pass
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ Differences from its public code, and why:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -19,15 +19,16 @@ import tensorflow as tf
 
 from tfal.errors import InputError
 from tfal.given import check_int
+from tfal.reading.drawn_logits import DrawnLogits
 from tfal.reading.graph import layers_in
-from tfal.reading.inference import check_repeats, check_same, infer
+from tfal.reading.inference import infer
 from tfal.reading.named_outputs import NamedOutputs
 
 # What multiplies in a layer, by Keras' names: kernels, and the scales of normalizations; neither biases nor statistics.
 _MULTIPLY = {"kernel", "gamma", "scale", "depthwise_kernel", "pointwise_kernel", "recurrent_kernel", "embeddings"}
 
 
-class WeightNoise:
+class WeightNoise(DrawnLogits):
     """Logits under n_noise draws of noise on all weights, in float32.
 
     In draw k each weight w, a kernel or the scale of a normalization, is w + scale * ||w|| * x / ||x||, with x standard
@@ -46,46 +47,22 @@ class WeightNoise:
 
     def __init__(self, outputs: NamedOutputs, n_noise: int, scale: float, name: str | None = None) -> None:
         check_int("n_noise", n_noise, 1)
-        self._n_noise, self._scale, self._outputs, self._head = n_noise, scale, outputs, outputs.logits_head()
+        super().__init__(outputs, n_noise)
+        self._scale = scale
         name = name or outputs.model_name
         self._calls = outputs.graph.needed([self._head.value])
         operations = [call.operation for call in self._calls]
         behind = [self._head.dense] if self._head.applied and self._head.dense is not None else []
         self._weights = _multiplying([*operations, *behind], name)
-        self._sample = self._compile()
-        self._new, self._repeats = True, check_repeats(self._sample, name, self._calls)
+        self._compile(name, self._calls)
 
-    def read(self, batch: Any, seed: int) -> tf.Tensor:
-        """(B, n_noise, C) float32: the logits of a batch of images, draw k with the noise of (seed, k).
+    def _draws(self, batch: tf.Tensor, key: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
+        def one_draw(number: tf.Tensor) -> tf.Tensor:
+            with keras.StatelessScope(self._disturbed(key, number)):
+                (value,) = infer(self._calls, {self._outputs.graph.inputs[0]: batch}, [self._head.value])
+                return self._head.logits(value)
 
-        Raises InputError for a model that gives other values each time, and for probabilities in place of logits.
-        """
-        batch, key = tf.cast(batch, self._outputs.input.dtype), tf.constant(seed, tf.int64)
-        logits = self._sample(batch, key)
-        if self._new:
-            self._outputs.check_logits(logits)
-            if not self._repeats:
-                check_same(logits, self._sample(batch, key), self._outputs.model_name)
-            self._new = False
-        return logits
-
-    def _compile(self) -> Any:
-        symbolic = self._outputs.input
-        images = tf.TensorSpec([None, *symbolic.shape[1:]], symbolic.dtype)
-
-        @tf.function(input_signature=[images, tf.TensorSpec([], tf.int64)])  # type: ignore[untyped-decorator]
-        def sample(batch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-            key = tf.stack([seed, tf.zeros_like(seed)])
-
-            def one_draw(number: tf.Tensor) -> tf.Tensor:
-                with keras.StatelessScope(self._disturbed(key, number)):
-                    (value,) = infer(self._calls, {self._outputs.graph.inputs[0]: batch}, [self._head.value])
-                    return self._head.logits(value)
-
-            logits = tf.map_fn(one_draw, tf.range(self._n_noise), fn_output_signature=tf.float32, parallel_iterations=1)
-            return tf.transpose(logits, [1, 0, 2])
-
-        return sample
+        return one_draw
 
     def _disturbed(self, key: tf.Tensor, number: tf.Tensor) -> list[tuple[keras.Variable, tf.Tensor]]:
         """Each weight, and what stands for it in a draw."""
