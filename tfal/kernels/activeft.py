@@ -22,7 +22,7 @@ from tfal.kernels.neighbors import nearest_neighbors
 from tfal.kernels.parts import check
 from tfal.kernels.parts.euclidean import Directions, inverse_norms
 from tfal.kernels.parts.tiles import Each, fill, slices, workers
-from tfal.kernels.parts.xp import array_module, to_numpy
+from tfal.kernels.parts.xp import array_module, log_sum_exp, to_numpy
 from tfal.kernels.representatives import positive
 
 _ROWS = {"numpy": 1024, "cupy": 16384}  # of a tile
@@ -111,8 +111,7 @@ def loss_and_slope(unit: Any, rows: Any, law: tuple[float, float], each: Each) -
     sums = xp.empty(len(unit))
     for block in slices(len(unit), _BLOCK):
         products = unit[block] @ unit.T / temperature
-        largest = products.max(axis=1, keepdims=True)
-        sums[block] = xp.log(xp.exp(products - largest).sum(axis=1)) + largest[:, 0]
+        sums[block] = log_sum_exp(products, axis=1)
     loss, mass, pulled = _attraction(unit.astype(np.float32), rows, sums + math.log(balance), temperature, each)
     slope = -pulled
     for block in slices(len(unit), _BLOCK):

@@ -25,10 +25,10 @@ from tfal.kernels.similarity import largest_row, weight
 from tfal.kernels.uncertainty import log_softmax
 
 _TIES = 1e-9  # of the largest gain
-_LEAST_LEFT = 1e-10  # share of the information in a direction that is left when a sample is taken out
+LEAST_LEFT = 1e-10  # share of the information in a direction that is left when a sample is taken out
 _LEAST_RIDGE = 1e-3
 _LARGEST = 1e10  # squared norm of features over the ridge: more digits than that are not left for the differences
-_STEEP = 1e3  # a pick that changes the information in a direction by that factor costs so many digits: start afresh
+STEEP = 1e3  # a pick that changes the information in a direction by that factor costs so many digits: start afresh
 
 
 def bait(
@@ -198,7 +198,7 @@ class _Candidates:
     def _left(self, own: Any) -> Any:
         """inv(1 - V^T G V), whose eigenvalues stay positive where rounding would have them otherwise."""
         values, vectors = self.xp.linalg.eigh(own)
-        return (vectors / self.xp.maximum(1 - values, _LEAST_LEFT)[:, None, :]) @ vectors.transpose(0, 2, 1)
+        return (vectors / self.xp.maximum(1 - values, LEAST_LEFT)[:, None, :]) @ vectors.transpose(0, 2, 1)
 
     def _update(self, row: int, middle: Any, sign: int) -> None:
         """Woodbury: G becomes G - sign * U X U^T, with U = G V of the row and X = `middle`."""
@@ -208,7 +208,7 @@ class _Candidates:
         v = (factor[:, None, :] * f[:, None]).reshape(-1, len(p))
         self.total += sign * (v @ v.T)
         changes = self.xp.linalg.eigvalsh(middle)
-        if float(self.xp.maximum(changes, 1 / changes).max()) > _STEEP:
+        if float(self.xp.maximum(changes, 1 / changes).max()) > STEEP:
             self._start()
             return
         u = self.inverse @ v

@@ -18,15 +18,13 @@ from typing import Any
 import numpy as np
 
 from tfal.errors import InputError, resolve_name
-from tfal.kernels.bait import checked_inputs, forward_backward
+from tfal.kernels.bait import LEAST_LEFT, STEEP, checked_inputs, forward_backward
 from tfal.kernels.parts.tiles import Each, float32_rows, slices, tiles, workers
 from tfal.kernels.parts.xp import array_module
 from tfal.kernels.uncertainty import confidence_log_odds
 
 WEIGHTS = ("published", "counts")
 _ROWS = {"numpy": 512, "cupy": 65536}  # of a tile in the pass of a pick
-_LEAST_LEFT = 1e-10  # share of the information in a direction that is left when a sample is taken out
-_STEEP = 1e3  # a pick that changes the information in a direction by that factor costs so many digits: start afresh
 
 
 def bait_binary(
@@ -158,7 +156,7 @@ class _Candidates:
 
     def losses(self) -> Any:
         """By how much it rises when a row is taken out."""
-        return self.shared / self.xp.maximum(1 - self.own, _LEAST_LEFT)
+        return self.shared / self.xp.maximum(1 - self.own, LEAST_LEFT)
 
     def add(self, row: int) -> None:
         self._update(row, 1)
@@ -170,8 +168,8 @@ class _Candidates:
         """Sherman-Morrison: G becomes G - c u u^T, with u = G w of the row and c = sign / (1 + sign * w^T G w)."""
         w = _float64(self.features, row) * self.scale[row]
         self.total += sign * self.xp.outer(w, w)
-        left = max(1 + sign * float(self.own[row]), _LEAST_LEFT)
-        if max(left, 1 / left) > _STEEP:
+        left = max(1 + sign * float(self.own[row]), LEAST_LEFT)
+        if max(left, 1 / left) > STEEP:
             self._start()
             return
         u = self.inverse @ w

@@ -17,7 +17,7 @@ import numpy as np
 
 from tfal.kernels.parts import check
 from tfal.kernels.parts.tiles import fill, threads
-from tfal.kernels.parts.xp import array_module
+from tfal.kernels.parts.xp import array_module, log_sum_exp
 from tfal.kernels.uncertainty import log_entropy_of, log_softmax
 
 _ROUNDING = 1e-12  # what passes differ by, as a share of a probability: those that agree must not be ranked by less
@@ -197,13 +197,7 @@ def _scores(mc_logits: Any, score: Callable[[Any, Any], Any]) -> Any:
 
 def _log_mean(xp: Any, log_p: Any) -> Any:
     """Logarithm of the mean over the passes, (n, C)."""
-    return _log_sum(xp, log_p, axis=1) - np.log(log_p.shape[1])
-
-
-def _log_sum(xp: Any, values: Any, axis: int) -> Any:
-    """Logarithm of a sum of exponentials."""
-    largest = values.max(axis=axis, keepdims=True)
-    return xp.log(xp.exp(values - largest).sum(axis=axis)) + largest.squeeze(axis)
+    return log_sum_exp(log_p, axis=1) - np.log(log_p.shape[1])
 
 
 def _without(xp: Any, log_p: Any, top: Any) -> Any:
@@ -221,7 +215,7 @@ def _log_bald(xp: Any, log_p: Any) -> Any:
     log_m = _log_mean(xp, log_p)
     every, top = xp.arange(len(log_m)), log_m.argmax(axis=1)
     others = _without(xp, log_p, top)
-    log_q = _log_sum(xp, others, axis=2)  # (n, T): all but the likeliest class, in every pass
+    log_q = log_sum_exp(others, axis=2)  # (n, T): all but the likeliest class, in every pass
     log_mean_q = _log_mean(xp, log_q)
     weights = xp.exp(others - log_mean_q[:, None, None])
     information = (weights * (log_p - log_m[:, None])).sum(axis=2).mean(axis=1)

@@ -87,9 +87,14 @@ def _ends(places: np.ndarray, of_class: np.ndarray, m: int) -> tuple[int, int]:
     return first, last
 
 
+def _lead(of_class: np.ndarray) -> np.ndarray:
+    """By how many there are more labels of the class than others among the first 0, 1, ... known ones."""
+    return np.concatenate([[0], np.cumsum(np.where(of_class, 1, -1))])
+
+
 def _goodness(places: np.ndarray, of_class: np.ndarray, at: np.ndarray) -> np.ndarray:
     """How many labels thresholds at some places have on the right side, less those on the wrong one."""
-    sums = np.concatenate([[0], np.cumsum(np.where(of_class, 1, -1))])
+    sums = _lead(of_class)
     found: np.ndarray = 2 * sums[np.searchsorted(places, at)] - sums[-1]
     return found
 
@@ -115,8 +120,7 @@ def _moved(free: np.ndarray, good: np.ndarray, left: int) -> tuple[int, int]:
 def _around(lines: Lines, k: int, n: int) -> np.ndarray:
     """The n free rows nearest to the best threshold of line k, the one before it first."""
     line, (places, of_class) = lines.line(k), lines.known(k)
-    sums = np.concatenate([[0], np.cumsum(np.where(of_class, 1, -1))])
-    best = int(sums.argmax())
+    best = int(_lead(of_class).argmax())
     threshold = int(places[best - 1]) + 1 if best else 0
     free = np.flatnonzero(lines.free[line])
     steps = np.where(free < threshold, 2 * (threshold - 1 - free), 2 * (free - threshold) + 1)

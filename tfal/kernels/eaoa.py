@@ -12,7 +12,7 @@ from tfal.kernels.neighbors import nearest_neighbors
 from tfal.kernels.parts import check
 from tfal.kernels.parts.mixture import log_odds_of_upper, two_normals
 from tfal.kernels.parts.tiles import fill, threads
-from tfal.kernels.parts.xp import array_module, to_numpy
+from tfal.kernels.parts.xp import array_module, log_sum_exp, to_numpy
 from tfal.kernels.top import tie_ranks
 from tfal.kernels.uncertainty import confidence_log_odds, log_complement
 
@@ -45,9 +45,7 @@ def energy_uncertainty(logits: Any) -> Any:
 
     def energy(tile: slice) -> Any:
         some = logits[tile].astype(np.float64)
-        largest = some[:, :-1].max(axis=1)
-        known = largest + xp.log(xp.exp(some[:, :-1] - largest[:, None]).sum(axis=1))
-        return xp.logaddexp(0, some[:, -1]) - known
+        return xp.logaddexp(0, some[:, -1]) - log_sum_exp(some[:, :-1], axis=1)
 
     with threads(xp) as each:
         return fill(xp, len(logits), 32 * logits.shape[1], each, energy)

@@ -33,6 +33,12 @@ def to_numpy(array: Any) -> np.ndarray:
     return array.get() if hasattr(array, "get") else np.asarray(array)
 
 
+def log_sum_exp(values: Any, axis: int) -> Any:
+    """Logarithm of a sum of exponentials; neither large nor small values are lost."""
+    xp, largest = array_module(values), values.max(axis=axis, keepdims=True)
+    return xp.log(xp.exp(values - largest).sum(axis=axis)) + largest.squeeze(axis)
+
+
 def row_squares(rows: Any) -> Any:
     """Squared norm of every row, summed in float64: in float32 the squares of small values would vanish."""
     if array_module(rows) is not np:
