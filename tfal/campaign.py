@@ -142,10 +142,8 @@ class Campaign:
         """Which n samples should be labeled next?
 
         As long as some of the last batch are neither told nor withdrawn, it is these that are given again, and nothing
-        is looked at but whether it is the same pool.
-
-        A strategy that asks for labels within its query (galaxy, direct) gives a part of its n: the ids whose labels it
-        needs next. Tell them, and ask the same again, with the same model, as long as `rounds[-1].goes_on`.
+        is looked at but whether it is the same pool. One that asks for labels within its query (galaxy, direct) gives
+        the ids that it needs next. Tell them, and ask the same again, with the same model, while `rounds[-1].goes_on`.
 
         Args:
             strategy: a name of tfal.strategies.STRATEGIES, or a Strategy.
@@ -158,8 +156,7 @@ class Campaign:
             options: options of the strategy, such as n_sample for "ldms".
 
         Returns:
-            ids (n,) int64, distinct, in the order of picking; of an open batch those that are left, and of a strategy
-            that asks within its query those that it needs next.
+            ids (n,) int64, distinct, in the order of picking; of an open batch or query fewer, as said above.
 
         Warns:
             UserWarning: a batch is open, and something else is asked for now; a strategy cannot use what it learned

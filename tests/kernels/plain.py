@@ -63,3 +63,21 @@ def check_law(sequences, law):
     kept = expected > 0
     assert kept.sum() > 10
     assert chisquare(observed[kept], expected[kept]).pvalue > 1e-3
+
+
+def greedy_traces(each, total, fisher, n):
+    """The rows that bait picks: by the traces themselves, all inverses anew for every row and step.
+
+    each: information of every row, (m, s, s). total: what is there already. fisher: what it is held against.
+    """
+    picks = []
+
+    def trace(change):
+        return np.trace(np.linalg.inv(total + change) @ fisher)
+
+    for _ in range(min(2 * n, len(each))):
+        picks.append(int(np.argmin([np.inf if i in picks else trace(each[i]) for i in range(len(each))])))
+        total = total + each[picks[-1]]
+    while len(picks) > n:
+        total = total - each[picks.pop(int(np.argmin([trace(-each[i]) for i in picks])))]
+    return picks

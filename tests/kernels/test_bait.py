@@ -7,7 +7,7 @@ from tfal.kernels import bait
 from tfal.kernels.bait import _information
 from tfal.kernels.parts import tiles
 
-from .plain import check_refusal
+from .plain import check_refusal, greedy_traces
 
 
 def fisher_of_each(features, logits):
@@ -22,20 +22,11 @@ def fisher_of_each(features, logits):
 
 
 def dense(features, logits, n, labeled=None, ridge=1.0):
-    """The greedy choice by the traces themselves, all inverses anew for every row and step."""
+    """See greedy_traces."""
     each, known = fisher_of_each(features, logits), [] if labeled is None else fisher_of_each(*labeled)
     fisher = (sum(each) + sum(known)) / (len(each) + len(known))
-    total, picks = np.eye(len(fisher)) * ridge + sum(known), []
-
-    def trace(change):
-        return np.trace(np.linalg.inv(total + change) @ fisher)
-
-    for _ in range(min(2 * n, len(each))):
-        picks.append(int(np.argmin([np.inf if i in picks else trace(each[i]) for i in range(len(each))])))
-        total = total + each[picks[-1]]
-    while len(picks) > n:
-        total = total - each[picks.pop(int(np.argmin([trace(-each[i]) for i in picks])))]
-    return picks
+    total = np.eye(len(fisher)) * ridge + sum(known)
+    return greedy_traces(each, total, fisher, n)
 
 
 def case(seed, m=14, d=3, classes=4):

@@ -6,7 +6,7 @@ import pytest
 from tfal.kernels import bait, bait_binary
 from tfal.kernels.bait_binary import _Candidates
 
-from .plain import check_refusal
+from .plain import check_refusal, greedy_traces
 
 X, P = np.array([[1.0, 2], [2, 0], [0.5, 0.5]]), np.array([0.8, 0.6, 0.95])
 
@@ -27,21 +27,12 @@ def fisher_of_each(features, logits):
 
 
 def dense(features, logits, n, labeled=None, ridge=1.0, published=True):
-    """The greedy choice by the traces themselves, all inverses anew for every row and step."""
+    """See greedy_traces."""
     each, known = fisher_of_each(features, logits), [] if labeled is None else fisher_of_each(*labeled)
     fisher, known_too = (sum(each) + sum(known)) / (len(each) + len(known)), len(known)
     total = np.eye(len(fisher)) * ridge + sum(known) / (known_too + n if published else 1)
-    each, picks = each * (n / (known_too + n) if published else 1), []
-
-    def trace(change):
-        return np.trace(np.linalg.inv(total + change) @ fisher)
-
-    for _ in range(min(2 * n, len(each))):
-        picks.append(int(np.argmin([np.inf if i in picks else trace(each[i]) for i in range(len(each))])))
-        total = total + each[picks[-1]]
-    while len(picks) > n:
-        total = total - each[picks.pop(int(np.argmin([trace(-each[i]) for i in picks])))]
-    return picks
+    each = each * (n / (known_too + n) if published else 1)
+    return greedy_traces(each, total, fisher, n)
 
 
 def case(seed, m=14, d=3, classes=4):
