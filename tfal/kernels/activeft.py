@@ -85,8 +85,7 @@ def _moved(points: Any, rows: Any, law: tuple[float, float], steps: tuple[int, f
     xp, (n_iter, rate) = array_module(points), steps
     first, second = xp.zeros(points.shape), xp.zeros(points.shape)
     for step in range(1, n_iter + 1):
-        lengths = xp.sqrt((points**2).sum(axis=1, keepdims=True))
-        lengths = xp.where(lengths > 0, lengths, 1)
+        lengths = _lengths(points)
         unit = points / lengths
         slope = loss_and_slope(unit, rows, law, each).slope
         slope = (slope - (slope * unit).sum(axis=1, keepdims=True) * unit) / lengths
@@ -94,8 +93,14 @@ def _moved(points: Any, rows: Any, law: tuple[float, float], steps: tuple[int, f
         second += (1 - _BETAS[1]) * (slope**2 - second)
         size = rate * math.sqrt(1 - _BETAS[1] ** step) / (1 - _BETAS[0] ** step)
         points = points - size * first / (xp.sqrt(second) + _EPSILON * math.sqrt(1 - _BETAS[1] ** step))
+    return points / _lengths(points)
+
+
+def _lengths(points: Any) -> Any:
+    """(n, 1); 1 of a direction that is none."""
+    xp = array_module(points)
     lengths = xp.sqrt((points**2).sum(axis=1, keepdims=True))
-    return points / xp.where(lengths > 0, lengths, 1)
+    return xp.where(lengths > 0, lengths, 1)
 
 
 class Loss(NamedTuple):

@@ -12,6 +12,7 @@ from tfal.kernels.finch import finch
 from tfal.kernels.parts import check
 from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.top import tie_ranks
+from tfal.kernels.uncertainty import log_entropy
 
 NO_CENTER = 1e6  # distance to a center that there is not
 
@@ -89,8 +90,5 @@ def eoal(scores: Any, known: Any, features: Any, n: int, *, rng: np.random.Gener
 
 def _entropy(logits: Any) -> Any:
     """Entropy of the softmax over the last axis, in nats."""
-    xp = array_module(logits)
-    below = logits - logits.max(axis=-1, keepdims=True)
-    powers = xp.exp(below)
-    total = powers.sum(axis=-1)
-    return xp.log(total) - (powers * xp.maximum(below, -1e3)).sum(axis=-1) / total
+    rows = logits.reshape(-1, logits.shape[-1])
+    return array_module(logits).exp(log_entropy(rows)).reshape(logits.shape[:-1])
