@@ -133,6 +133,24 @@ class Cluster:
         if name == "munged":
             self._until((self.folder / "munge.socket").exists, name)
 
+    def write_down(self) -> None:
+        """Returns once the controller's file of its state knows all jobs that run now.
+
+        It writes every few seconds; killed before that, it starts those jobs again, which their node refuses: "launch failed
+        requeued held", and the node is drained.
+        """
+        mark = f"written {time.monotonic_ns()}"
+        for number in self.call("squeue", "--noheader", "--states=running", "--format=%A").split():
+            try:
+                self.call("scontrol", "update", f"JobId={number}", f"Comment={mark} {number}")
+            except subprocess.CalledProcessError:
+                continue  # it has just ended
+            self._until(lambda seen=f"{mark} {number}": self._state_has(seen), "the controller's file")
+
+    def _state_has(self, text: str) -> bool:
+        file = self.folder / "state" / "job_state"
+        return file.exists() and text.encode() in file.read_bytes()
+
     def kill(self, name: str) -> None:
         """Ends a daemon at once, as a crash does; jobs that run go on without it."""
         self._daemons[name].kill()

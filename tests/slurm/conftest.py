@@ -29,6 +29,7 @@ def _slurm():
 def cluster(_slurm, monkeypatch):
     """A Slurm that runs; commands and functions in this process find it."""
     monkeypatch.setenv("SLURM_CONF", _slurm.environment["SLURM_CONF"])
+    _slurm.resume()  # a test that failed leaves nothing to the next
     return _slurm
 
 

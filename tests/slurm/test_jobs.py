@@ -163,6 +163,7 @@ def test_daemons_that_are_killed_and_come_back(programs, cluster):
         programs.add(name, _WAITS + f"\nprint('I am {name}')", threads=2)
     programs.submit()
     until((programs.place / "began").exists)
+    cluster.write_down()
     for name in names:
         cluster.kill(name)
     (programs.place / "go").touch()

@@ -57,6 +57,7 @@ def test_digits_as_an_array_with_a_preemption_and_daemons_that_are_killed(manife
     until(lambda: QUEUED in {state.name for state in queue.states_with_queue(folder, jobs).values()})
     assert _sweep("--engine", "slurm", "--slurm", "mem=1500M") == 0
     assert "Slurm job" not in capsys.readouterr().out
+    cluster.write_down()
     for name in ("slurmctld", "slurmd"):
         cluster.kill(name)
         cluster.start(name)
