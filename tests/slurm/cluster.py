@@ -136,8 +136,8 @@ class Cluster:
     def write_down(self) -> None:
         """Returns once the controller's file of its state knows all jobs that run now.
 
-        It writes every few seconds; killed before that, it starts those jobs again, which their node refuses: "launch failed
-        requeued held", and the node is drained.
+        It writes every few seconds. Killed before that, it starts those jobs again, which their node refuses: "launch
+        failed requeued held", and the node is drained.
         """
         mark = f"written {time.monotonic_ns()}"
         for number in self.call("squeue", "--noheader", "--states=running", "--format=%A").split():
