@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 from collections.abc import Iterable, Iterator
 
 _LONGEST = 1200  # characters of a message; lists of valid names are long
@@ -52,12 +53,13 @@ def resolve_name(kind: str, name: str, valid: Iterable[str]) -> str:
 
     Raises InputError, with the nearest valid name, when there is none.
     """
-    names = list(valid)
+    names, folded = list(valid), _folded(str(name))
     for known in names:
-        if _folded(known) == _folded(name):
+        if _folded(known) == folded:
             return known
     raise unknown_name(kind, name, names)
 
 
+@functools.lru_cache(1024)
 def _folded(name: str) -> str:
-    return "".join(character for character in str(name).lower() if character.isalnum())
+    return "".join(character for character in name.lower() if character.isalnum())

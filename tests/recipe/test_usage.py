@@ -242,17 +242,30 @@ def test_what_changes_something_in_a_mode(mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_flag_that_is_typed_in_vain_is_refused_by_name(mode):
+def test_an_option_that_is_set_in_vain_is_refused_by_name(mode):
     options, expected = MODES[mode]
     preset = Recipe(**options)
     for name, option in FIELDS.items():
-        argv = [flag(name), str(_another(option, getattr(preset, name)))]
-        if name in expected | ALWAYS:
-            continue
-        with pytest.raises(InputError) as error:
-            parse("test", {"preset": preset}, BUILDERS, "test", argv)
-        assert flag(name) in str(error.value), name
-        assert "\n" not in str(error.value)
+        if name not in expected | ALWAYS:
+            with pytest.raises(InputError) as error:
+                _set(preset, name, _another(option, getattr(preset, name)))
+            assert flag(name) in str(error.value), name
+            assert "\n" not in str(error.value)
+
+
+def _set(recipe, name, value):
+    """As a command line does it."""
+    refuse_unused([name], usage(recipe.replace(**{name: value})))
+
+
+@pytest.mark.parametrize("name", sorted(set(FIELDS) - ALWAYS))
+def test_a_flag_that_is_typed_in_vain_is_refused_by_name(name):
+    """As above, from a command line: in the first mode that has no use for it."""
+    preset = Recipe(**next(options for options, expected in MODES.values() if name not in expected))
+    argv = [flag(name), str(_another(FIELDS[name], getattr(preset, name)))]
+    with pytest.raises(InputError, match=f"{flag(name)} ") as error:
+        parse("test", {"preset": preset}, BUILDERS, "test", argv)
+    assert "\n" not in str(error.value)
 
 
 def test_every_option_is_used_somewhere():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -67,7 +68,11 @@ def is_option(field: dataclasses.Field[Any]) -> bool:
 
 def type_text(field: dataclasses.Field[Any]) -> str:
     """The type of a field as text, "int" or "int | None", whether its module postpones annotations or not."""
-    text = field.type.__name__ if isinstance(field.type, type) else str(field.type)
+    return _type_text(field.type.__name__ if isinstance(field.type, type) else str(field.type))
+
+
+@functools.lru_cache(256)
+def _type_text(text: str) -> str:
     if text.endswith("]") and "Optional[" in text:
         text = f"{text.partition('Optional[')[2][:-1]} | None"
     first, bar, second = (part.strip() for part in text.partition("|"))
@@ -84,6 +89,7 @@ def complete(field: dataclasses.Field[Any], text: str) -> dataclasses.Field[Any]
     return found
 
 
+@functools.lru_cache(1024)
 def flag(name: str) -> str:
     """The command-line flag of a field: n_query -> --nQuery."""
     first, *rest = name.split("_")

@@ -7,7 +7,7 @@ that must all hold. A tag is a learner, or one of `TAGS`; a group's option witho
 
 from __future__ import annotations
 
-import contextlib
+import functools
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -136,26 +136,29 @@ def _alternatives(found: Declared) -> list[list[str]]:
 def _meaning(tag: str) -> str:
     if tag in TAGS:
         return TAGS[tag]
-    learners = {tag, *(name for name, spec in LEARNERS.items() if tag in _starts(spec))}
-    strategies = _named([name for name in STRATEGIES if learners & _learners_of(name)])
+    recipe = Recipe()
+    learners = {tag, *(name for name, spec in LEARNERS.items() if tag in _starts(spec, recipe))}
+    strategies = _named([name for name, kind in STRATEGIES.items() if learners & _learners_of(kind)])  # type: ignore[arg-type]
     if tag == "simclr":
         return f"{strategies}, or --encoder simclr of {_meaning('encoder')}"
     return f"--splits or {strategies}" if tag == "encoder" else strategies
 
 
-def _starts(spec: LearnerSpec) -> tuple[str, ...]:
+def _starts(spec: LearnerSpec, recipe: Recipe) -> tuple[str, ...]:
     """What a learner is trained from, whatever the recipe; the encoder by choice alone, which is said apart."""
-    return spec.starts_from(Recipe()) if spec.name != "encoder" else ()
+    return spec.starts_from(recipe) if spec.name != "encoder" else ()
 
 
 def _named(strategies: Sequence[str]) -> str:
     return f"{'strategy' if len(strategies) == 1 else 'strategies'} {', '.join(strategies)}"
 
 
-def _learners_of(name: str) -> set[str]:
-    with contextlib.suppress(InputError):  # one that needs a file
-        return set(STRATEGIES[name]().learners)
-    return set()
+@functools.lru_cache(256)
+def _learners_of(kind: type[Strategy]) -> frozenset[str]:
+    try:
+        return frozenset(kind().learners)
+    except InputError:  # one that needs a file
+        return frozenset()
 
 
 def kinds(recipe: Recipe, data: Dataset | None = None) -> set[str]:
