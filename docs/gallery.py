@@ -6,7 +6,6 @@ The same versions of the packages draw the same picture.
 
 from __future__ import annotations
 
-import re
 import sys
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from docs.site.docstrings import read_strategy
 from docs.toy import CANNOT, Played, plane, play
 from tfal.errors import InputError
 from tfal.files import write_atomically
@@ -29,15 +27,9 @@ CLASSES = ("#9ecae1", "#a1d99b", "#bcbddc")  # of the pool; the regions of a cla
 ROUNDS = (("#fee391", "o"), ("#fe9929", "^"), ("#cc4c02", "s"), ("#661b00", "D"))
 
 
-def for_open_sets(name: str) -> bool:
-    """Whether a strategy's docstring begins its Use with open sets: then the plane has a class of no interest."""
-    use = read_strategy(STRATEGIES[name].__doc__).parts.get("Use", "")
-    return re.match(r"(in |for )?open[- ]set", use, re.IGNORECASE) is not None
-
-
 def closed_set() -> list[str]:
     """The names of the gallery's strategies, in the order of STRATEGIES."""
-    return [name for name in STRATEGIES if name not in CANNOT and not for_open_sets(name)]
+    return [name for name in STRATEGIES if name not in CANNOT and not STRATEGIES[name].open_sets]
 
 
 def draw_picks(axes: Any, played: Played, open_set: bool = False) -> None:
@@ -65,7 +57,7 @@ def picture(name: str) -> Figure:
     """One strategy alone. Raises InputError where the plane has nothing for it to read."""
     from matplotlib.figure import Figure
 
-    open_set = for_open_sets(name)
+    open_set = STRATEGIES[name].open_sets
     played = play(name, open_set)
     figure = Figure(figsize=(4.2, 4.8), dpi=110)
     draw_picks(figure.add_axes((0.01, 0.12, 0.98, 0.98 * 4.2 / 4.8)), played, open_set)

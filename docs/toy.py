@@ -21,10 +21,9 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from tfal.errors import InputError
 from tfal.pool import Pool
-from tfal.pool.asked import Asked
 from tfal.pool.told import told_of
 from tfal.pool.view import PoolView
-from tfal.strategies import STRATEGIES, check_picks
+from tfal.strategies import STRATEGIES, picks_of
 from tfal.streams import Streams
 
 N_CLASSES, N_FIRST, N_QUERY, N_ROUND = 3, 9, 9, 4
@@ -286,9 +285,7 @@ def play(name: str, open_set: bool = False) -> Played:
         streams = Streams(SEED, 1, number)
         oracle = classes if strategy.oracle else None
         view = PoolView(pool, pool.unlabeled, networks, streams, memory, oracle, strategy.learners)
-        if strategy.asks:
-            view.asked = Asked(view.candidates, N_QUERY, lambda ids: told_of(classes[ids], known))
-        picks = check_picks(strategy.query(view, N_QUERY, streams("query")), view.candidates, N_QUERY, name, view.asked)
+        picks = picks_of(strategy, view, N_QUERY, streams("query"), name, lambda ids: told_of(classes[ids], known))
         pool.label_samples(picks.ids, classes[picks.ids], number + 1, n_known=known)
         view = PoolView(pool, pool.unlabeled, networks, streams, memory, oracle, strategy.learners)
         memory = dict(strategy.observe(view, picks, streams("observe")))

@@ -10,7 +10,7 @@ from tfal.pool.task import Task, check_classes
 from tfal.pool.view import PoolView, Reader
 from tfal.recipe import Recipe
 from tfal.recipe.options import BALANCED
-from tfal.strategies import Strategy, check_picks, make_strategy, name_of
+from tfal.strategies import Strategy, make_strategy, name_of, picks_of
 from tfal.streams import Streams
 
 
@@ -52,7 +52,7 @@ def label_initial(recipe: Recipe, rep: int, strategy: Strategy, task: Task, pool
     view = PoolView(
         pool, candidates, reader, streams, oracle=task.labels if strategy.oracle else None, learners=strategy.learners
     )
-    picks = check_picks(strategy.query(view, n, streams("initial")), candidates, n, recipe.initial)
+    picks = picks_of(strategy, view, n, streams("initial"), recipe.initial)
     pool.label_samples(picks.ids, task.labels[picks.ids], 0, task.n_classes)
     check_classes(recipe, rep, pool.label[pool.labeled], task.n_classes)
     return picks.ids

@@ -19,7 +19,6 @@ from tfal.initial_pool import initial_strategy, label_initial
 from tfal.jobs import Job, already_done, plan
 from tfal.learners import LEARNERS, Builder, OnEpoch, check_learner
 from tfal.pool import LABELED, Pool
-from tfal.pool.asked import Asked
 from tfal.pool.told import told_of
 from tfal.pool.view import PoolView
 from tfal.prepare import refuse_preparing
@@ -28,7 +27,7 @@ from tfal.recipe.options import flag
 from tfal.recipe.usage import idle
 from tfal.storage.environment import Notes
 from tfal.storage.tables import Row
-from tfal.strategies import Picks, Strategy, check_memory, check_picks
+from tfal.strategies import Picks, Strategy, check_memory, picks_of
 from tfal.streams import Streams
 from tfal.trackers import OnRound, Trackers
 
@@ -270,9 +269,9 @@ def _query(job: Job, step: int, pool: Pool, streams: Streams, session: _Session)
     oracle = task.labels if strategy.oracle else None
     view = PoolView(pool, candidates, session.reader, streams, job.folder.memory(step), oracle, strategy.learners)
     n = min(job.recipe.n_query, n_pool)
-    if strategy.asks:
-        view.asked = Asked(candidates, n, lambda ids: told_of(task.labels[ids], task.n_classes))
-    picks = check_picks(strategy.query(view, n, streams("query")), candidates, n, job.recipe.strategy, view.asked)
+    picks = picks_of(
+        strategy, view, n, streams("query"), job.recipe.strategy, lambda ids: told_of(task.labels[ids], task.n_classes)
+    )
     pool.label_samples(picks.ids, task.labels[picks.ids], step + 1, task.n_classes)
     memory = strategy.observe(view, picks, streams("observe"))
     check_memory(memory, _where(job, step))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from docs.gallery import for_open_sets, picture
+from docs.gallery import picture
 from docs.site import curves
 from docs.site.docstrings import read_strategy, to_markdown
 from docs.toy import N_QUERY, N_ROUND
@@ -45,7 +45,7 @@ def _write(path: Path, text: str) -> None:
 
 def group(name: str) -> str:
     """Which of GROUPS a strategy is in."""
-    if for_open_sets(name):
+    if STRATEGIES[name].open_sets:
         return "Open sets"
     return "A trained classifier" if "labels" in _trained_on(STRATEGIES[name]).values() else "No labels needed"
 
@@ -109,7 +109,7 @@ def _picks(name: str, folder: Path | None) -> str:
         save_figure(picture(name), folder / f"{name}_picks.png")
     except InputError as error:
         return f"There is no picture of its picks in the plane: {to_markdown(str(error))}.\n"
-    unknown = " Crosses are of a class of no interest." if for_open_sets(name) else ""
+    unknown = " Crosses are of a class of no interest." if STRATEGIES[name].open_sets else ""
     return (
         f"![Picks of {name} in the plane, by round]({name}_picks.png)\n\n"
         f"*{N_ROUND} rounds of {N_QUERY} picks in the plane of the [gallery](index.md), default options.{unknown}*\n"

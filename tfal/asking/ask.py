@@ -14,9 +14,9 @@ from tfal.given import check_int
 from tfal.kernels import top_n
 from tfal.kernels.parts.xp import to_numpy
 from tfal.pool import Pool
-from tfal.pool.asked import Asked, Tell
+from tfal.pool.asked import Tell
 from tfal.pool.view import PoolView
-from tfal.strategies import STRATEGIES, Picks, Strategy, check_picks
+from tfal.strategies import STRATEGIES, Picks, Strategy, picks_of
 from tfal.strategies.base import warn_if_alike
 from tfal.streams import Streams
 
@@ -58,10 +58,7 @@ def ask(
     """
     view = _view(strategy, opened, pool, streams, memory, candidates)
     strategy.check_pool(view.candidates, n, len(pool))
-    if tell is not None:
-        view.asked = Asked(view.candidates, n, tell)
-    picks = strategy.query(view, n, streams("query"))
-    return check_picks(picks, view.candidates, n, type(strategy).__name__, view.asked), view
+    return picks_of(strategy, view, n, streams("query"), tell=tell), view
 
 
 def rank_all(

@@ -7,10 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfal.kernels.galaxy import UNKNOWN, Ask, Lines, checked_labels
-from tfal.kernels.parts import check
-from tfal.kernels.parts.xp import array_module
-from tfal.kernels.uncertainty import confidence_log_odds
+from tfal.kernels.galaxy import Ask, Lines, checked
 
 
 def direct(logits: Any, labels: Any, n: int, *, ask: Ask, rng: np.random.Generator, n_parallel: int = 20) -> np.ndarray:
@@ -37,11 +34,7 @@ def direct(logits: Any, labels: Any, n: int, *, ask: Ask, rng: np.random.Generat
     Raises:
         InputError: see tfal.kernels.galaxy.
     """
-    xp = array_module(logits)
-    doubt = confidence_log_odds(logits)
-    lines = Lines(xp.asarray(logits), doubt, checked_labels(labels, len(logits)), rng)
-    n = check.whole_number("n", n, most=int(np.count_nonzero(lines.labels == UNKNOWN)))
-    n_parallel = check.whole_number("n_parallel", n_parallel)
+    lines, n, n_parallel = checked(logits, labels, n, n_parallel, rng)
     picks: list[int] = []
     for k in range(lines.n_lines):
         picks += _narrowed(lines, k, n // (2 * lines.n_lines), n_parallel, ask, rng)

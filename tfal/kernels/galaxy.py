@@ -76,11 +76,7 @@ def galaxy(logits: Any, labels: Any, n: int, *, ask: Ask, rng: np.random.Generat
     Raises:
         InputError: see class_order; labels that are none of these, n out of range.
     """
-    xp = array_module(logits)
-    doubt = confidence_log_odds(logits)
-    lines = Lines(xp.asarray(logits), doubt, checked_labels(labels, len(logits)), rng)
-    n = check.whole_number("n", n, most=int(np.count_nonzero(lines.labels == UNKNOWN)))
-    n_parallel = check.whole_number("n_parallel", n_parallel)
+    lines, n, n_parallel = checked(logits, labels, n, n_parallel, rng)
     picks: list[int] = []
     while len(picks) < n:
         batch = []
@@ -155,7 +151,15 @@ def _beside_cuts(lines: Lines, line: np.ndarray, cuts: np.ndarray) -> int | None
     return int(line[min(found)[2]])
 
 
-def checked_labels(labels: Any, m: int) -> np.ndarray:
+def checked(logits: Any, labels: Any, n: int, n_parallel: int, rng: np.random.Generator) -> tuple[Lines, int, int]:
+    """The lines of what `galaxy` and `direct` are given, with n and n_parallel. Raises InputError."""
+    doubt = confidence_log_odds(logits)
+    lines = Lines(array_module(logits).asarray(logits), doubt, _checked_labels(labels, len(logits)), rng)
+    n = check.whole_number("n", n, most=int(np.count_nonzero(lines.labels == UNKNOWN)))
+    return lines, n, check.whole_number("n_parallel", n_parallel)
+
+
+def _checked_labels(labels: Any, m: int) -> np.ndarray:
     """Host int64 (m,) of classes, NONE and UNKNOWN, some of which are candidates. Raises InputError."""
     found = to_numpy(labels)
     if found.shape != (m,) or found.dtype.kind not in "iu":

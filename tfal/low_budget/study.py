@@ -22,14 +22,13 @@ import numpy as np
 from tfal.data import Dataset, data_for
 from tfal.errors import training_of
 from tfal.low_budget.jobs import Job, plan
-from tfal.pool.asked import Asked
 from tfal.pool.view import PoolView
 from tfal.prepare import refuse_preparing
 from tfal.recipe import Recipe
 from tfal.recipe.usage import idle
 from tfal.storage.index_files import write_ids
 from tfal.storage.tables import Row
-from tfal.strategies import check_memory, check_picks, make_strategy
+from tfal.strategies import check_memory, make_strategy, picks_of
 from tfal.streams import Streams
 
 if TYPE_CHECKING:
@@ -139,10 +138,9 @@ def _query(job: Job, step: int, budget: int, chosen: np.ndarray, session: Sessio
     reader = session.reader(strategy, chosen, streams)
     candidates, memory = pool.unlabeled, job.folder.memory(step)
     view = PoolView(pool, candidates, reader, streams, memory, labels if strategy.oracle else None, strategy.learners)
-    n = budget - len(chosen)
-    if strategy.asks:
-        view.asked = Asked(candidates, n, lambda ids: labels[ids])
-    picks = check_picks(strategy.query(view, n, streams("query")), candidates, n, job.recipe.strategy, view.asked)
+    picks = picks_of(
+        strategy, view, budget - len(chosen), streams("query"), job.recipe.strategy, lambda ids: labels[ids]
+    )
     pool.label_samples(picks.ids, labels[picks.ids], step)
     where = f"{budget} labels in repetition {job.rep} of {job.recipe.strategy}"
     kept = check_memory(strategy.observe(view, picks, streams("observe")), where)

@@ -14,7 +14,7 @@ from tfal.pool.view import PoolView
 from tfal.reading.tables import CHUNK
 from tfal.sharded.partition import random_shard, range_of
 from tfal.sharded.question import Part, Question
-from tfal.strategies import check_picks
+from tfal.strategies import check_picks, picks_of
 from tfal.streams import Streams
 
 Found = dict[str, np.ndarray]  # arrays by name
@@ -53,8 +53,7 @@ def _query(question: Question, part: Part, round: int) -> np.ndarray:
     """The places (n,) that the strategy picks in a part. round: of its random numbers."""
     strategy, view = question.strategy, part.view
     strategy.check_pool(view.candidates, question.n, len(part.members))
-    picks = strategy.query(view, question.n, Streams(question.seed, round=round)("query"))
-    return check_picks(picks, view.candidates, question.n, type(strategy).__name__).ids
+    return picks_of(strategy, view, question.n, Streams(question.seed, round=round)("query")).ids
 
 
 def _scores(question: Question, number: int) -> Found:

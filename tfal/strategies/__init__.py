@@ -19,7 +19,7 @@ from tfal.strategies.alfamix import ALFAMix
 from tfal.strategies.badge import Badge
 from tfal.strategies.bait import Bait
 from tfal.strategies.bait_binary import BaitBinary
-from tfal.strategies.base import Picks, Strategy, check_memory, check_picks
+from tfal.strategies.base import Picks, Strategy, check_memory, check_picks, picks_of
 from tfal.strategies.bayesian import BALD, DBAL, BatchBALD, Consistency, EnsembleEntropy, VariationRatio
 from tfal.strategies.ccal import CCAL
 from tfal.strategies.class_balanced import CoreSetCB, EntropyCB
@@ -67,6 +67,7 @@ __all__ = [
     "find_strategy",
     "make_strategy",
     "name_of",
+    "picks_of",
     "register_strategy",
     "registered_name",
     "strategy_class",

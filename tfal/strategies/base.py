@@ -14,7 +14,7 @@ from tfal import kernels
 from tfal.errors import InputError, TrainingError
 from tfal.kernels.parts.xp import to_numpy
 from tfal.learners import LEARNERS
-from tfal.pool.asked import Asked
+from tfal.pool.asked import Asked, Tell
 from tfal.pool.view import PoolView
 
 
@@ -51,6 +51,7 @@ class Strategy:
     first: the strategy that chooses the first budget of a low-budget study in its place, where it needs labels.
     nested_budgets: whether each budget of a low-budget study holds those before it; False: each is chosen anew.
     oracle: whether it looks at labels that nobody has bought: a bound, not a method.
+    open_sets: whether it is for pools with samples of no class; in others it has less to tell.
     asks: whether its `query` asks for labels by view.ask. It may be asked several times for one answer then.
     original_path: whether its accuracies are written where the method's public code puts them, too.
     revision: raised when its rule changes, so that rounds of two rules never stand in one folder.
@@ -69,6 +70,7 @@ class Strategy:
     first: ClassVar[str] = "random"
     nested_budgets: ClassVar[bool] = True
     oracle: ClassVar[bool] = False
+    open_sets: ClassVar[bool] = False
     asks: ClassVar[bool] = False
     original_path: ClassVar[bool] = False
     revision: ClassVar[int] = 1
@@ -197,6 +199,20 @@ def no_validation(strategy: str) -> InputError:
         f"strategy {strategy!r} is to look at labels of validation samples. Received: none. Give --nValid in query "
         "rounds; elsewhere, set the option that reads them, such as --temperature, to off."
     )
+
+
+def picks_of(
+    strategy: Strategy, view: PoolView, n: int, rng: np.random.Generator, name: str = "", tell: Tell | None = None
+) -> Picks:
+    """The answer of a strategy's query, if it is n distinct candidates.
+
+    name: what errors call the strategy; its class's when not given. tell: gives the labels that a strategy with `asks`
+    buys within its query; None: nobody does. Raises InputError.
+    """
+    if strategy.asks and tell is not None:
+        view.asked = Asked(view.candidates, n, tell)
+    picks = strategy.query(view, n, rng)
+    return check_picks(picks, view.candidates, n, name or type(strategy).__name__, view.asked)
 
 
 def check_picks(picks: Picks, candidates: np.ndarray, n: int, strategy: str, asked: Asked | None = None) -> Picks:

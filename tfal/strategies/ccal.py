@@ -33,6 +33,7 @@ class CCAL(Strategy):
     """
 
     learners = ("ccal_semantic", "ccal_distinctive")
+    open_sets = True
     uses_labels = True
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:

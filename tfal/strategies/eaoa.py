@@ -45,6 +45,7 @@ class EAOA(Strategy):
     target_purity: float = option(0.6, "purity of the picks that n_likely is changed for", least=0, source=CODE)
 
     learners = ("energy_detector", "classifier")
+    open_sets = True
     uses_labels = True
     memory_shapes = MappingProxyType({"n_likely": ()})
 

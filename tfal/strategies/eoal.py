@@ -31,6 +31,7 @@ class EOAL(Strategy):
     """
 
     learners = ("entropic_detector",)
+    open_sets = True
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         outputs = ["features", "logits", "binary_logits", "center_distances"]

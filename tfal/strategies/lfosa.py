@@ -30,6 +30,7 @@ class LfOSA(Strategy):
     """
 
     learners = ("detector",)
+    open_sets = True
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         logits = view.read("detector", ["logits"], view.candidates)["logits"]

@@ -64,6 +64,7 @@ class MQNet(Strategy):
     rank_ties: str = shared(LossPredictorOptions, "rank_ties")
     steps: str = shared(TrainingOptions, "steps")
 
+    open_sets = True
     revision = 2  # the meta-model sees the last batch of a pass
     memory_shapes = MappingProxyType({**SHAPES, "raw": (None, 2), "mean": (2,), "std": (2,), "known": (None,)})
 

@@ -41,6 +41,7 @@ class Neat(Strategy):
     )
 
     learners = ("encoder", "classifier")
+    open_sets = True
     uses_labels = True
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:

@@ -14,7 +14,7 @@ from tfal.errors import InputError
 from tfal.pool.read_once import ReadOnce
 from tfal.pool.view import PoolView
 from tfal.recipe.options import option
-from tfal.strategies.base import Picks, Strategy, check_picks
+from tfal.strategies.base import Picks, Strategy, picks_of
 
 REFINE = "REFINE public code"
 MEMBERS = "random,margin,badge,bait_binary,typiclust,alfamix,dropquery,maxherding,uherding"
@@ -116,4 +116,4 @@ class Refine(Strategy):
     ) -> np.ndarray:
         part = view.part(ids, kept, member.learners)
         (child,) = rng.spawn(1)
-        return check_picks(member.query(part, n, child), ids, n, type(member).__name__).ids
+        return picks_of(member, part, n, child).ids

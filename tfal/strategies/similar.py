@@ -50,6 +50,7 @@ class Similar(Strategy):
     submodular: str = option("logdetcmi", "set function", choices=("logdetcmi", "flcmi"), protocol=True, source=MQNET)
 
     uses_labels = True
+    open_sets = True
 
     def query(self, view: PoolView, n: int, rng: np.random.Generator) -> Picks:
         if not len(view.labeled):
