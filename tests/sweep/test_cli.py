@@ -148,6 +148,20 @@ def test_every_run_that_cannot_start_is_named(manifest, programs, capsys):
     ]
 
 
+def test_a_network_that_lacks_what_a_strategy_needs_is_named(manifest, programs, capfd):
+    """An MLP has no dropout; noise on its weights is no matter."""
+    manifest.write_text(TINY.replace('"margin", ', '"bald", "noise_stability", "epig", '))
+    assert main(["sweep", "m.toml"]) == 2
+    lines = capfd.readouterr().err.splitlines()
+    assert [line.partition(": model 'MLP' has no Dropout layer")[0].rpartition("error: ")[2] for line in lines] == [
+        "digits_MLP, bald",
+        "digits_MLP, epig",
+    ]
+    assert [path.name for path in manifest.parent.iterdir()] == ["m.toml"]
+    manifest.write_text(TINY.replace('"MLP"', '"SCNN"').replace('"margin"', '"bald"'))
+    assert main(["sweep", "m.toml", "--engine", "print"]) == 0
+
+
 def test_two_sweeps_in_one_folder(manifest, programs, capsys):
     from tfal.files import locked
 

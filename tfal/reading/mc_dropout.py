@@ -59,9 +59,9 @@ class MonteCarlo(DrawnLogits):
         self._start, self._behind = _behind_masks(needed)
         if not self._behind:
             raise InputError(
-                f"model {name!r} has no Dropout layer with a rate above 0 before its logits; "
-                "dbal, bald and batchbald need one. Add keras.layers.Dropout(0.5) before the last layer, or choose "
-                "another strategy."
+                f"model {name!r} has no Dropout layer with a rate above 0 before its logits; strategies of Monte-Carlo "
+                "dropout, such as bald and epig, need one. Add keras.layers.Dropout(0.5) before the last layer, or "
+                "choose another strategy."
             )
         if whole:
             self._start, self._behind = list(graph.inputs), needed

@@ -9,7 +9,9 @@ from tfal.errors import InputError
 from tfal.recipe import Recipe
 from tfal.recipe.groups import DataOptions
 from tfal.recipe.usage import refuse_unused, usage
+from tfal.sweep import networks
 from tfal.sweep.expand import SingleRun
+from tfal.sweep.networks import Wanted
 
 
 def faults(runs: Sequence[SingleRun]) -> Iterator[str]:
@@ -17,17 +19,20 @@ def faults(runs: Sequence[SingleRun]) -> Iterator[str]:
     said: set[str] = set()
     loaded: dict[Any, Any] = {}
     checked: set[str] = set()
+    wanted: list[Wanted] = []
     for run in runs:
         if run.recipe is None or run.job.group in checked:
             continue
         checked.add(run.job.group)
-        fault = _fault(run, run.recipe, loaded)
+        fault = _fault(run, run.recipe, loaded, wanted)
         if fault and fault not in said:
             said.add(fault)
             yield fault
+    yield from networks.faults(wanted)
 
 
-def _fault(run: SingleRun, recipe: Recipe, loaded: dict[Any, Any]) -> str:
+def _fault(run: SingleRun, recipe: Recipe, loaded: dict[Any, Any], wanted: list[Wanted]) -> str:
+    """Why a run cannot start; "" where it can, which may need a network, and is `wanted` then."""
     from tfal import jobs, low_budget
     from tfal.data import load_for
 
@@ -42,7 +47,12 @@ def _fault(run: SingleRun, recipe: Recipe, loaded: dict[Any, Any]) -> str:
             return f"{run.set_name or recipe.dataset}: {data}"
         refuse_unused(run.typed, usage(recipe, data))
         recipe = recipe.replace(dataset=data.name)
-        (low_budget.plan if recipe.splits else jobs.plan)(recipe, data)
+        if recipe.splits:
+            low_budget.plan(recipe, data)
+            return ""
+        job = jobs.plan(recipe, data)[0]
+        if job.strategy.required_outputs:
+            wanted.append(Wanted(run.job.group, recipe, data.input_shape, job.task.n_classes))
     except InputError as error:
         return f"{run.job.group}: {error}"
     return ""
