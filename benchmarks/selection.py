@@ -31,6 +31,7 @@ D, Q, CLASSES = 512, 200, 10
 # The rounds of the open-set experiments: CIFAR-10 with 4 known classes, of which the last has all others.
 OPEN_SET_SIZES, OPEN_SET_Q, OPEN_SET_CLASSES = (3000, 10_000, 49_500), 500, 5
 KERNELS = [*dict.fromkeys([*COMPARISONS, *growth.CASES])]  # some grow, and are compared with nothing
+_MARKERS = "o^D"
 Row = dict[str, Any]
 
 
@@ -205,10 +206,10 @@ def _plot(rows: list[Row], path: Path) -> None:
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
-    for name in dict.fromkeys(row["kernel"] for row in rows):
+    for number, name in enumerate(dict.fromkeys(row["kernel"] for row in rows)):
         mine = [row for row in rows if row["kernel"] == name]
         n, unit = [row["n"] for row in mine], mine[0]["unit"]
-        style = "s--" if name in growth.OPEN_SET else "o-"
+        style = "s--" if name in growth.OPEN_SET else f"{_MARKERS[number // 10 % len(_MARKERS)]}-"  # colors come again
         left.plot(n, [row["candidate_us"] for row in mine], style, label=f"{name}, a {unit}" if unit else name)
         right.plot(n, [max(row["share"], 1e-4) for row in mine], style, label=name)
     for axes, title in ((left, "time per candidate [µs]"), (right, "peak memory / float32 size of the inputs")):
