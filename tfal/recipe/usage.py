@@ -7,7 +7,7 @@ that must all hold. A tag is a learner, or one of `TAGS`; a group's option witho
 
 from __future__ import annotations
 
-import functools
+import contextlib
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -138,7 +138,7 @@ def _meaning(tag: str) -> str:
         return TAGS[tag]
     recipe = Recipe()
     learners = {tag, *(name for name, spec in LEARNERS.items() if tag in _starts(spec, recipe))}
-    strategies = _named([name for name, kind in STRATEGIES.items() if learners & _learners_of(kind)])  # type: ignore[arg-type]
+    strategies = _named([name for name, kind in STRATEGIES.items() if learners & _learners_of(kind)])
     if tag == "simclr":
         return f"{strategies}, or --encoder simclr of {_meaning('encoder')}"
     return f"--splits or {strategies}" if tag == "encoder" else strategies
@@ -153,12 +153,10 @@ def _named(strategies: Sequence[str]) -> str:
     return f"{'strategy' if len(strategies) == 1 else 'strategies'} {', '.join(strategies)}"
 
 
-@functools.lru_cache(256)
-def _learners_of(kind: type[Strategy]) -> frozenset[str]:
-    try:
-        return frozenset(kind().learners)
-    except InputError:  # one that needs a file
-        return frozenset()
+def _learners_of(kind: type[Strategy]) -> set[str]:
+    with contextlib.suppress(InputError):  # one that needs a file
+        return set(kind().learners)
+    return set()
 
 
 def kinds(recipe: Recipe, data: Dataset | None = None) -> set[str]:
