@@ -78,7 +78,7 @@ def looked_up(folder: JobFolder, jobs: Sequence[Job]) -> tuple[States, str]:
 
 def _done(folder: JobFolder, jobs: Sequence[Job], retry: bool, slots: Sequence[Mapping[str, str]]) -> States:
     states = _states(folder, jobs)
-    print(status.overview(jobs, states), flush=True)
+    print(status.overview(jobs, states, len(slots)), flush=True)
     left = _left(jobs, states, retry)
     local.run(folder, left, slots, lambda job, state: _tell(folder, jobs, job, state, len(slots)))
     return _summed_up(folder, jobs, _states(folder, jobs))
