@@ -6,6 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import NamedTuple
 
 import numpy as np
@@ -35,7 +36,11 @@ def faults(wanted: Sequence[Wanted]) -> list[str]:
     if not wanted:
         return []
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-        return process.submit(_faults, list(wanted)).result()
+        try:
+            return process.submit(_faults, list(wanted)).result()
+        except BrokenProcessPool:
+            groups = ", ".join(dict.fromkeys(each.group for each in wanted))
+            return [f"{groups}: the process that builds their networks was killed, or ended by itself. Has it memory?"]
 
 
 def _faults(wanted: list[Wanted]) -> list[str]:
@@ -61,4 +66,7 @@ def _fault(wanted: Wanted) -> str:
         LEARNERS[strategy.task_learner](build, image, wanted.n_classes, recipe).check_outputs(strategy.required_outputs)
     except InputError as error:
         return str(error)
+    except Exception as error:  # whatever a network of a stranger's raises: a line for each, and all at once
+        said = " ".join(str(error).split()) or "without a word"
+        return f"network {recipe.network!r} cannot be asked. Received: {type(error).__name__}: {said}"
     return ""
