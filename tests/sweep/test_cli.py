@@ -93,6 +93,20 @@ def test_a_changed_manifest_adds_runs_and_keeps_the_others(manifest, programs, c
     ]
 
 
+def test_one_of_several_sets(manifest, programs, capsys):
+    manifest.write_text(TINY + '[[set]]\nname = "a"\n[[set]]\nname = "b"\nn_pool = 70\n')
+    assert main(["sweep", "m.toml", "--set", "b", "--workers", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "4 jobs: 4 waiting\n" in out
+    assert "b, random, repetition 2: done in" in out
+    assert "No longer" not in out
+    assert not manifest.with_name("results").joinpath("m", "a").exists()
+    assert main(["sweep", "m.toml", "--status"]) == 0
+    assert "8 jobs: 4 done, 4 waiting; about" in capsys.readouterr().out
+    assert main(["sweep", "m.toml", "--status", "--set", "b"]) == 0
+    assert capsys.readouterr().out == "m\n4 jobs: 4 done\n"
+
+
 def test_published_numbers_stand_beside_those_measured(manifest, programs, capsys):
     manifest.write_text(
         TINY + '[[published]]\nstrategy = "random"\nlabels = 25\nvalue = 0.61\nstd = 0.02\nsource = "table 1"\n'

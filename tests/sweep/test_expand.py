@@ -7,7 +7,7 @@ import pytest
 
 from tfal.errors import InputError
 from tfal.recipe.protocols import digits
-from tfal.sweep.expand import expand
+from tfal.sweep.expand import expand, of_sets
 from tfal.sweep.manifest import read_manifest
 
 HEAD = '[base]\nprotocol = "digits"\nn_epoch = 2\n'
@@ -149,6 +149,19 @@ def test_what_cannot_run_is_refused_without_data(expanded, text, found):
         expanded(text)
     assert found in str(error.value)
     assert "m.toml" in str(error.value)
+
+
+def test_sets_alone_with_what_they_need(expanded):
+    grid = '[grid]\nstrategy = ["typiclust", "margin"]\nrep = [1]\n'
+    every = expanded(HEAD + grid + '[[set]]\nname = "a"\n[[set]]\nname = "b"\nn_query = 7\n')
+    assert of_sets(every, []) == of_sets(every, ["b", "a"]) == every
+    encoder, *runs = of_sets(every, ["b"])
+    assert [run.job.title for run in runs] == ["b, typiclust, repetition 1", "b, margin, repetition 1"]
+    assert [run.job.needs for run in runs] == [(encoder.job.id,), ()]
+    with pytest.raises(InputError, match=r"^unknown set 'B'\. Did you mean 'b'\? Valid: a, b\.$"):
+        of_sets(every, ["a", "B"])
+    with pytest.raises(InputError, match=r"^--set a: the manifest has no sets\. Leave it out\.$"):
+        of_sets(expanded(HEAD + grid), ["a"])
 
 
 def test_two_runs_in_one_folder_are_refused(expanded):

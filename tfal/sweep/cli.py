@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -14,7 +14,7 @@ from tfal.errors import InputError
 from tfal.files import check_writable, locked
 from tfal.sweep import engines, status
 from tfal.sweep.checks import faults
-from tfal.sweep.expand import SingleRun, expand
+from tfal.sweep.expand import SingleRun, expand, of_sets
 from tfal.sweep.folder import DONE, JobFolder
 from tfal.sweep.job import Job
 from tfal.sweep.manifest import Manifest, read_manifest
@@ -30,11 +30,11 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m tfal.
         given = _parser().parse_args(arguments)
         manifest = read_manifest(given.manifest, given.variant)
         folder = JobFolder(Path(given.resultsDir or Path("results") / manifest.name))
-        runs = expand(manifest, folder.results, data_dirs(given.dataDir))
-        jobs = [run.job for run in runs]
+        every = expand(manifest, folder.results, data_dirs(given.dataDir))
+        runs, planned = of_sets(every, given.set), [run.job for run in every]
         if given.dry_run or given.status:
-            return _told(given, manifest, folder, jobs, runs)
-        return _done(given, manifest, folder, jobs, runs)
+            return _told(given, manifest, folder, planned, runs)
+        return _done(given, manifest, folder, planned, runs)
 
     return run_command(program, work)
 
@@ -47,6 +47,13 @@ def _parser() -> Parser:
     )
     parser.add_argument("manifest", type=Path, help="a TOML file, such as reproduce/ldms_mnist.toml")
     parser.add_argument("--variant", metavar="NAME", help="a table of the manifest that changes others, such as small")
+    parser.add_argument(
+        "--set",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="only the set NAME of the manifest (default: all); may be given several times",
+    )
     parser.add_argument("--resultsDir", metavar="DIR", help="folder of all results (default: results/<manifest>)")
     parser.add_argument(
         "--dataDir",
@@ -62,9 +69,10 @@ def _parser() -> Parser:
 
 
 def _told(
-    given: argparse.Namespace, manifest: Manifest, folder: JobFolder, jobs: Sequence[Job], runs: Sequence[SingleRun]
+    given: argparse.Namespace, manifest: Manifest, folder: JobFolder, planned: Sequence[Job], runs: Sequence[SingleRun]
 ) -> int:
-    """--dry-run and --status: nothing is written."""
+    """--dry-run and --status: nothing is written. planned: jobs of all sets, also of those that are not asked for."""
+    jobs = [run.job for run in runs]
     states, doubt = engines.looked_up(folder, jobs)
     _say_about(manifest)
     if doubt:
@@ -73,15 +81,16 @@ def _told(
         print("\n".join(status.table(jobs, states)))
     print(status.overview(jobs, states))
     if given.status:
-        print("\n".join([*status.details(folder, jobs, states), *beside(manifest, runs, folder.results)]))
-    _say_left(folder.others(jobs))
+        _say([*status.details(folder, jobs, states), *beside(manifest, runs, folder.results)])
+    _say_left(folder.others(planned))
     return 0
 
 
 def _done(
-    given: argparse.Namespace, manifest: Manifest, folder: JobFolder, jobs: Sequence[Job], runs: Sequence[SingleRun]
+    given: argparse.Namespace, manifest: Manifest, folder: JobFolder, planned: Sequence[Job], runs: Sequence[SingleRun]
 ) -> int:
-    """Does what is left."""
+    """Does what is left of the runs; all jobs are planned."""
+    jobs = [run.job for run in runs]
     check_writable(folder.results)
     do = engines.engine(given, jobs)
     _check(runs, folder)
@@ -89,11 +98,11 @@ def _done(
     with locked(folder.path / ".lock", busy):
         to = engines.said_on(given)
         _say_about(manifest, to)
-        _say_left(folder.plan(jobs), to)
+        _say_left(folder.plan(planned), to)
         states = do(folder, jobs)
     if given.engine != "local":
         return 0
-    print("".join(f"{line}\n" for line in beside(manifest, runs, folder.results)), end="")
+    _say(beside(manifest, runs, folder.results))
     return 0 if all(state.name == DONE for state in states.values()) else 1
 
 
@@ -106,6 +115,10 @@ def _check(runs: Sequence[SingleRun], folder: JobFolder) -> None:
         raise InputError(
             found[-1] if len(found) == 1 else f"{found[-1]} ({len(found)} such lines: nothing was started.)"
         )
+
+
+def _say(lines: Iterable[str]) -> None:
+    print("".join(f"{line}\n" for line in lines), end="")
 
 
 def _say_about(manifest: Manifest, to: TextIO | None = None) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from tfal.data.places import data_dir
 from tfal.data.tabular import table_name
-from tfal.errors import InputError
+from tfal.errors import InputError, unknown_name
 from tfal.flags import parsed
 from tfal.networks import builders
 from tfal.prepare import Needs, needs
@@ -83,6 +83,21 @@ def expand(manifest: Manifest, results: Path, data_dirs: Mapping[str, str]) -> l
     runs.sort(key=lambda run: 0 if run.recipe is None else run.recipe.rep)
     _check_apart(manifest, runs)
     return _with_preparations(manifest, runs)
+
+
+def of_sets(runs: Sequence[SingleRun], names: Sequence[str]) -> list[SingleRun]:
+    """The runs of some sets, with what is made before them; all where no set is named.
+
+    What a run needs stands in its set, since each set has a folder of its own. Raises InputError for a set that the
+    manifest does not have.
+    """
+    known = {run.set_name for run in runs} - {""}
+    for name in names:
+        if not known:
+            raise InputError(f"--set {name}: the manifest has no sets. Leave it out.")
+        if name not in known:
+            raise unknown_name("set", name, known)
+    return [run for run in runs if not names or run.set_name in names]
 
 
 def _with_preparations(manifest: Manifest, runs: Sequence[SingleRun]) -> list[SingleRun]:
