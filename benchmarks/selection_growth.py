@@ -169,6 +169,14 @@ def _eaoa(given: Inputs, q: int) -> Case:
     return Case(work, 1, 2.0 * n * LABELED * d)
 
 
+def _eoal(given: Inputs, q: int) -> Case:
+    """The last class of the classifier stands for the unknown one; all pairs of the others have products."""
+    known = to_numpy(given.logits.argmax(axis=1)) < given.logits.shape[1] - 1
+    unsure = given.logits.max(axis=1)
+    flops = 2.0 * int(known.sum()) ** 2 * given.features.shape[1]
+    return Case(lambda: kernels.eoal(unsure, known, given.features, q, rng=_rng()), 1, flops)
+
+
 def _balanced(given: Inputs, q: int) -> Case:
     n, classes = given.logits.shape
     work = lambda: kernels.balanced_entropy(given.logits, q, needs=np.arange(classes) * q / 45, rng=_rng())  # noqa: E731
@@ -199,6 +207,7 @@ CASES: dict[str, Callable[[Inputs, int], Case]] = {
     **GROWTH,
     "lfosa": _lfosa,
     **selection_draws.GROWTH,
+    "eoal": _eoal,
     "eaoa": _eaoa,
     "balanced_entropy": _balanced,
     "balanced_k_center": _balanced_k_center,
@@ -206,6 +215,7 @@ CASES: dict[str, Callable[[Inputs, int], Case]] = {
     "direct": functools.partial(_on_lines, kernels.direct),
 }
 OPEN_SET = ("flcmi", "logdetcmi", "purity", "ccal")
+QUADRATIC = ("eoal",)  # hours at a million
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """EOAL and FINCH: published entropies, plain referees, picks cluster by cluster, and what is refused."""
 
+import importlib
+
 import numpy as np
 import pytest
 from scipy.stats import entropy
@@ -56,6 +58,13 @@ def test_finch_equals_the_referee(seed, most):
     found = finch(features, most)
     assert found.tolist() == joined_step_by_step(features, most).tolist()
     assert found.max() < max(most, 1)
+
+
+def test_means_of_more_clusters_and_rows_than_a_tile_has(monkeypatch):
+    features = np.random.default_rng(0).normal(size=(60, 3))
+    monkeypatch.setattr(importlib.import_module("tfal.kernels.finch"), "_TILE", 4)
+    for most in (1, 3, 8):
+        assert finch(features, most).tolist() == joined_step_by_step(features, most).tolist()
 
 
 def test_finch_finds_what_lies_together():

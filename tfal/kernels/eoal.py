@@ -78,7 +78,7 @@ def eoal(scores: Any, known: Any, features: Any, n: int, *, rng: np.random.Gener
     order = np.lexsort((tie_ranks(len(scores), rng), scores))
     likely, others = order[known[order]], order[~known[order]]
     if 0 < n < len(likely):
-        labels = finch(features[xp.asarray(likely)], n)  # of rows from the surest on: so are the clusters numbered
+        labels = _clusters(features, likely, n)
         each = n // (int(labels.max()) + 1)
         place = np.empty(len(likely), np.int64)  # of a row in its own cluster
         for label in range(int(labels.max()) + 1):
@@ -86,6 +86,16 @@ def eoal(scores: Any, known: Any, features: Any, n: int, *, rng: np.random.Gener
         likely = likely[np.lexsort((place, labels, place // each))]
     picks: np.ndarray = np.concatenate([likely, others])[:n].astype(np.int64)
     return picks
+
+
+def _clusters(features: Any, rows: np.ndarray, most: int) -> np.ndarray:
+    """Clusters of some rows, numbered by where the first of each stands among them; copies no features of all rows."""
+    ascending = np.sort(rows)
+    some = features if len(rows) == len(features) else features[array_module(features).asarray(ascending)]
+    labels = finch(some, most)[np.searchsorted(ascending, rows)]
+    _, first, place = np.unique(labels, return_index=True, return_inverse=True)
+    numbers: np.ndarray = first.argsort().argsort()[place]
+    return numbers
 
 
 def _entropy(logits: Any) -> Any:
