@@ -59,7 +59,10 @@ def table(jobs: Sequence[Job], states: Mapping[str, State]) -> list[str]:
 
 
 def seconds_left(jobs: Sequence[Job], states: Mapping[str, State]) -> float:
-    """What is left if jobs take as long as others of their group did, one after the other; 0.0 before one is done."""
+    """What is left if jobs take as long as others of their group did, one after the other; 0.0 before one is done.
+
+    The median: a job that was put to sleep for hours says nothing of the others.
+    """
     took: dict[str, list[float]] = {}
     for job in jobs:
         seconds = states[job.id].seconds
@@ -67,12 +70,12 @@ def seconds_left(jobs: Sequence[Job], states: Mapping[str, State]) -> float:
             took.setdefault(job.group, []).append(seconds)
     if not took:
         return 0.0
-    overall = statistics.mean(seconds for each in took.values() for seconds in each)
+    overall = statistics.median(seconds for each in took.values() for seconds in each)
     left = 0.0
     for job in jobs:
         state = states[job.id]
         if state.name not in (DONE, FAILED):
-            expected = statistics.mean(took.get(job.group, [overall]))
+            expected = statistics.median(took.get(job.group, [overall]))
             gone = time.time() - state.record.get("began", time.time()) if state.name == RUNNING else 0.0
             left += max(expected - gone, 0.0)
     return left
