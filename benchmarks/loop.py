@@ -102,10 +102,12 @@ def _rounds(data: Dataset, n_rounds: int, n_epoch: int) -> tuple[dict[str, Lap],
         for count in range(n_rounds + 1):
             for name, train in trainings.items():
                 laps[name].append(timed(train))
+                _say(f"{count} of {n_rounds}, by hand, {name}", laps[name][-1].wall)
             for name, clock in clocks.items() if count else ():
                 told = mock.Mock(perf_counter=clock)
                 with mock.patch.object(loop, "time", told), mock.patch.object(view, "time", told):
                     rows[name].append(next(rounds).row)
+                _say(f"{count} of {n_rounds}, through the loop, training, {name} time", rows[name][-1]["seconds_train"])
         rounds.close()  # type: ignore[attr-defined]
 
     def median(kind: str, part: str) -> float:
@@ -113,6 +115,11 @@ def _rounds(data: Dataset, n_rounds: int, n_epoch: int) -> tuple[dict[str, Lap],
 
     parts = {part: Lap(median("wall", part), median("cpu", part)) for part in ("train", "test", "read", "query")}
     return parts, {name: _median(found[1:]) for name, found in laps.items()}
+
+
+def _say(what: str, seconds: float) -> None:
+    """A run of half an hour that is stopped has said something."""
+    print(f"{what}: {seconds:.2f} s", file=sys.stderr, flush=True)
 
 
 def timed(work: Callable[[], Any]) -> Lap:
