@@ -215,7 +215,7 @@ CASES: dict[str, Callable[[Inputs, int], Case]] = {
     "direct": functools.partial(_on_lines, kernels.direct),
 }
 OPEN_SET = ("flcmi", "logdetcmi", "purity", "ccal")
-QUADRATIC = ("eoal",)  # hours at a million
+QUADRATIC = ("eoal",)  # more than an hour at a million
 
 
 @contextmanager

@@ -97,9 +97,11 @@ def by_the_referee(scores, known, features, n):
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("n", [1, 5, 20, 45, 60])
-def test_picks_equal_the_referee(seed, n):
+@pytest.mark.parametrize("share", [0.7, 1])
+def test_picks_equal_the_referee(seed, n, share):
+    """Where all rows are predicted to be known, features are clustered as they stand."""
     rng = np.random.default_rng(seed)
-    features, scores, known = rng.normal(size=(60, 3)), rng.random(60), rng.random(60) < 0.7
+    features, scores, known = rng.normal(size=(60, 3)), rng.random(60), rng.random(60) < share
     rows = eoal(scores, known, features, n)
     assert len({*rows.tolist()}) == n
     assert rows.tolist() == by_the_referee(scores, known, features, n)

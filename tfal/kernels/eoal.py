@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfal.errors import InputError
-from tfal.kernels.finch import finch
+from tfal.kernels.finch import finch, numbered
 from tfal.kernels.parts import check
 from tfal.kernels.parts.xp import array_module, to_numpy
 from tfal.kernels.top import tie_ranks
@@ -89,13 +89,10 @@ def eoal(scores: Any, known: Any, features: Any, n: int, *, rng: np.random.Gener
 
 
 def _clusters(features: Any, rows: np.ndarray, most: int) -> np.ndarray:
-    """Clusters of some rows, numbered by where the first of each stands among them; copies no features of all rows."""
-    ascending = np.sort(rows)
-    some = features if len(rows) == len(features) else features[array_module(features).asarray(ascending)]
-    labels = finch(some, most)[np.searchsorted(ascending, rows)]
-    _, first, place = np.unique(labels, return_index=True, return_inverse=True)
-    numbers: np.ndarray = first.argsort().argsort()[place]
-    return numbers
+    """Clusters of some rows, numbered by where the first of each stands among them."""
+    if len(rows) == len(features):  # in their own order, so that none is copied
+        return numbered(finch(features, most)[rows])
+    return finch(features[array_module(features).asarray(rows)], most)
 
 
 def _entropy(logits: Any) -> Any:

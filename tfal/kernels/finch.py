@@ -59,8 +59,12 @@ def _components(nearest: np.ndarray) -> np.ndarray:
 
     every = np.arange(len(nearest))
     graph = coo_array((np.ones(len(nearest), np.int8), (every, nearest)), shape=(len(nearest), len(nearest)))
-    found = connected_components(graph, directed=False)[1]
-    _, first, place = np.unique(found, return_index=True, return_inverse=True)
+    return numbered(connected_components(graph, directed=False)[1])
+
+
+def numbered(labels: np.ndarray) -> np.ndarray:
+    """Clusters of rows, labels as integers (n,), numbered from 0 by where the first row of each stands, int64 (n,)."""
+    _, first, place = np.unique(labels, return_index=True, return_inverse=True)
     numbers: np.ndarray = np.argsort(np.argsort(first))[place]
     return numbers
 
