@@ -105,6 +105,10 @@ def test_one_of_several_sets(manifest, programs, capsys):
     assert "8 jobs: 4 done, 4 waiting; about" in capsys.readouterr().out
     assert main(["sweep", "m.toml", "--status", "--set", "b"]) == 0
     assert capsys.readouterr().out == "m\n4 jobs: 4 done\n"
+    assert main(["sweep", "m.toml", "--workers", "2"]) == 0
+    first = capsys.readouterr().out.splitlines()[1]
+    assert first.startswith("8 jobs: 4 done, 4 waiting; about ")
+    assert first.endswith(" left with 2 at a time")
 
 
 def test_published_numbers_stand_beside_those_measured(manifest, programs, capsys):
