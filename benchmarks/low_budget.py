@@ -28,6 +28,7 @@ from tfal.kernels.parts.tiles import slices
 CLUSTERS, SPREAD = 1000, 0.7  # of the made features: deviation within a cluster, when centers have 1
 N_ITER = 20
 MOST_BALLS, COVERED, MOST_ANCHORS = 10_000, 50_000, 20_000  # as in the strategies
+ROWS_A_CLUSTER, LEAST_TRAINED = 256, 100_000
 _BLOCK = 50_000
 
 
@@ -71,7 +72,9 @@ def _kmeans(given: Inputs) -> Any:
 
 def _purity_radius(given: Inputs) -> float:
     n = len(given.features)
-    return kernels.purity_radius(given.features, min(CLUSTERS, n), rng=_rng(), n_balls=min(MOST_BALLS, n))
+    k = min(CLUSTERS, n)
+    some: dict[str, Any] = {"n_balls": min(MOST_BALLS, n), "n_train": max(ROWS_A_CLUSTER * k, LEAST_TRAINED)}
+    return kernels.purity_radius(given.features, k, rng=_rng(), **some)
 
 
 def _max_herding(given: Inputs) -> Any:

@@ -270,8 +270,11 @@ def test_covering(cupy, seed, dtype):
         on_host = max_herding(features, 40, sigma=2.0, weights=weights, rng=np.random.default_rng(0), **given)
         given |= {"weights": cupy.asarray(weights), "rng": np.random.default_rng(0)}
         rows_agree(on_host, max_herding(on_device, 40, sigma=2.0, **given))
-    radius = [purity_radius(f, 5, rng=np.random.default_rng(0), backend="array") for f in (features, on_device)]
-    assert radius[1] == pytest.approx(radius[0], rel=1e-5)
+    for given in ({}, {"n_train": 150}):
+        radius = [
+            purity_radius(f, 5, rng=np.random.default_rng(0), backend="array", **given) for f in (features, on_device)
+        ]
+        assert radius[1] == pytest.approx(radius[0], rel=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])

@@ -192,6 +192,32 @@ def test_the_radius_of_some_balls():
     assert purity_radius(features, 5, rng=np.random.default_rng(1), alpha=0.8, n_balls=400) == exact
 
 
+def clusters_of_unlike_size():
+    rng = np.random.default_rng(0)
+    centers = 4 * rng.normal(size=(5, 3))
+    return (centers[rng.choice(5, 2000, p=[0.05, 0.1, 0.15, 0.3, 0.4])] + rng.normal(size=(2000, 3))).astype(np.float32)
+
+
+def test_the_radius_of_centers_from_some_rows():
+    features = clusters_of_unlike_size()
+    exact = purity_radius(features, 5, rng=np.random.default_rng(1), alpha=0.9, n_init=5)
+    some = purity_radius(features, 5, rng=np.random.default_rng(1), alpha=0.9, n_init=5, n_train=400)
+    assert some == pytest.approx(exact, rel=0.05) and some != exact
+    for n_train in (2000, 5000):
+        assert purity_radius(features, 5, rng=np.random.default_rng(1), alpha=0.9, n_init=5, n_train=n_train) == exact
+
+
+def test_rows_beyond_those_that_gave_centers_have_clusters_of_their_nearest(monkeypatch):
+    features = clusters_of_unlike_size()
+    monkeypatch.setitem(purity_radius.__globals__, "_to_other_cluster", lambda _, found, *rest: seen.append(found) or 1)
+    seen = []
+    purity_radius(features, 5, rng=np.random.default_rng(1), n_train=50)
+    (found,) = seen
+    away = np.square(features[:, None].astype(float) - found.centers).sum(axis=2)
+    np.testing.assert_array_equal(found.labels, away.argmin(axis=1))
+    np.testing.assert_allclose(np.square(found.distances), away.min(axis=1), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("given", "parts"),
     [
@@ -200,6 +226,8 @@ def test_the_radius_of_some_balls():
         ({"alpha": 0}, ["alpha", "received 0"]),
         ({"alpha": 1.5}, ["alpha", "1.5"]),
         ({"n_balls": 6}, ["n_balls", "from 1 to 5"]),
+        ({"n_train": 1}, ["n_train", "at least n_clusters, 2", "received 1"]),
+        ({"n_train": 2.5}, ["n_train", "an integer", "2.5"]),
         ({"rng": 0}, ["rng", "int"]),
     ],
 )

@@ -6,7 +6,8 @@ Source: Yehuda et al., "Active Learning Through a Covering Lens", NeurIPS 2022. 
   those of a row are read once, when it is covered. What is to be covered may be a random part of the rows (anchors),
   which makes a million rows possible.
 - Once all rows are covered, where that code goes on at random, the farthest rows follow.
-- The radius comes from the sorted distances to the nearest row of another cluster, not from trying a few radii.
+- The radius comes from the sorted distances to the nearest row of another cluster, not from trying a few radii. Its
+  k-means may find the centers on a random part of the rows, as faiss does by default.
 """
 
 from __future__ import annotations
@@ -131,6 +132,7 @@ def purity_radius(
     rng: np.random.Generator,
     alpha: float = 0.95,
     n_balls: int | None = None,
+    n_train: int | None = None,
     n_iter: int = 20,
     n_init: int = 1,
     backend: str = "auto",
@@ -143,9 +145,11 @@ def purity_radius(
     Args:
         features: shape (m, d), float16/32/64, NumPy (memory-mapped too) or CuPy, read as float32 in tiles.
         n_clusters: from 2 to m.
-        rng: for k-means, then for the choice of balls.
+        rng: for k-means, and before it for the rows that it takes, then for the choice of balls.
         alpha: least share of pure balls, above 0 and at most 1.
         n_balls: look at the balls of so many rows, drawn at random, in time n_balls * m at most; None or m: of all.
+        n_train: k-means finds its centers on so many rows, drawn at random, and moves them once over all rows; at least
+            n_clusters. None, m or more: on all rows. A sample in the dtype of the features is held in memory.
         n_iter, n_init, backend: see tfal.kernels.kmeans.
 
     Returns:
@@ -169,12 +173,25 @@ def purity_radius(
         raise InputError(f"alpha: expected a share above 0 and at most 1, received {alpha!r}. Choose such a share.")
     if n_balls is not None:
         check.whole_number("n_balls", n_balls, most=len(features))
-    found = kmeans(features, n_clusters, rng=rng, n_iter=n_iter, n_init=n_init, backend=backend)
+    if n_train is not None and check.whole_number("n_train", n_train) < n_clusters:
+        raise InputError(f"n_train: expected at least n_clusters, {n_clusters}, received {n_train}. Draw more rows.")
+    found = _clusters(features, n_clusters, n_train, rng=rng, n_iter=n_iter, n_init=n_init, backend=backend)
     rows = None if n_balls in (None, len(features)) else np.sort(rng.choice(len(features), n_balls, replace=False))
     n = len(features) if rows is None else len(rows)
     impure = n - math.ceil(alpha * n - 1e-9)  # balls that need not be pure
     away = _to_other_cluster(features, found, rows, impure)
     return math.sqrt(away) * (1 - ROUNDING)
+
+
+def _clusters(
+    features: Any, k: int, n_train: int | None, *, rng: np.random.Generator, backend: str, **times: int
+) -> KMeans:
+    """k-means of all rows, whose centers come from `n_train` of them; times: n_iter, n_init."""
+    if n_train is None or n_train >= len(features):
+        return kmeans(features, k, rng=rng, backend=backend, **times)
+    rows = array_module(features).asarray(np.sort(check.generator(rng).choice(len(features), n_train, replace=False)))
+    centers = kmeans(features[rows], k, rng=rng, backend=backend, **times).centers
+    return kmeans(features, k, rng=rng, init=centers, n_iter=1, backend=backend)
 
 
 def _to_other_cluster(features: Any, found: KMeans, rows: np.ndarray | None, place: int) -> float:

@@ -31,6 +31,7 @@ from tfal.strategies.clusters import frozen_features, with_labeled
 
 HERDING = "MaxHerding paper"
 MOST_BALLS = 10_000  # that the radius is found from: their share of pure ones is known within half a percent
+ROWS_A_CLUSTER, LEAST_TRAINED = 256, 100_000  # that its k-means finds centers on; the first is faiss' own default
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,7 @@ class ProbCover(Strategy):
             classes = len(np.unique(view.labels(view.labeled)))
             k = self.n_clusters or (classes if classes > 1 else len(labeled) + n)
             k = min(max(k, 2), len(features))
-            n_balls = min(MOST_BALLS, len(features))
-            delta = kernels.purity_radius(features, k, rng=rng, n_balls=n_balls) if k > 1 else 0.0
+            delta = found_radius(features, k, rng) if k > 1 else 0.0
         options: dict[str, Any] = {"labeled": labeled, "rng": rng} | to_cover(view, self.n_anchor)
         rows = kernels.probcover(features, n, delta=float(delta), **options)
         return Picks(view.candidates[rows], notes={"delta": np.asarray(delta, np.float64)})
@@ -88,6 +88,15 @@ class ProbCover(Strategy):
 
     def observe(self, view: PoolView, picks: Picks, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
         return picks.notes
+
+
+def found_radius(features: Any, k: int, rng: np.random.Generator) -> float:
+    """The radius of ProbCover's balls, from k clusters of the rows (m, d); in large pools from a part of them."""
+    some: dict[str, Any] = {
+        "n_balls": min(MOST_BALLS, len(features)),
+        "n_train": max(ROWS_A_CLUSTER * k, LEAST_TRAINED),
+    }
+    return kernels.purity_radius(features, k, rng=rng, **some)
 
 
 @dataclass(frozen=True)
