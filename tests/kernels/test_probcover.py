@@ -202,7 +202,8 @@ def test_the_radius_of_centers_from_some_rows():
     features = clusters_of_unlike_size()
     exact = purity_radius(features, 5, rng=np.random.default_rng(1), alpha=0.9, n_init=5)
     some = purity_radius(features, 5, rng=np.random.default_rng(1), alpha=0.9, n_init=5, n_train=400)
-    assert some == pytest.approx(exact, rel=0.05) and some != exact
+    assert some == pytest.approx(exact, rel=0.05)
+    assert some != exact
     for n_train in (2000, 5000):
         assert purity_radius(features, 5, rng=np.random.default_rng(1), alpha=0.9, n_init=5, n_train=n_train) == exact
 

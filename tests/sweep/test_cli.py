@@ -105,6 +105,8 @@ def test_one_of_several_sets(manifest, programs, capsys):
     assert "8 jobs: 4 done, 4 waiting; about" in capsys.readouterr().out
     assert main(["sweep", "m.toml", "--status", "--set", "b"]) == 0
     assert capsys.readouterr().out == "m\n4 jobs: 4 done\n"
+    assert main(["sweep", "m.toml", "--status", "--rep", "2"]) == 0
+    assert "4 jobs: 2 done, 2 waiting; about" in capsys.readouterr().out
     assert main(["sweep", "m.toml", "--workers", "2"]) == 0
     first = capsys.readouterr().out.splitlines()[1]
     assert first.startswith("8 jobs: 4 done, 4 waiting; about ")

@@ -7,7 +7,7 @@ import pytest
 
 from tfal.errors import InputError
 from tfal.recipe.protocols import digits
-from tfal.sweep.expand import expand, of_sets
+from tfal.sweep.expand import expand, some_of
 from tfal.sweep.manifest import read_manifest
 
 HEAD = '[base]\nprotocol = "digits"\nn_epoch = 2\n'
@@ -151,17 +151,41 @@ def test_what_cannot_run_is_refused_without_data(expanded, text, found):
     assert "m.toml" in str(error.value)
 
 
+SETS = '[[set]]\nname = "a"\n[[set]]\nname = "b"\nn_query = 7\n'
+
+
 def test_sets_alone_with_what_they_need(expanded):
     grid = '[grid]\nstrategy = ["typiclust", "margin"]\nrep = [1]\n'
-    every = expanded(HEAD + grid + '[[set]]\nname = "a"\n[[set]]\nname = "b"\nn_query = 7\n')
-    assert of_sets(every, []) == of_sets(every, ["b", "a"]) == every
-    encoder, *runs = of_sets(every, ["b"])
+    every = expanded(HEAD + grid + SETS)
+    assert some_of(every, [], []) == some_of(every, ["b", "a"], []) == every
+    encoder, *runs = some_of(every, ["b"], [])
     assert [run.job.title for run in runs] == ["b, typiclust, repetition 1", "b, margin, repetition 1"]
     assert [run.job.needs for run in runs] == [(encoder.job.id,), ()]
     with pytest.raises(InputError, match=r"^unknown set 'B'\. Did you mean 'b'\? Valid: a, b\.$"):
-        of_sets(every, ["a", "B"])
+        some_of(every, ["a", "B"], [])
     with pytest.raises(InputError, match=r"^--set a: the manifest has no sets\. Leave it out\.$"):
-        of_sets(expanded(HEAD + grid), ["a"])
+        some_of(expanded(HEAD + grid), ["a"], [])
+
+
+def test_repetitions_alone_with_what_they_need(expanded):
+    every = expanded(HEAD + '[grid]\nstrategy = ["typiclust", "margin"]\nrep = [1, 3, 12]\n' + SETS)
+    assert [run.job.title for run in some_of(every, [], [3])] == [
+        *("a, encoder simclr", "b, encoder simclr"),
+        *(f"{name}, {strategy}, repetition 3" for name in "ab" for strategy in ("typiclust", "margin")),
+    ]
+    assert some_of(every, [], [12, 1, 3]) == every
+    encoder, typiclust, _ = some_of(every, ["b"], [12])
+    assert (typiclust.job.title, typiclust.job.needs) == ("b, typiclust, repetition 12", (encoder.job.id,))
+    (alone,) = some_of(expanded(HEAD + '[grid]\nstrategy = ["margin"]\nrep = 2\n'), [], [2])
+    assert alone.job.title == "digits_SCNN, margin, repetition 2"
+    with pytest.raises(InputError, match=r"^--rep 2: no run has it\. These have 1, 3, 12\. Choose"):
+        some_of(every, ["b"], [1, 2])
+
+
+def test_a_command_is_in_no_repetition(expanded):
+    every = expanded('[[set]]\nname = "cold"\ncommand = "coldstart"\n')
+    with pytest.raises(InputError, match=r"^--rep 1: no run has it\. These have none\."):
+        some_of(every, [], [1])
 
 
 def test_two_runs_in_one_folder_are_refused(expanded):

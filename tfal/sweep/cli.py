@@ -14,7 +14,7 @@ from tfal.errors import InputError
 from tfal.files import check_writable, locked
 from tfal.sweep import engines, status
 from tfal.sweep.checks import faults
-from tfal.sweep.expand import SingleRun, expand, of_sets
+from tfal.sweep.expand import SingleRun, expand, some_of
 from tfal.sweep.folder import DONE, JobFolder
 from tfal.sweep.job import Job
 from tfal.sweep.manifest import Manifest, read_manifest
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m tfal.
         manifest = read_manifest(given.manifest, given.variant)
         folder = JobFolder(Path(given.resultsDir or Path("results") / manifest.name))
         every = expand(manifest, folder.results, data_dirs(given.dataDir))
-        runs, planned = of_sets(every, given.set), [run.job for run in every]
+        runs, planned = some_of(every, given.set, given.rep), [run.job for run in every]
         if given.dry_run or given.status:
             return _told(given, manifest, folder, planned, runs)
         return _done(given, manifest, folder, planned, runs)
@@ -54,6 +54,14 @@ def _parser() -> Parser:
         default=[],
         help="only the set NAME of the manifest (default: all); may be given several times",
     )
+    parser.add_argument(
+        "--rep",
+        metavar="N",
+        type=int,
+        action="append",
+        default=[],
+        help="only repetition N of all runs (default: all); may be given several times",
+    )
     parser.add_argument("--resultsDir", metavar="DIR", help="folder of all results (default: results/<manifest>)")
     parser.add_argument(
         "--dataDir",
@@ -74,7 +82,7 @@ def _told(
     """--dry-run and --status: nothing is written. planned: jobs of all sets, also of those that are not asked for."""
     jobs = [run.job for run in runs]
     states, doubt = engines.looked_up(folder, jobs)
-    _say_about(manifest)
+    _say_about(manifest, len(jobs) < len(planned))
     if doubt:
         print(doubt)
     if given.dry_run:
@@ -97,7 +105,7 @@ def _done(
     busy = f"another sweep works in {folder.results}. Wait for it to end, or give another --resultsDir."
     with locked(folder.path / ".lock", busy):
         to = engines.said_on(given)
-        _say_about(manifest, to)
+        _say_about(manifest, len(jobs) < len(planned), to)
         _say_left(folder.plan(planned), to)
         states = do(folder, jobs)
     if given.engine != "local":
@@ -121,10 +129,11 @@ def _say(lines: Iterable[str]) -> None:
     print("".join(f"{line}\n" for line in lines), end="")
 
 
-def _say_about(manifest: Manifest, to: TextIO | None = None) -> None:
+def _say_about(manifest: Manifest, part: bool, to: TextIO | None = None) -> None:
+    """part: whether only some of its jobs are asked for."""
     known = [manifest.about, f"source: {manifest.source}" if manifest.source else ""]
     if manifest.gpu_hours is not None:
-        known.append(f"about {manifest.gpu_hours:g} GPU hours (an estimate)")
+        known.append(f"about {manifest.gpu_hours:g} GPU hours{' for all of it' * part} (an estimate)")
     print(f"{manifest.name}: {'; '.join(part for part in known if part)}".rstrip(": "), file=to)
 
 

@@ -85,19 +85,28 @@ def expand(manifest: Manifest, results: Path, data_dirs: Mapping[str, str]) -> l
     return _with_preparations(manifest, runs)
 
 
-def of_sets(runs: Sequence[SingleRun], names: Sequence[str]) -> list[SingleRun]:
-    """The runs of some sets, with what is made before them; all where no set is named.
+def some_of(runs: Sequence[SingleRun], sets: Sequence[str], reps: Sequence[int]) -> list[SingleRun]:
+    """The runs of some sets and repetitions, with what is made before them; all where none is named.
 
-    What a run needs stands in its set, since each set has a folder of its own. Raises InputError for a set that the
-    manifest does not have.
+    What a run needs stands in its set, since each set has a folder of its own. A command that has no repetitions is in
+    none. Raises InputError for a set or repetition that the manifest does not have.
     """
     known = {run.set_name for run in runs} - {""}
-    for name in names:
+    for name in sets:
         if not known:
             raise InputError(f"--set {name}: the manifest has no sets. Leave it out.")
         if name not in known:
             raise unknown_name("set", name, known)
-    return [run for run in runs if not names or run.set_name in names]
+    named = [run for run in runs if not sets or run.set_name in sets]
+    if not reps:
+        return named
+    there = {run.recipe.rep for run in named if run.recipe is not None and run.recipe.rep is not None}
+    if missing := set(reps) - there:
+        listed = ", ".join(map(str, sorted(there))) or "none"
+        raise InputError(f"--rep {min(missing)}: no run has it. These have {listed}. Choose among them.")
+    found = [run for run in named if run.recipe is not None and run.recipe.rep in reps]
+    ids = {run.job.id for run in found} | {id for run in found for id in run.job.needs}
+    return [run for run in named if run.job.id in ids]
 
 
 def _with_preparations(manifest: Manifest, runs: Sequence[SingleRun]) -> list[SingleRun]:
