@@ -1,6 +1,6 @@
 """The kernels for low budgets on made features: seconds and peak memory beyond the features, in one table.
 
-python -m benchmarks.low_budget [--images N] [--dim D] [--budget N] [--only NAME,NAME] [--compare]
+python -m benchmarks.low_budget [--images N] [--dim D] [--budget N] [--only "NAME;NAME"] [--compare]
 The features lie in a float16 memory map. k-means stands beside faiss alone, from the same first centers; --compare puts
 TypiClust, ProbCover and MaxHerding beside scikit-activeml, at sizes of its own.
 """
@@ -202,10 +202,12 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--backend", choices=["numpy", "cupy"], default="numpy", help="cupy: features on a GPU")
     given = parser.parse_args(arguments)
+    names = [name.strip() for name in given.only.split(";") if name.strip()]
+    if unknown := [name for name in names if name not in CASES]:
+        parser.error(f"--only: unknown {unknown[0]!r}. Choose among {'; '.join(CASES)}.")
     xp = importlib.import_module(given.backend)
     stored = "float16 memory map" if xp is np else "float16 on the device"
     print(f"{machine(xp)}\n\n{given.images:,} x {given.dim}, {stored}\n")
-    names = [name.strip() for name in given.only.split(";") if name.strip()]
     if xp is not np:
         names = [name for name in names if not name.startswith("faiss")]
     if names:

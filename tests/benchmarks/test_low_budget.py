@@ -53,3 +53,10 @@ def test_the_command_prints_tables(capsys, monkeypatch):
     monkeypatch.setattr(low_budget, "COMPARISONS", [])
     low_budget.main("--images 100 --dim 4 --budget 8 --only power_top_n --compare".split())
     assert "| power_top_n |" in capsys.readouterr().out
+
+
+def test_an_unknown_case_is_refused_before_features_are_made(monkeypatch, capsys):
+    monkeypatch.setattr(low_budget, "inputs", lambda *_: pytest.fail("made"))
+    with pytest.raises(SystemExit):
+        low_budget.main(["--only", "probcover;kmean"])
+    assert "--only: unknown 'kmean'. Choose among kmeans, picks; " in capsys.readouterr().err
