@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,72 @@ def test_results_are_never_overwritten(experiment, tmp_path):
     join(experiment, tmp_path / "joined")
     with pytest.raises(InputError, match=r"holds results already .*rounds\.csv"):
         join(experiment, tmp_path / "joined")
+
+
+def test_later_repetitions_and_rounds_are_added(experiment, tmp_path, capsys):
+    published, later = tmp_path / "published", experiment.with_name("later") / "digits_SCNN"
+    write(later, "random", 7, [0.5, 0.6])
+    write(later, "random", 8, [0.5])
+    write(later, "margin", 1, [0.5, 0.8], n_init=30)
+    join(experiment, published)
+    assert main([str(later), str(published), "--add"]) == 0
+    assert "Joined: 3 repetitions of margin, random. " in capsys.readouterr().out
+    assert read_runs(published)["random"].keys() == {*range(1, 9)}
+    write(later.with_name("more"), "random", 8, [0.5, 0.55, 0.6])
+    join(later.with_name("more"), published, add=True)
+    join(later, published, add=True)  # what is there with more rounds stays
+    assert [row["test_accuracy"] for row in read_runs(published)["random"][8].rows] == [0.5, 0.55, 0.6]
+    everything = experiment
+    for path in (later, later.with_name("more")):
+        shutil.copytree(path, everything, dirs_exist_ok=True)
+    assert read_runs(published) == read_runs(everything)
+
+
+def test_other_rounds_of_the_same_repetition_are_refused(experiment, tmp_path):
+    join(experiment, tmp_path / "joined")
+    before = (tmp_path / "joined" / "rounds.csv").read_bytes()
+    other = tmp_path / "other" / "digits_SCNN"
+    write(other, "random", 9, [0.5])
+    write(other, "random", 2, [0.5, 0.7])
+    with pytest.raises(
+        InputError, match=r"holds other rounds of random, repetition 2\. Join these results into another"
+    ):
+        join(other, tmp_path / "joined", add=True)
+    assert (tmp_path / "joined" / "rounds.csv").read_bytes() == before
+
+
+def test_options_that_were_not_written_are_added_later(experiment, tmp_path):
+    join(experiment, tmp_path / "joined")
+    whole = (tmp_path / "joined" / "recipe.json").read_bytes()
+    (tmp_path / "joined" / "recipe.json").unlink()  # killed between the two files
+    join(experiment, tmp_path / "joined", add=True)
+    assert (tmp_path / "joined" / "recipe.json").read_bytes() == whole
+
+
+def test_all_sets_of_a_sweep(tmp_path, capsys):
+    sweep = tmp_path / "sweep"
+    for name in ("a", "b"):
+        write(sweep / name / "digits_SCNN", "random", 1, [0.5, 0.6])
+    write(sweep / ".jobs" / "digits_SCNN", "random", 1, [0.1, 0.1])
+    assert main([str(sweep), str(tmp_path / "joined")]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("Joined: 2 repetitions of random of 2 experiments. ")
+    assert said.endswith("joined --html report.html\n")
+    assert sorted(
+        path.parent.relative_to(tmp_path / "joined") for path in (tmp_path / "joined").rglob("rounds.csv")
+    ) == [
+        Path("a/digits_SCNN"),
+        Path("b/digits_SCNN"),
+    ]
+    assert read_runs(tmp_path / "joined" / "b" / "digits_SCNN") == read_runs(sweep / "b" / "digits_SCNN")
+    with pytest.raises(InputError, match=r"lies in the folder that is joined\. Give one outside of it\.$"):
+        join(sweep, sweep / "joined")
+    write(sweep / "c" / "digits_SCNN", "random", 1, [0.5, 0.6])
+    with pytest.raises(InputError, match="holds results already"):
+        join(sweep, tmp_path / "joined")
+    assert not (tmp_path / "joined" / "c").exists()
+    join(sweep, tmp_path / "joined", add=True)
+    assert read_runs(tmp_path / "joined" / "c" / "digits_SCNN") == read_runs(sweep / "c" / "digits_SCNN")
 
 
 def test_nothing_to_join_writes_nothing(tmp_path, capsys):

@@ -2,7 +2,8 @@
 
 rounds.csv has every row of every repetition, recipe.json every option; see tfal.storage.joined. `tfal.report` and
 `tfal.report.compare` read that folder like the first. What a run needs to go on (pools, weights, labeled sets) and
-what follows from the rows (the text files of accuracies) is left out.
+what follows from the rows (the text files of accuracies) is left out. Of a folder with several experiments, such as
+that of a sweep, each goes to a folder of its name.
 """
 
 from __future__ import annotations
@@ -14,27 +15,71 @@ from pathlib import Path
 from tfal.command import Parser, run_command
 from tfal.errors import InputError
 from tfal.files import check_writable
+from tfal.report.comparison import experiments
 from tfal.report.results import read_stored_runs
 from tfal.report.words import counted
-from tfal.storage.joined import write_joined
+from tfal.storage.joined import Stored, StoredRuns, is_joined, write_joined
 
 
-def join(experiment: Path, target: Path) -> str:
-    """Writes all repetitions below `experiment` to rounds.csv and recipe.json in `target`; says so in one line.
+def join(source: Path, target: Path, add: bool = False) -> str:
+    """Writes all repetitions of the experiment `source` to rounds.csv and recipe.json in `target`; says so in one line.
 
-    Raises InputError when there are none, when a file is damaged, or when `target` holds results already.
+    Where `source` is no experiment and holds some, each of them goes to the folder of its name in `target`.
+
+    Args:
+        source: a folder of results.
+        target: where the two files go.
+        add: whether repetitions and rounds are added to joined results that are there.
+
+    Raises:
+        InputError: no results, a damaged file, results in `target` without `add`, or with it other rounds of a
+            repetition that is joined there. Nothing is written then.
     """
-    runs = read_stored_runs(experiment)
-    there = [path for path in (target / "rounds.csv", target / "recipe.json") if path.exists()]
-    there += sorted(target.glob("*/rep*/rounds.csv"))
-    if there:
-        raise InputError(f"{target} holds results already ({there[0]}). Give a folder that has none.")
+    found = {target / path.relative_to(source): read_stored_runs(path) for path in _experiments(source)}
+    if list(found) != [target] and target.resolve().is_relative_to(source.resolve()):
+        raise InputError(f"{target} lies in the folder that is joined. Give one outside of it.")
+    joined = {place: _beside(place, runs, add) for place, runs in found.items()}
     check_writable(target, "the folder of joined results", "Give another one.")
-    write_joined(target, runs)
-    strategies = ", ".join(sorted({strategy for strategy, _ in runs}))
+    for place, runs in joined.items():
+        write_joined(place, runs)
+    keys = [key for runs in found.values() for key in runs]
+    strategies = ", ".join(sorted({strategy for strategy, _ in keys}))
+    of, page = ("", "") if len(found) == 1 else (f" of {counted(len(found), 'experiment')}", " --html report.html")
     return (
-        f"Joined: {counted(len(runs), 'repetition')} of {strategies}. Files: {target}/   python -m tfal.report {target}"
+        f"Joined: {counted(len(keys), 'repetition')} of {strategies}{of}. "
+        f"Files: {target}/   python -m tfal.report {target}{page}"
     )
+
+
+def _experiments(source: Path) -> list[Path]:
+    found = list(experiments(source)) if source.is_dir() else []
+    return found or [source]  # which then says that it holds none
+
+
+def _beside(target: Path, runs: StoredRuns, add: bool) -> StoredRuns:
+    """The runs, with those that are joined in `target` already."""
+    there = sorted(target.glob("*/rep*/rounds.csv"))
+    there += [path for path in (target / "rounds.csv", target / "recipe.json") if path.exists() and not add]
+    if there:
+        hint = "Give a folder that has none, or --add where all belong together."
+        raise InputError(f"{target} holds results already ({there[0]}). {hint}")
+    if not is_joined(target):
+        return runs
+    before = read_stored_runs(target)
+    return {**before, **{key: _longer(target, key, before.get(key), run) for key, run in runs.items()}}
+
+
+def _longer(target: Path, key: tuple[str, int], before: Stored | None, run: Stored) -> Stored:
+    """The one of two states of a repetition that has more rounds."""
+    if before is None:
+        return run
+    shared = min(len(before.rows), len(run.rows))
+    if before.rows[:shared] != run.rows[:shared]:
+        raise InputError(
+            f"{target} holds other rounds of {key[0]}, repetition {key[1]}. Join these results into another folder."
+        )
+    rows = max(before.rows, run.rows, key=len)
+    return Stored(rows, before.recipe if run.recipe is None else run.recipe)
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "python -m tfal.report.join") -> int:
@@ -42,10 +87,13 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m tfal.
 
     def work() -> int:
         parser = Parser(description=(__doc__ or "").splitlines()[0])
-        parser.add_argument("experiment", type=Path, help="folder such as results/mnist_SCNN")
+        parser.add_argument(
+            "experiment", type=Path, help="folder such as results/mnist_SCNN, or one with several, such as of a sweep"
+        )
         parser.add_argument("target", type=Path, help="folder for rounds.csv and recipe.json, without results so far")
+        parser.add_argument("--add", action="store_true", help="add repetitions and rounds to results joined there")
         given = parser.parse_args(arguments)
-        print(join(given.experiment, given.target))
+        print(join(given.experiment, given.target, given.add))
         return 0
 
     return run_command(program, work, "The same command begins again.")

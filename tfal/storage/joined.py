@@ -77,13 +77,14 @@ def write_joined(experiment: Path, runs: Mapping[tuple[str, int], Stored]) -> No
         {"strategy": strategy, "repetitions": [rep for _, rep in keys], "differs": without(known[keys[0]], shared)}
         for strategy, keys in _alike(known)
     ]
-    write_text(experiment / _RECIPE, json.dumps({"shared": shared, "runs": groups}, indent=2) + "\n")
     rows = [
         {"strategy": strategy, "repetition": rep, **row}
         for (strategy, rep), run in sorted(runs.items())
         for row in run.rows
     ]
+    # Rows whose options are not known yet can be read, options of repetitions without rows cannot.
     write_table(experiment / _ROUNDS, rows)
+    write_text(experiment / _RECIPE, json.dumps({"shared": shared, "runs": groups}, indent=2) + "\n")
 
 
 def shared_part(every: Sequence[Json]) -> Json:
