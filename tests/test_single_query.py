@@ -10,6 +10,7 @@ from keras import layers
 
 import tfal
 from tests.conftest import ROOT
+from tests.kernels import stand_in
 from tfal.errors import InputError
 from tfal.strategies import STRATEGIES, Picks, Strategy, make_strategy
 from tfal.strategies.top_scores import Margin
@@ -48,6 +49,14 @@ def test_answers_ids_of_unlabeled_samples_and_touches_nothing(images, model, str
     assert np.array_equal(images, kept)
     assert labeled.tolist() == [3, 0, 59]
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("strategy", ONE_MODEL)
+def test_a_device_picks_alike(images, model, strategy, monkeypatch):
+    given = {"labeled": [3, 0, 59], "labels": [1, 0, 4], "seed": 1}
+    on_host = tfal.query(strategy, model, images, 10, backend="numpy", **given)
+    stand_in.installed(monkeypatch)
+    assert tfal.query(strategy, model, images, 10, backend="cupy", **given).tolist() == on_host.tolist()
 
 
 def _single(images):

@@ -10,6 +10,7 @@ from keras import layers
 
 import tfal
 from tests.conftest import ROOT
+from tests.kernels import stand_in
 from tfal import kernels
 from tfal.errors import InputError
 from tfal.kernels.parts.pairwise import unit_rows
@@ -63,6 +64,14 @@ def test_features_and_labels_are_enough(strategy, tmp_path):
     others = (np.load(path, mmap_mode="r"), str(path), FEATURES.astype(np.float64), FEATURES.tolist())
     for same in (path, *(others if strategy in ("typiclust", "badge") else ())):
         assert tfal.query(strategy, None, None, 12, features=same, **GIVEN).tolist() == ids.tolist()
+
+
+@pytest.mark.parametrize("strategy", OF_FEATURES)
+def test_a_device_picks_alike(strategy, monkeypatch):
+    on_host = tfal.query(strategy, None, None, 12, features=FEATURES, backend="numpy", **GIVEN)
+    stand_in.installed(monkeypatch)
+    on_device = tfal.query(strategy, None, None, 12, features=FEATURES, backend="cupy", **GIVEN)
+    assert on_device.tolist() == on_host.tolist()
 
 
 @pytest.mark.parametrize("strategy", [*OF_ENCODER, "coreset", "random"])

@@ -2,11 +2,21 @@
 
 import pytest
 
+from tests.kernels import stand_in
 from tfal.kernels.parts.min_distance import Nearest
 
 
+@pytest.fixture(params=["GPU", "stand-in"])
+def cupy(request, monkeypatch):
+    """CuPy, and what stands in for it where there is no GPU."""
+    if request.param == "GPU":
+        return request.getfixturevalue("device")
+    return stand_in.installed(monkeypatch)
+
+
 @pytest.fixture(scope="session")
-def cupy():
+def device():
+    """CuPy on a GPU."""
     cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
     try:
         count = cupy.cuda.runtime.getDeviceCount()

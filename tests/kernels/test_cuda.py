@@ -15,6 +15,12 @@ from .plain import plain_map
 pytestmark = pytest.mark.gpu
 
 
+@pytest.fixture
+def cupy(device):
+    """No stand-in, which has no CUDA."""
+    return device
+
+
 def eighths(rng, *shape):
     """Numbers whose sums are exact in float32 and often equal."""
     return (rng.integers(-8, 9, shape) / 8).astype(np.float32)

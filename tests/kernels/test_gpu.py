@@ -7,6 +7,7 @@ from tfal.kernels import (
     activeft,
     alfamix,
     average_linkage,
+    badge_nearest,
     badge_seeding,
     bait,
     bait_binary,
@@ -29,6 +30,7 @@ from tfal.kernels import (
     in_turn,
     k_center_greedy,
     kmeans,
+    kmeans_directions,
     ldm_seeding,
     least_confidence,
     least_disagree_metric,
@@ -379,3 +381,16 @@ def test_dcom(cupy):
     )
     options = {"delta": 2.5, "uncertainty": doubt, "skill": 0.4, "labeled": labeled, "radii": radii}
     rows_agree(dcom(features, 20, **options), dcom(cupy.asarray(features), 20, **options))
+
+
+def test_nearest_picks_and_directions(cupy):
+    features, kernel, _, _ = arrays(3)
+    logits, picks = features @ kernel, np.arange(5, 300, 20)
+    on_device = cupy.asarray(features), cupy.asarray(logits)
+    rows_agree(badge_nearest(features, logits, picks), badge_nearest(*on_device, picks))
+    for among in (None, np.arange(0, 300, 3)):
+        found = [
+            kmeans_directions(given, 10, among=among, rng=np.random.default_rng(0))
+            for given in (features, on_device[0])
+        ]
+        rows_agree(*found)

@@ -10,6 +10,9 @@ from tfal.kernels import (
     direct,
     eaoa,
     energy_uncertainty,
+    eoal,
+    eoal_scores,
+    finch,
     galaxy,
     lfosa,
     lfosa_scores,
@@ -63,6 +66,20 @@ def test_eaoa(cupy, case):
     np.testing.assert_allclose(energies[1].get(), energies[0], rtol=1e-12, atol=1e-12)
     detector = cupy.asarray(logits)
     rows_agree(eaoa(logits, votes, logits[:, :4], 40), eaoa(detector, on_device, detector[:, :4], 40))
+
+
+@pytest.mark.parametrize("known", [np.ones(300, bool), np.arange(300) % 3 > 0, np.arange(300) < 30])
+def test_eoal(cupy, case, known):
+    features, heads, _, _ = case
+    binary, distances = np.stack([-heads, heads], axis=2), abs(heads)
+    for given in (None, distances):
+        host = eoal_scores(binary, given)
+        device = eoal_scores(cupy.asarray(binary), None if given is None else cupy.asarray(given))
+        np.testing.assert_allclose(device.get(), host, rtol=1e-9, atol=1e-12)
+    on_device = cupy.asarray(host), cupy.asarray(features)
+    for where in (known, cupy.asarray(known)):
+        rows_agree(eoal(host, known, features, 40), eoal(on_device[0], where, on_device[1], 40))
+    rows_agree(finch(features, 20), finch(on_device[1], 20))
 
 
 @pytest.mark.parametrize("kernel", [galaxy, direct])

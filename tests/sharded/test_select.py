@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tfal
+from tests.kernels import stand_in
 from tests.kernels.plain import check_refusal
 from tfal.reading.tables import CHUNK
 from tfal.sharded import select
@@ -73,6 +74,15 @@ def test_one_shard_is_one_process(strategy, lab):
     options = ROUNDS.get(strategy, {})
     expected = asked_of_one(strategy, 30, lab(strategy), seed=3, **options)
     assert select(strategy, 30, seed=3, **lab(strategy), **options).tolist() == expected
+
+
+@pytest.mark.parametrize("strategy", [*ROUNDS, *SCORES])
+def test_a_device_picks_alike(strategy, lab, monkeypatch):
+    options = {"n_shard": 3 if strategy in ROUNDS else 1, "seed": 1, **ROUNDS.get(strategy, {})}
+    on_host = select(strategy, 20, backend="numpy", **lab(strategy), **options)
+    stand_in.installed(monkeypatch)
+    on_device = select(strategy, 20, backend="cupy", **lab(strategy), **options)
+    assert on_device.tolist() == on_host.tolist()
 
 
 def test_one_shard_finds_the_radius_as_one_process_does(lab):

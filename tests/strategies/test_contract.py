@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tests.kernels import stand_in
 from tfal.errors import InputError
 from tfal.pool import Pool
 from tfal.pool.asked import Asked
@@ -112,11 +113,11 @@ class PixelReader:
     """A linear classifier on the pixels of digits, and what other learners have to give; see GIVES.
 
     All sums are exact in float32, so every machine gets the same. other: a learner that takes each image for another
-    one.
+    one. to: what arrays become that are read, such as those of a GPU.
     """
 
-    def __init__(self, images, other=None):
-        self.other = other
+    def __init__(self, images, other=None, to=np.asarray):
+        self.other, self.to = other, to
         rng = np.random.default_rng(0)
         self.kernel = np.round(rng.normal(size=(64, 10)) * 8).astype(np.float32) / 64
         self.bias = np.round(rng.normal(size=10) * 8).astype(np.float32) / 8
@@ -150,19 +151,19 @@ class PixelReader:
             }
             if "detector" in learner:  # which has one output more
                 found["logits"] = np.append(found["logits"], projection[:, :1], axis=1)
-            yield {name: found[name] for name in outputs}
+            yield {name: self.to(found[name]) for name in outputs}
 
     def head(self, learner):
-        return self.kernel, self.bias
+        return self.to(self.kernel), self.to(self.bias)
 
 
 @pytest.fixture
 def make_view(digits):
-    def make(n_labeled=30, n_candidates=80, n_known=10, other=None):
+    def make(n_labeled=30, n_candidates=80, n_known=10, **given):
         pool = Pool.unlabeled_pool(len(digits.y_train))
         labeled = np.arange(0, 5 * n_labeled, 5)
         pool.label_samples(labeled, digits.y_train[labeled], 0, n_known)
-        reader, streams = PixelReader(digits.x_train, other), Streams(0, 1, 0)
+        reader, streams = PixelReader(digits.x_train, **given), Streams(0, 1, 0)
         return PoolView(pool, pool.unlabeled[:n_candidates], reader, streams, oracle=digits.y_train)
 
     return make
@@ -234,6 +235,17 @@ def test_learners_that_are_not_declared_are_refused(make_view, name):
 @pytest.mark.parametrize("name", CONTRACT)
 def test_golden_picks_on_digits(make_view, name):
     assert _query(name, make_view(), 6).ids.tolist() == CONTRACT[name]
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+@pytest.mark.parametrize(("n_labeled", "n_known"), [(30, 10), (30, 6), (0, 10)])
+def test_arrays_on_a_device_give_the_same_picks(make_view, monkeypatch, name, n_labeled, n_known):
+    on_host = _query(name, make_view(n_labeled, n_known=n_known), 6)
+    cupy = stand_in.installed(monkeypatch)
+    on_device = _query(name, make_view(n_labeled, n_known=n_known, to=cupy.asarray), 6)
+    assert type(on_device.ids) is np.ndarray
+    assert on_device.ids.tolist() == on_host.ids.tolist()
+    assert on_device.scores is None or type(on_device.scores) is np.ndarray
 
 
 @pytest.mark.parametrize("name", CONTRACT)
