@@ -225,11 +225,10 @@ class _Cover:
         xp, directions = self.xp, self.items.directions(rows)
         levels = [level[rows][:, None] for level in levels]
         steps = [xp.flatnonzero(high > low) for low, high in itertools.pairwise(levels)]
+        coverers = self.screen.coverers(rows, candidates, levels[0], self.each)
 
         def work(part: slice) -> None:
-            some = candidates[part][self.screen.coverers(rows, candidates[part], levels[0])]
-            if len(some) == 0:
-                return
+            some = coverers[part]
             similarities = self.items.similarities(directions, some)
             for sums, where, low, high in zip(found, steps, levels, levels[1:], strict=False):
                 covered = xp.minimum(similarities[where], high[where])
@@ -237,7 +236,7 @@ class _Cover:
                 covered -= low[where]
                 sums[some] += covered.sum(axis=0)
 
-        self.each(work, self.items.tiles(len(candidates), len(rows)))
+        self.each(work, self.items.tiles(len(coverers), len(rows)))
 
     def gains(self, candidates: np.ndarray, floor: Any) -> np.ndarray:
         """What candidates gain above a floor, float64, on the host."""
@@ -253,7 +252,7 @@ class _Cover:
         def work(part: slice) -> Any:
             where, gains = rows[part], self.xp.zeros(len(candidates))
             below = floor[where]
-            some = self.screen.coverers(where, candidates, below[:, None])
+            some = self.screen.covering(where, candidates, below[:, None])
             gained = self._covered([direction[some] for direction in directions], where)
             gained -= below
             gained *= gained > _ROUNDING

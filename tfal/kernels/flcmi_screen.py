@@ -59,8 +59,20 @@ class Screen:
         xp = array_module(rows)
         return xp.concatenate([rows[:0], *each(work, tiles(xp, len(rows), 4 * len(candidates)))])
 
-    def coverers(self, rows: Any, candidates: Any, floor: Any) -> Any:
-        """Which of the candidates may cover some rows further, whose floor is (rows, 1): an index array or slice."""
+    def coverers(self, rows: Any, candidates: Any, floor: Any, each: Each) -> Any:
+        """Those candidates that may cover some rows further, whose floor is (rows, 1), all by index array.
+
+        Looked at in tiles of their own: what is left of one would be too little for a matrix product.
+        """
+        if not self.narrow:
+            return candidates
+        xp = array_module(rows)
+        parts = tiles(xp, len(candidates), 4 * len(rows))
+        found = each(lambda part: candidates[part][self.covering(rows, candidates[part], floor)], parts)
+        return xp.concatenate([candidates[:0], *found])
+
+    def covering(self, rows: Any, candidates: Any, floor: Any) -> Any:
+        """The same of a tile of candidates, as positions in it; a slice of all of them where nearly all are."""
         if not self.narrow or len(candidates) < LEAST_ROWS:
             return slice(None)
         some = array_module(rows).flatnonzero((self._most(rows, candidates) > floor).any(axis=0))
