@@ -1,3 +1,4 @@
+import dataclasses
 import sys
 import types
 
@@ -5,7 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from models import BUILDERS
+from tests.kernels import stand_in
 from tfal.errors import InputError
+from tfal.loop import run
 from tfal.reading.backend import CupyBackend, NumpyBackend, choose_backend
 
 
@@ -50,6 +54,20 @@ def test_numpy_shares_the_values_of_a_tensor():
 def test_tensors_that_are_not_on_a_gpu_are_copied_to_cupy():
     copied = CupyBackend(_cupy_with(1)).from_tensor(tf.constant([[1.0, 2.0]]))
     assert copied.tolist() == [[1.0, 2.0]]
+
+
+def test_a_run_on_a_device_is_that_on_the_host(small, digits, tmp_path, monkeypatch):
+    """Picks, what is kept between rounds, and the files."""
+    stand_in.installed(monkeypatch)
+    options = {"n_step": 2, "n_epoch": 1, "n_query": 5, "n_pool": 60, "n_pass": 5, "n_epoch_simclr": 1}
+    recipe = dataclasses.replace(small, network="SCNN", strategy="ldms,probcover,bald", **options, n_sample=50)
+    picks = {}
+    for backend in ("numpy", "cupy"):
+        here = dataclasses.replace(recipe, backend=backend, results_dir=str(tmp_path / backend))
+        rounds = list(run(here, BUILDERS["SCNN"], data=digits))
+        picks[backend] = [(each.strategy, each.picks.ids.tolist()) for each in rounds if each.picks is not None]
+    assert picks["cupy"] == picks["numpy"]
+    assert len(picks["cupy"]) == 6
 
 
 @pytest.mark.gpu
