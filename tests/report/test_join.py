@@ -62,7 +62,7 @@ def test_later_repetitions_and_rounds_are_added(experiment, tmp_path, capsys):
     published, later = tmp_path / "published", experiment.with_name("later") / "digits_SCNN"
     write(later, "random", 7, [0.5, 0.6])
     write(later, "random", 8, [0.5])
-    write(later, "margin", 1, [0.5, 0.8], n_init=30)
+    write(later, "margin", 1, [0.5, 0.8], n_query=30)
     join(experiment, published)
     assert main([str(later), str(published), "--add"]) == 0
     assert "Joined: 3 repetitions of margin, random. " in capsys.readouterr().out
@@ -88,6 +88,20 @@ def test_other_rounds_of_the_same_repetition_are_refused(experiment, tmp_path):
     ):
         join(other, tmp_path / "joined", add=True)
     assert (tmp_path / "joined" / "rounds.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("option", "other"), [("dataset", "letter"), ("data", "4567"), ("n_init", 30), ("seed", 1), ("network", "MLP")]
+)
+def test_another_experiment_is_refused(experiment, tmp_path, option, other):
+    write(experiment, "margin", 1, [0.5], network="SCNN")
+    join(experiment, tmp_path / "joined")
+    write(tmp_path / "other", "entropy", 7, [0.5], **{"network": "SCNN", option: other})
+    line = (
+        rf"joined holds another experiment: its {option} is .*, here it is {other!r}\. Join these results into another"
+    )
+    with pytest.raises(InputError, match=line):
+        join(tmp_path / "other", tmp_path / "joined", add=True)
 
 
 def test_options_that_were_not_written_are_added_later(experiment, tmp_path):

@@ -11,12 +11,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tfal.command import Parser, run_command
 from tfal.errors import InputError
 from tfal.files import check_writable
+from tfal.report.compare import SPLIT
 from tfal.report.comparison import experiments
-from tfal.report.results import read_stored_runs
+from tfal.report.results import read_stored_runs, runs_of, value
 from tfal.report.words import counted
 from tfal.storage.joined import Stored, StoredRuns, is_joined, write_joined
 
@@ -32,8 +34,8 @@ def join(source: Path, target: Path, add: bool = False) -> str:
         add: whether repetitions and rounds are added to joined results that are there.
 
     Raises:
-        InputError: no results, a damaged file, results in `target` without `add`, or with it other rounds of a
-            repetition that is joined there. Nothing is written then.
+        InputError: no results, a damaged file, results in `target` without `add`, or with it those of another
+            experiment or other rounds of a repetition that is joined there. Nothing is written then.
     """
     found = {target / path.relative_to(source): read_stored_runs(path) for path in _experiments(source)}
     if list(found) != [target] and target.resolve().is_relative_to(source.resolve()):
@@ -66,7 +68,24 @@ def _beside(target: Path, runs: StoredRuns, add: bool) -> StoredRuns:
     if not is_joined(target):
         return runs
     before = read_stored_runs(target)
+    _check_same(target, before, runs)
     return {**before, **{key: _longer(target, key, before.get(key), run) for key, run in runs.items()}}
+
+
+def _check_same(target: Path, before: StoredRuns, runs: StoredRuns) -> None:
+    """Raises InputError where the runs have other data, another network or other splits than all of those before."""
+    for name in ("dataset", "network", *SPLIT):
+        there, here = _values(before, name), _values(runs, name)
+        if there and (others := [each for each in here if each not in there]):
+            raise InputError(
+                f"{target} holds another experiment: its {name} is {there[0]!r}, here it is {others[0]!r}. "
+                "Join these results into another folder."
+            )
+
+
+def _values(runs: StoredRuns, name: str) -> list[Any]:
+    found = [value(run, name) for by_rep in runs_of(runs).values() for run in by_rep.values() if run.recipe is not None]
+    return [each for each in found if each is not None]
 
 
 def _longer(target: Path, key: tuple[str, int], before: Stored | None, run: Stored) -> Stored:

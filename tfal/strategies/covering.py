@@ -77,7 +77,7 @@ class ProbCover(Strategy):
             classes = len(np.unique(view.labels(view.labeled)))
             k = self.n_clusters or (classes if classes > 1 else len(labeled) + n)
             k = min(max(k, 2), len(features))
-            delta = found_radius(features, k, rng) if k > 1 else 0.0
+            delta = _found_radius(features, k, rng) if k > 1 else 0.0
         options: dict[str, Any] = {"labeled": labeled, "rng": rng} | to_cover(view, self.n_anchor)
         rows = kernels.probcover(features, n, delta=float(delta), **options)
         return Picks(view.candidates[rows], notes={"delta": np.asarray(delta, np.float64)})
@@ -90,7 +90,7 @@ class ProbCover(Strategy):
         return picks.notes
 
 
-def found_radius(features: Any, k: int, rng: np.random.Generator) -> float:
+def _found_radius(features: Any, k: int, rng: np.random.Generator) -> float:
     """The radius of ProbCover's balls, from k clusters of the rows (m, d); in large pools from a part of them."""
     some: dict[str, Any] = {
         "n_balls": min(MOST_BALLS, len(features)),
