@@ -72,7 +72,7 @@ class Screen:
         return xp.concatenate([candidates[:0], *found])
 
     def covering(self, rows: Any, candidates: Any, floor: Any) -> Any:
-        """The same of a tile of candidates, as positions in it; a slice of all of them where nearly all are."""
+        """Which of a few candidates may cover some rows further, as positions; a slice of all where nearly all may."""
         if not self.narrow or len(candidates) < LEAST_ROWS:
             return slice(None)
         some = array_module(rows).flatnonzero((self._most(rows, candidates) > floor).any(axis=0))
