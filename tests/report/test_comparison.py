@@ -204,7 +204,7 @@ def test_the_committed_reference_results_are_read():
     names = [setting.name for setting in comparison.settings]
     assert {"mnist_SCNN", "letter-recognition_MLP"} <= {name.split("/")[-1] for name in names}
     assert len(set(names)) == len(names)
-    (mnist,) = [setting for setting in comparison.settings if setting.folder.name == "mnist_SCNN"]
+    (mnist,) = [setting for setting in comparison.settings if setting.folder.parts[-2:] == ("reference", "mnist_SCNN")]
     assert (mnist.block.reps, len(mnist.block.labels)) == ((1, 2), 16)
 
 
