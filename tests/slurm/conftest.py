@@ -1,5 +1,7 @@
 """A Slurm for the tests of this folder: started once, and theirs by SLURM_CONF."""
 
+import contextlib
+import logging
 import os
 import time
 
@@ -11,6 +13,18 @@ from tfal.sweep.folder import QUEUED, RUNNING, JobFolder
 from tfal.sweep.job import Job, Resources
 from tfal.sweep.slurm import queue, submit
 from tfal.sweep.slurm.options import passed_through
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _submitit():
+    """submitit, imported so that it closes nothing.
+
+    It sets logging up, which closes the handlers that are there, and absl's then closes what it writes to, unless that
+    is sys.stderr. In a test that captures, sys.stderr is another one, and what closed would be pytest's own.
+    """
+    with pytest.MonkeyPatch.context() as patch, contextlib.suppress(ImportError):
+        patch.setattr(logging, "shutdown", lambda handlers: None)
+        import submitit  # noqa: F401
 
 
 @pytest.fixture(scope="session")
