@@ -24,11 +24,11 @@ from benchmarks.selection_measure import machine, measure
 from benchmarks.selection_rows import Comparison, on_device, packages, same
 from tfal import kernels
 from tfal.kernels.parts.tiles import slices
+from tfal.strategies.covering import found_radius
 
 CLUSTERS, SPREAD = 1000, 0.7  # of the made features: deviation within a cluster, when centers have 1
 N_ITER = 20
-MOST_BALLS, COVERED, MOST_ANCHORS = 10_000, 50_000, 20_000  # as in the strategies
-ROWS_A_CLUSTER, LEAST_TRAINED = 256, 100_000
+COVERED, MOST_ANCHORS = 50_000, 20_000  # as in the strategies
 _BLOCK = 50_000
 
 
@@ -71,10 +71,7 @@ def _kmeans(given: Inputs) -> Any:
 
 
 def _purity_radius(given: Inputs) -> float:
-    n = len(given.features)
-    k = min(CLUSTERS, n)
-    some: dict[str, Any] = {"n_balls": min(MOST_BALLS, n), "n_train": max(ROWS_A_CLUSTER * k, LEAST_TRAINED)}
-    return kernels.purity_radius(given.features, k, rng=_rng(), **some)
+    return found_radius(given.features, min(CLUSTERS, len(given.features)), _rng())
 
 
 def _max_herding(given: Inputs) -> Any:

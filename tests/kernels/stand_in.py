@@ -117,7 +117,7 @@ def _unwrapped(value):
 
 def _wrapped(value):
     if isinstance(value, tuple):
-        return type(value)(map(_wrapped, value)) if type(value) is tuple else tuple(map(_wrapped, value))
+        return tuple(map(_wrapped, value))
     return ndarray(np.asarray(value)) if isinstance(value, (np.ndarray, np.generic)) else value
 
 
@@ -168,9 +168,9 @@ MODULE.cuda = types.SimpleNamespace(
 
 def _flips(logits, base, own, label):
     moved = logits + base[1:]
-    best, first = np.concatenate([np.broadcast_to(base[:1], moved[:, :1].shape), moved], axis=1), label
+    found = np.concatenate([np.broadcast_to(base[:1], moved[:, :1].shape), moved], axis=1)
     ours = own + np.where(label > 0, np.take_along_axis(logits, np.maximum(label - 1, 0)[None, None], 1)[:, 0], 0)
-    return (best.max(axis=1) > ours) | ((best.max(axis=1) == ours) & (best.argmax(axis=1) < first))
+    return (found.max(axis=1) > ours) | ((found.max(axis=1) == ours) & (found.argmax(axis=1) < label))
 
 
 def _set_apart(logits, label):

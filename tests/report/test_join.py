@@ -71,10 +71,9 @@ def test_later_repetitions_and_rounds_are_added(experiment, tmp_path, capsys):
     join(later.with_name("more"), published, add=True)
     join(later, published, add=True)  # what is there with more rounds stays
     assert [row["test_accuracy"] for row in read_runs(published)["random"][8].rows] == [0.5, 0.55, 0.6]
-    everything = experiment
     for path in (later, later.with_name("more")):
-        shutil.copytree(path, everything, dirs_exist_ok=True)
-    assert read_runs(published) == read_runs(everything)
+        shutil.copytree(path, experiment, dirs_exist_ok=True)
+    assert read_runs(published) == read_runs(experiment)
 
 
 def test_other_rounds_of_the_same_repetition_are_refused(experiment, tmp_path):

@@ -12,7 +12,7 @@ from tfal.pool.view import PoolView
 from tfal.recipe import Recipe
 from tfal.strategies import STRATEGIES, make_strategy
 from tfal.strategies.clusters import frozen_features
-from tfal.strategies.covering import MaxHerding, ProbCover, UHerding, least_distance
+from tfal.strategies.covering import MaxHerding, ProbCover, UHerding, found_radius, least_distance
 from tfal.streams import Streams
 
 CLUSTERED = ["kmeans", "multi_kmeans", "typiclust"]
@@ -126,6 +126,16 @@ def test_probcover_counts_the_classes(labeled, k, monkeypatch):
     monkeypatch.setattr(kernels, "purity_radius", lambda f, k, **rest: counted.append(k) or radius(f, k, **rest))
     picks("probcover", make_view(THREE, labeled, truth=np.arange(9) // 3), 2)
     assert counted == [k]
+
+
+def test_the_radius_of_large_pools_comes_from_a_part(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        kernels, "purity_radius", lambda f, k, **rest: asked.append((rest["n_balls"], rest["n_train"])) or 1
+    )
+    for n, k in ((9, 3), (20_000, 1000)):
+        found_radius(np.empty((n, 1)), k, np.random.default_rng(0))
+    assert asked == [(9, 100_000), (10_000, 256_000)]
 
 
 def test_anchors_are_drawn_from_large_pools():

@@ -38,7 +38,8 @@ def join(source: Path, target: Path, add: bool = False) -> str:
             experiment or other rounds of a repetition that is joined there. Nothing is written then.
     """
     found = {target / path.relative_to(source): read_stored_runs(path) for path in _experiments(source)}
-    if list(found) != [target] and target.resolve().is_relative_to(source.resolve()):
+    alone = list(found) == [target]
+    if not alone and target.resolve().is_relative_to(source.resolve()):
         raise InputError(f"{target} lies in the folder that is joined. Give one outside of it.")
     joined = {place: _beside(place, runs, add) for place, runs in found.items()}
     check_writable(target, "the folder of joined results", "Give another one.")
@@ -46,7 +47,7 @@ def join(source: Path, target: Path, add: bool = False) -> str:
         write_joined(place, runs)
     keys = [key for runs in found.values() for key in runs]
     strategies = ", ".join(sorted({strategy for strategy, _ in keys}))
-    of, page = ("", "") if len(found) == 1 else (f" of {counted(len(found), 'experiment')}", " --html report.html")
+    of, page = ("", "") if alone else (f" of {counted(len(found), 'experiment')}", " --html report.html")
     return (
         f"Joined: {counted(len(keys), 'repetition')} of {strategies}{of}. "
         f"Files: {target}/   python -m tfal.report {target}{page}"

@@ -77,7 +77,7 @@ class ProbCover(Strategy):
             classes = len(np.unique(view.labels(view.labeled)))
             k = self.n_clusters or (classes if classes > 1 else len(labeled) + n)
             k = min(max(k, 2), len(features))
-            delta = _found_radius(features, k, rng) if k > 1 else 0.0
+            delta = found_radius(features, k, rng) if k > 1 else 0.0
         options: dict[str, Any] = {"labeled": labeled, "rng": rng} | to_cover(view, self.n_anchor)
         rows = kernels.probcover(features, n, delta=float(delta), **options)
         return Picks(view.candidates[rows], notes={"delta": np.asarray(delta, np.float64)})
@@ -90,13 +90,10 @@ class ProbCover(Strategy):
         return picks.notes
 
 
-def _found_radius(features: Any, k: int, rng: np.random.Generator) -> float:
+def found_radius(features: Any, k: int, rng: np.random.Generator) -> float:
     """The radius of ProbCover's balls, from k clusters of the rows (m, d); in large pools from a part of them."""
-    some: dict[str, Any] = {
-        "n_balls": min(MOST_BALLS, len(features)),
-        "n_train": max(ROWS_A_CLUSTER * k, LEAST_TRAINED),
-    }
-    return kernels.purity_radius(features, k, rng=rng, **some)
+    n_balls, n_train = min(MOST_BALLS, len(features)), max(ROWS_A_CLUSTER * k, LEAST_TRAINED)
+    return kernels.purity_radius(features, k, rng=rng, n_balls=n_balls, n_train=n_train)
 
 
 @dataclass(frozen=True)
