@@ -17,6 +17,7 @@ from tests.conftest import ROOT
 from tfal import plugins
 from tfal.cli import main, parse
 from tfal.errors import InputError
+from tfal.labeling import cli as labeling
 from tfal.learners import LEARNERS, LearnerSpec, register_learner
 from tfal.loop import plan, run
 from tfal.recipe import Recipe
@@ -110,6 +111,11 @@ def test_its_options_are_flags_with_limits_and_in_help(tmp_path, monkeypatch, ca
         _parse("--strategy", "mine:First", "--share", "2")
     with pytest.raises(InputError, match="--offset goes with strategy mine:First"):
         _parse("--strategy", "mine:First", "--offset", "2", "--preset", "lowbudget", "--strategy", "random")
+    of_a_folder = functools.partial(labeling.parse, BUILDERS)
+    argv = ["--images", "in", "--classes", "a,b", "--strategy", "mine:First"]
+    assert of_a_folder([*argv, "--offset", "2"]).made("mine:First").offset == 2
+    with pytest.raises(InputError, match=r"--share must be less than 1\. Received: 2"):
+        of_a_folder([*argv, "--share", "2"])
     with pytest.raises(SystemExit, match="0"):
         _parse("--strategy", "mine:First", "--help")
     text = " ".join(capsys.readouterr().out.split())

@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import difflib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,7 +16,7 @@ from tfal.command import Parser
 from tfal.errors import InputError, resolve_name
 from tfal.files import read_json
 from tfal.recipe import Recipe
-from tfal.recipe.components import Declared, declared, owners_of
+from tfal.recipe.components import Declared, declared, owned, owners_of
 from tfal.recipe.groups import GROUPS
 from tfal.recipe.options import BALANCED, flag, type_text
 from tfal.recipe.usage import refuse_unused, usage
@@ -45,7 +45,7 @@ def parsed(
     nothing would look at.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    _load_plugins(words)
+    load_plugins(words)
     parser = Parser(allow_abbrev=False, argument_default=argparse.SUPPRESS, add_help=False)
     for found in declared().values():
         add_option(parser, found.option, found.option.default, "")
@@ -70,7 +70,7 @@ def parsed(
     return recipe, list(options)
 
 
-def _load_plugins(words: Sequence[str]) -> None:
+def load_plugins(words: Sequence[str]) -> None:
     """Imports the strategies of others that are named, so that their options are flags.
 
     Raises InputError for one that cannot be found; it tells what made results of that name, where there are some.
@@ -142,13 +142,18 @@ def _help(
 
 def _default(found: Declared, name: str, defaults: Recipe) -> Any:
     """What an option is in a preset where nothing else is typed; in words where its owners have several."""
-    given = dict(defaults.components)
-    values = list(dict.fromkeys(field.default for field in found.fields))
-    if found.in_group or name in given or len(values) == 1:
+    if found.in_group or name in dict(defaults.components):
         return getattr(defaults, name)
-    owners = (*found.learners, *found.strategies)
+    return _told(dict(zip((*found.learners, *found.strategies), found.fields, strict=True)))
+
+
+def _told(owners: Mapping[str, dataclasses.Field[Any]]) -> Any:
+    """The default of an option that these have; in words where it is not that of all."""
+    values = list(dict.fromkeys(field.default for field in owners.values()))
+    if len(values) == 1:
+        return values[0]
     return ", ".join(
-        f"{_text(value)} ({', '.join(o for o, f in zip(owners, found.fields, strict=True) if f.default == value)})"
+        f"{_text(value)} ({', '.join(owner for owner, field in owners.items() if field.default == value)})"
         for value in values
     )
 
@@ -163,6 +168,12 @@ def _in_a_line(preset: Recipe) -> str:
     if preset.splits:
         return f"{what}; {preset.splits} labels"
     return f"{what}; {preset.n_init} labels, {preset.n_query} more in each of {preset.n_step} rounds"
+
+
+def add_strategy_options(group: Any, strategies: Collection[str]) -> None:
+    """Adds the flags of all options that these strategies, by name, have of their own."""
+    for owners in owned(strategies).values():
+        add_option(group, next(iter(owners.values())), _told(owners), None)
 
 
 def add_option(group: Any, field: dataclasses.Field[Any], value: Any, source: str | None, listed: str = "") -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.labeling.browser import started
 from tests.labeling.pictures import SIDE, draw, encoder
+from tfal.campaign import Campaign
 from tfal.labeling import cli
 from tfal.labeling.answer_files import BATCH
 from tfal.labeling.answers import NONE
@@ -282,6 +283,11 @@ def test_classes_may_be_added_at_the_end(begun, capsys):
         (["--model", "svm"], "--model must be one of linear, finetune, scratch"),
         (["--nQuary", "5"], "unknown argument '--nQuary'. Did you mean --nQuery? --help shows all of them."),
         (["--images", "nowhere"], "--images must be a folder of pictures. Received: 'nowhere'"),
+        (["--nSample", "9"], "--nSample goes with strategy ldms"),
+        (["--strategy", "ldms", "--nSample", "0"], "--nSample must be at least 1"),
+        (["--sigma", "-1"], "sigma must be"),
+        (["--temperature", "validation"], "such as --temperature, to off"),
+        (["--initial", "kmeans", "--delta", "1"], "--delta goes with strategy probcover"),
     ],
 )
 def test_what_cannot_be_used_is_one_line_and_changes_nothing(first_round, flags, said, capsys):
@@ -447,6 +453,20 @@ def test_two_rounds_on_the_page_in_a_browser(begun):
     finally:
         browser.driver.quit()
     assert [row["labels"] for row in begun.rounds()] == ["0", "10", "20"]
+
+
+def test_a_strategy_is_set_by_its_own_flags_which_the_batch_records(folder, capsys):
+    def recorded():
+        return Campaign(folder.results / "campaign", fingerprint="photographs.csv").rounds[-1].options
+
+    flags = ("--nQuery", 9, "--strategy", "ldms", "--nSample", 50, "--nRedo", 2)
+    assert folder.run(*flags) == 0
+    assert recorded()["n_redo"] == 2  # of typiclust, which is asked first
+    folder.answer()
+    assert folder.run(*flags) == 0
+    assert recorded()["n_sample"] == 50
+    assert folder.run("--help") == 0
+    assert "--nSample N" in capsys.readouterr().out
 
 
 def test_a_switch_is_given_what_the_strategy_of_its_round_reads(folder, capsys):

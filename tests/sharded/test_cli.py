@@ -107,4 +107,4 @@ def test_help_tells_the_options_of_strategies(capsys):
     assert main(["--help"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "--nAnchor" in shown
-    assert "20000 (maxherding, uherding), 50000 (probcover)" in shown
+    assert "50000 (probcover), 20000 (maxherding, uherding)" in shown

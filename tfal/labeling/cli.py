@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfal import plugins
 from tfal.cli import start_tensorflow
 from tfal.command import Parser, run_command
-from tfal.flags import add_option, refuse_unknown
-from tfal.labeling.options import Options, usable_strategies
+from tfal.flags import add_option, add_strategy_options, load_plugins, refuse_unknown
+from tfal.labeling.options import Options, flags, usable_strategies
 from tfal.labeling.place import Place
 from tfal.recipe import Recipe
+from tfal.recipe.components import owned
 
 if TYPE_CHECKING:
     from tfal.learners.base import Builder
@@ -56,18 +56,22 @@ def main(networks: Mapping[str, Builder], argv: Sequence[str] | None = None, pro
 
 def parse(networks: Mapping[str, Builder], argv: Sequence[str] | None = None) -> Options:
     """The options that a command line means. Raises InputError; --help is printed, and ends in SystemExit."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    load_plugins(words)
     parser = Parser(description=_DESCRIPTION, epilog=_EPILOG, allow_abbrev=False, argument_default=argparse.SUPPRESS)
     names = {"strategy": usable_strategies(), "initial": usable_strategies(unlabeled=True), "network": list(networks)}
     groups: dict[str, Any] = {}
-    for field in fields(Options):
+    for field in flags():
         title = field.metadata["group"]
         if title not in groups:
             groups[title] = parser.add_argument_group(title)
         listed = f": {', '.join(names[field.name])}" if field.name in names else ""
         add_option(groups[title], field, field.default, None, listed)
-    known, unknown = parser.parse_known_args(sys.argv[1:] if argv is None else list(argv))
+    add_strategy_options(parser.add_argument_group("options of strategies"), names["strategy"])
+    known, unknown = parser.parse_known_args(words)
     if unknown:
         refuse_unknown(parser, unknown[0], "--help")
     given = vars(known)
     given["network"] = plugins.network_name(given.get("network", Options.network), networks)
-    return Options(**given)
+    own = {name: given.pop(name) for name in owned(names["strategy"]) if name in given}
+    return Options(**given, own=own)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import math
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 from tfal.data.listing import MAX_PIXELS
 from tfal.errors import InputError
 from tfal.labeling.answers import check_classes
 from tfal.learners.specs import EncoderOptions
+from tfal.recipe.components import declared
 from tfal.recipe.groups import RunOptions
 from tfal.recipe.options import check_value, flag, option, shared
-from tfal.strategies import STRATEGIES, make_strategy, strategy_name
+from tfal.recipe.usage import Usage, refuse_unused
+from tfal.strategies import STRATEGIES, Strategy, make_strategy, strategy_name
+from tfal.strategies.base import no_validation
 
 _pictures = partial(option, group="pictures and answers")
 _choice = partial(option, group="the next batch")
@@ -29,7 +34,10 @@ def _as_elsewhere(owner: type, name: str, group: str = "features and classifier"
 
 @dataclass(frozen=True)
 class Options:
-    """What `python run_folder.py --help` tells of. Raises InputError for values that cannot be used."""
+    """What `python run_folder.py --help` tells of. Raises InputError for values that cannot be used.
+
+    own: options of `strategy` and `initial`, by the names of their fields.
+    """
 
     images: str = _pictures("", "folder of pictures, in folders of any depth: JPEG, PNG, BMP, GIF, WebP")
     classes: str = _pictures("", "names of the classes, a comma list; new ones may follow at its end later on")
@@ -71,9 +79,10 @@ class Options:
     n_epoch: int = _model(50, "epochs, finetune and scratch", least=1)
     backend: str = _as_elsewhere(RunOptions, "backend", "machine")
     threads: int = _as_elsewhere(RunOptions, "threads", "machine")
+    own: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for each in fields(self):
+        for each in flags():
             check_value(each, getattr(self, each.name))
         for name in ("images", "classes"):
             if not getattr(self, name):
@@ -81,11 +90,31 @@ class Options:
         check_classes(self.class_names)
         object.__setattr__(self, "strategy", _usable("strategy", self.strategy))
         object.__setattr__(self, "initial", _usable("initial", self.initial, unlabeled=True))
+        self._check_own()
+
+    def _check_own(self) -> None:
+        for name, value in self.own.items():
+            option = declared()[name]
+            check_value(option.option, value, optional=option.may_be_unset)
+        made = {name: self.made(name) for name in (self.strategy, self.initial)}
+        refuse_unused(self.own, Usage(frozenset().union(*(one.options_used for one in made.values())), frozenset()))
+        for name, strategy in made.items():
+            if strategy.needs_validation:
+                raise no_validation(name)
+
+    def made(self, name: str) -> Strategy:
+        """The strategy called `name`, set to its own options."""
+        return make_strategy(name, SimpleNamespace(**self.own))
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """The classes."""
         return tuple(name.strip() for name in self.classes.split(","))
+
+
+def flags() -> list[Field[Any]]:
+    """The options that are flags of this command, whatever the strategy."""
+    return [each for each in fields(Options) if each.metadata]
 
 
 _EXAMPLE = "For example: --images PHOTOS --classes cat,dog,bird"

@@ -29,7 +29,6 @@ from tfal.labeling.photographs import Photographs
 from tfal.labeling.place import Place
 from tfal.pool.told import UNSURE as CANNOT_SAY
 from tfal.storage.tables import read_table, write_table
-from tfal.strategies import make_strategy
 
 if TYPE_CHECKING:
     from tfal.learners.base import Builder
@@ -181,14 +180,15 @@ class Round:
         n = min(options.n_query or min(50, max(10, round(len(self._usable) / 10))), len(left))
         rounds = self._campaign.rounds
         number = rounds[-1].query + 1 if rounds else 0
-        asked = make_strategy(options.strategy, None).in_round(number)
+        asked = options.made(options.strategy).in_round(number)
         name = options.strategy if trained or not asked.needs_labels else options.initial
-        read = make_strategy(name, None).in_round(number).learners
+        chosen = options.made(name)
+        read = chosen.in_round(number).learners
         by_head = trained if "classifier" in read else None
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "images are|features are", UserWarning)  # they change with each training
             self._campaign.ask(
-                name,
+                chosen,
                 by_head and by_head.on_features(),
                 by_head and by_head.features,
                 features if "encoder" in read or not by_head else None,

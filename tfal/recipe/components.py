@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -73,6 +73,18 @@ def _declared(strategies: tuple[Any, ...], learners: tuple[Any, ...]) -> Mapping
             fields = (*before.fields, complete(field, f"of strategy {name}"))
             found[field.name] = before._replace(fields=fields, strategies=(*before.strategies, name))
     return MappingProxyType(found)
+
+
+def owned(strategies: Collection[str]) -> dict[str, dict[str, Option[Any]]]:
+    """The options that some strategies, by name, have of their own: by option, the field of each that has it."""
+    found: dict[str, dict[str, Option[Any]]] = {}
+    for name, known in declared().items():
+        if known.in_group:
+            continue
+        own = zip(known.strategies, known.fields[len(known.learners) :], strict=True)
+        if of_these := {strategy: field for strategy, field in own if strategy in strategies}:
+            found[name] = of_these
+    return found
 
 
 def strategy_options(strategy: Any) -> list[Option[Any]]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import Field, fields
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from tfal.command import Parser, quiet_start, run_command
 from tfal.errors import InputError
 from tfal.files import locked
-from tfal.flags import add_option, refuse_unknown
+from tfal.flags import add_strategy_options, refuse_unknown
+from tfal.recipe.components import owned
 from tfal.recipe.options import flag
 from tfal.sharded.checks import checked_question, of_arrays
 from tfal.sharded.folder import SelectionFolder
@@ -62,8 +61,7 @@ def _parser() -> Parser:
         "--backend", choices=("auto", "numpy", "cupy"), default="auto", help="where it computes (default: auto)"
     )
     own = parser.add_argument_group("options of strategies")
-    for field, default in _options().values():
-        add_option(own, field, default, None)
+    add_strategy_options(own, _names())
     where = parser.add_argument_group("jobs")
     engines.add_flags(where)
     where.add_argument("--threads", type=int, default=0, metavar="N", help="cores of a job; 0: all (default: 0)")
@@ -76,25 +74,6 @@ def _parser() -> Parser:
 
 def _names() -> list[str]:
     return sorted(name for name, kind in STRATEGIES.items() if kind.splits and of_arrays(kind))
-
-
-def _options() -> dict[str, tuple[Field[Any], Any]]:
-    """The options of all strategies that can be asked, by name, and their defaults, in words where these differ."""
-    found: dict[str, dict[str, Field[Any]]] = {}
-    for name in _names():
-        for field in fields(STRATEGIES[name]):  # type: ignore[arg-type]
-            found.setdefault(field.name, {})[name] = field
-    return {name: (next(iter(owners.values())), _default(owners)) for name, owners in found.items()}
-
-
-def _default(owners: Mapping[str, Field[Any]]) -> Any:
-    values = list(dict.fromkeys(field.default for field in owners.values()))
-    if len(values) == 1:
-        return values[0]
-    return ", ".join(
-        f"{'not set' if value is None else value} ({', '.join(o for o, f in owners.items() if f.default == value)})"
-        for value in values
-    )
 
 
 def _one(given: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -124,7 +103,7 @@ def _all(given: argparse.Namespace) -> int:
         raise InputError(f"--{missing[0]} must be given. See --help.")
     files = (given.labeled, given.labels, given.rejected)
     labeled, labels, rejected = (None if file is None else read_array(Path(file), _MEND) for file in files)
-    options = {name: getattr(given, name) for name in _options() if getattr(given, name) is not None}
+    options = {name: getattr(given, name) for name in owned(_names()) if getattr(given, name) is not None}
     question = checked_question(
         given.strategy,
         given.n,
