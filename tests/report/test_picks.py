@@ -146,6 +146,7 @@ def test_other_data_are_refused_before_anything_is_written(place, capsys):
         (["--dataDir", "data"], "--dataDir is for the page. Received: no --html"),
         (["--html", "a.html", "--dataDir", "nowhere"], "no pictures can be drawn. the data folder must be an existing"),
         (["--html", "a.html", "--dataDir", "data", "--dataDir", "data"], "--dataDir is given twice for all runs"),
+        (["--html", "a.html", "--dataDir", "smal=data"], "unknown set or data set 'smal'. Did you mean 'small'?"),
     ],
 )
 def test_flags_that_mean_nothing_are_one_line(place, monkeypatch, capsys, more, expected):

@@ -88,6 +88,21 @@ def test_data_lie_where_the_command_line_says(expanded):
     assert "--dataDir" not in first.job.command
 
 
+def test_a_folder_for_what_no_run_looks_at_is_refused(expanded):
+    text = '[base]\nprotocol = "mnist"\n[grid]\nstrategy = "random"\nrep = [1]\n[[set]]\nname = "a"\n'
+    with pytest.raises(InputError, match=r"--dataDir mnits=/x: unknown set or data set 'mnits'. Did you mean 'mnist'"):
+        expanded(text, mnits="/x")
+    text += 'preset = "openset"\nn_class_known = 0\nood_dataset = "fashion_mnist"\n'
+    with pytest.raises(InputError, match=r"looked for in its folder. Give one folder that has both"):
+        expanded(text, fashion_mnist="/x")
+
+
+def test_a_folder_for_a_data_set_of_the_cold_start_benchmark(expanded):
+    text = '[base]\ncommand = "coldstart"\ndataset = "cifar10"\n'
+    (run,) = expanded(text, cifar10="/there")
+    assert run.job.command[run.job.command.index("--dataDir") + 1] == "/there"
+
+
 def test_digits_need_no_folder(expanded):
     (run,) = expanded(HEAD + '[grid]\nstrategy = "random"\nrep = [1]\n', **{"": "/all"})
     assert "--dataDir" not in run.job.command

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from tfal.errors import InputError
+from tfal.errors import InputError, unknown_name
 
 
 def data_dirs(given: Sequence[str]) -> dict[str, str]:
@@ -25,3 +25,20 @@ def data_dirs(given: Sequence[str]) -> dict[str, str]:
 def data_dir(known: Mapping[str, str], *names: str) -> str | None:
     """The folder that is given for the first of these names that has one, or else for all; None without any."""
     return next((known[name] for name in (*names, "") if name in known), None)
+
+
+def check_named(known: Mapping[str, str], names: Iterable[str], unknown_sets: Collection[str]) -> None:
+    """Raises InputError where a folder is given for a name that is none of these, as nobody would look there.
+
+    unknown_sets: data sets whose images are the unknown classes of others; they are looked for beside the known ones.
+    """
+    valid = {*names} - {""}
+    for name in known.keys() - valid - {""}:
+        if name in unknown_sets:
+            raise InputError(
+                f"--dataDir {name}={known[name]}: the images of {name} are unknown classes of another data set here, "
+                "and looked for in its folder. Give one folder that has both, as --dataDir DIR."
+            )
+        if not valid:
+            raise InputError(f"--dataDir {name}={known[name]}: no data set here has a name. Give --dataDir DIR.")
+        raise InputError(f"--dataDir {name}={known[name]}: {unknown_name('set or data set', name, valid)}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tfal.data.places import data_dir
+from tfal.data.places import check_named, data_dir
 from tfal.data.tabular import table_name
 from tfal.errors import InputError, unknown_name
 from tfal.flags import parsed
@@ -76,12 +76,13 @@ def expand(manifest: Manifest, results: Path, data_dirs: Mapping[str, str]) -> l
 
     Raises:
         InputError: options that cannot be, or that nothing would look at; two runs that are the same, or would write
-            into one folder. Needs no data.
+            into one folder; a folder of data by a name that none has. Needs no data.
     """
     place = _Place(results.absolute(), data_dirs, manifest.path.parent)
     runs = [run for chosen in manifest.sets for run in _of_a_set(manifest, chosen, place)]
     runs.sort(key=lambda run: 0 if run.recipe is None else run.recipe.rep)
     _check_apart(manifest, runs)
+    _check_places(manifest, runs, data_dirs)
     return _with_preparations(manifest, runs)
 
 
@@ -140,6 +141,13 @@ def _check_apart(manifest: Manifest, runs: Sequence[SingleRun]) -> None:
                     f"{manifest.path}: two runs {what}: {other.job.title}, and {run.job.title}. Give them sets of "
                     "their own, or leave one out."
                 )
+
+
+def _check_places(manifest: Manifest, runs: Sequence[SingleRun], data_dirs: Mapping[str, str]) -> None:
+    recipes = [run.recipe for run in runs if run.recipe is not None]
+    datasets = {str(chosen.base["dataset"]) for chosen in manifest.sets if "dataset" in chosen.base}
+    names = {chosen.name for chosen in manifest.sets} | datasets | {recipe.dataset for recipe in recipes}
+    check_named(data_dirs, names, {recipe.ood_dataset for recipe in recipes if recipe.ood_dataset})
 
 
 def _of_a_set(manifest: Manifest, chosen: OptionSet, place: _Place) -> Iterator[SingleRun]:

@@ -12,7 +12,7 @@ from tfal.data.prints import comparable
 from tfal.data.tabular import load_csv, table_name
 from tfal.errors import InputError
 from tfal.recipe import Recipe
-from tfal.report.comparison import Setting
+from tfal.report.comparison import Comparison, Setting
 
 _OF_DATA = ("dataset", "image_size", "corrupt", "ood_dataset")  # options that say what the training set is
 
@@ -27,10 +27,10 @@ def training_data(setting: Setting, dirs: Mapping[str, str]) -> Dataset:
     dirs: folders by the name of a data set, "" for all others. Raises NotAtHandError. Whether data in images are those
     of the runs is not looked at here.
     """
-    recipes = [run.recipe for by_rep in setting.runs.values() for run in by_rep.values() if run.recipe is not None]
-    if not recipes:
+    told = _told(setting)
+    if told is None:
         raise NotAtHandError("No recipe.json says what its data are.")
-    told, name = recipes[0], str(recipes[0].get("dataset"))
+    name = str(told.get("dataset"))
     where = data_dir(dirs, name)
     if where is None and name != "digits":
         raise NotAtHandError(f"No --dataDir is given for {name}.")
@@ -41,6 +41,18 @@ def training_data(setting: Setting, dirs: Mapping[str, str]) -> Dataset:
         return load_for(Recipe(**options, data_dir=where))
     except InputError as error:
         raise NotAtHandError(str(error)) from None
+
+
+def named_data(comparison: Comparison, option: str = "dataset") -> set[str]:
+    """The data sets of all settings, as this option of their runs names them."""
+    recipes = [_told(setting) or {} for setting in comparison.settings]
+    return {str(told[option]) for told in recipes if told.get(option) is not None}
+
+
+def _told(setting: Setting) -> Mapping[str, Any] | None:
+    """What a recipe.json says; None where no run has one."""
+    recipes = (run.recipe for by_rep in setting.runs.values() for run in by_rep.values())
+    return next((recipe for recipe in recipes if recipe is not None), None)
 
 
 def _table(told: Mapping[str, Any], folder: Path) -> Dataset:

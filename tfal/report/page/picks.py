@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tfal.data import Dataset
+from tfal.data.places import check_named
 from tfal.errors import InputError
 from tfal.report.comparison import Comparison, Setting
-from tfal.report.page.at_hand import NotAtHandError, training_data
+from tfal.report.page.at_hand import NotAtHandError, named_data, training_data
 from tfal.report.page.pictures import KINDS, save_figure, write_figure
 from tfal.show import class_histogram, contact_sheet, embedding
 from tfal.show.picked import Series, has_picks, series_of
@@ -50,8 +51,10 @@ def pick_pictures(comparison: Comparison, dirs: Mapping[str, str]) -> tuple[dict
     """The pictures of each setting by its name, and of those without any a sentence that says why.
 
     dirs: folders with data by the name of a data set, "" for all others; none: nothing is drawn and nothing said.
-    Raises InputError for data that are not those of the runs, and where no data are found at all.
+    Raises InputError for data that are not those of the runs, where no data are found at all, and for a name that no
+    data set has.
     """
+    check_named(dirs, named_data(comparison), named_data(comparison, "ood_dataset"))
     found: dict[str, list[Picture]] = {}
     missing: dict[str, str] = {}
     for setting in comparison.settings if dirs else ():
