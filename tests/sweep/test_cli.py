@@ -145,6 +145,7 @@ def test_lines_for_another_scheduler(manifest, programs, capsys):
         (("n_pool = 60", "n_valid_ = 3"), (), "m.toml has n_valid"),
         (("n_valid = 20", "n_valid = 20000"), (), "2 such lines: nothing was started.)"),
         ((), ("--workers", "0"), "whole number from 1"),
+        ((), ("--engine", "print", "--workers", "2"), "starts no jobs"),
         ((), ("--engine", "cloud"), "invalid choice: 'cloud'"),
         ((), ("--dataDir", "a", "--dataDir", "b"), "--dataDir is given twice for all runs"),
         ((), ("--variant", "small"), "unknown variant"),

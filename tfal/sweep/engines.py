@@ -51,13 +51,18 @@ def _count(text: str) -> int:
 def engine(given: argparse.Namespace, jobs: Sequence[Job]) -> Do:
     """What does, or gives away, all jobs of a folder that are left, as the flags say, and returns the states of all.
 
-    Raises InputError, before anything is written, where it could not.
+    Raises InputError, before anything is written, where it could not, or would not look at a flag.
     """
     asked = _asked_of_slurm(given)
     if given.engine == "slurm":
         submit.check(jobs, asked)
         return lambda folder, jobs: _submitted(folder, jobs, given.retry_failed, asked)
     if given.engine == "print":
+        if given.workers:
+            raise InputError(
+                "--workers: --engine print starts no jobs, so what runs its commands says how many at a time. "
+                "Leave it out."
+            )
         return lambda folder, jobs: _printed(folder, jobs, given.retry_failed, said_on(given))
     slots = local.slots(jobs, given.workers)
     return lambda folder, jobs: _done(folder, jobs, given.retry_failed, slots)
