@@ -6,7 +6,7 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from tfal.errors import InputError, training_of
 from tfal.initial_pool import initial_strategy, label_initial
 from tfal.jobs import Job, already_done, plan
 from tfal.learners import LEARNERS, Builder, OnEpoch, check_learner
+from tfal.on_demand import OnDemand
 from tfal.pool import LABELED, Pool
 from tfal.pool.told import told_of
 from tfal.pool.view import PoolView
@@ -59,7 +60,8 @@ def run(
 ) -> Iterator[Round]:
     """Runs every repetition of every strategy of `recipe`, from where its result files end; yields each new round.
 
-    What is given is checked at once; networks are trained as rounds are asked for. Operations are deterministic and
+    What is given is checked at once; networks are trained as rounds are asked for, in a `for` loop or by list(...), and
+    a warning says so where none ever was. Operations are deterministic and
     global generators are seeded while it runs; when it ends or is closed, both are as they were.
 
     Args:
@@ -88,7 +90,7 @@ def run(
     jobs = plan(recipe, data)
     for line in idle(recipe, data) + already_done(jobs):
         LOGGER.warning(line)
-    return run_jobs(jobs, build, data, on_epoch, on_round)
+    return OnDemand(run_jobs(jobs, build, data, on_epoch, on_round), "tfal.run")
 
 
 def run_jobs(
@@ -97,7 +99,7 @@ def run_jobs(
     data: Dataset,
     on_epoch: OnEpoch | None = None,
     on_round: OnRound | None = None,
-) -> Iterator[Round]:
+) -> Generator[Round]:
     """What `plan` found to be done; see `run`."""
     for job in jobs:
         if not job.rounds_left:  # a stop may have come between the last row and these files

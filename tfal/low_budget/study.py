@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ import numpy as np
 from tfal.data import Dataset, data_for
 from tfal.errors import training_of
 from tfal.low_budget.jobs import Job, plan
+from tfal.on_demand import OnDemand
 from tfal.pool.view import PoolView
 from tfal.prepare import refuse_preparing
 from tfal.recipe import Recipe
@@ -56,6 +57,9 @@ def run(
 ) -> Iterator[BudgetResult]:
     """Chooses and judges the labeled sets of every strategy, repetition and budget, from where the files end.
 
+    What is given is checked at once; the work is done as results are asked for, in a `for` loop or by list(...), and a
+    warning says so where none ever was.
+
     Args:
         recipe: what to run; `splits` names the budgets.
         build: (input shape, number of classes) -> the network of simclr and of training from scratch.
@@ -75,12 +79,12 @@ def run(
     jobs = [job for job in planned if job.n_left]
     if len(jobs) < len(planned):
         LOGGER.warning("%d of %d repetitions are judged already.", len(planned) - len(jobs), len(planned))
-    yield from run_jobs(jobs, recipe, build, data, on_epoch)
+    return OnDemand(run_jobs(jobs, recipe, build, data, on_epoch), "tfal.low_budget.run")
 
 
 def run_jobs(
     jobs: Sequence[Job], recipe: Recipe, build: Builder, data: Dataset, on_epoch: OnEpoch | None = None
-) -> Iterator[BudgetResult]:
+) -> Generator[BudgetResult]:
     """Those that `plan` found unfinished; see `run`."""
     if jobs:
         from tfal.data.image_files import named_errors
