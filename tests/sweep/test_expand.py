@@ -103,6 +103,19 @@ def test_a_folder_for_a_data_set_of_the_cold_start_benchmark(expanded):
     assert run.job.command[run.job.command.index("--dataDir") + 1] == "/there"
 
 
+def test_options_of_one_strategy_take_the_place_of_those_of_all(expanded):
+    text = HEAD + '[grid]\nstrategy = ["margin", "ldms"]\nrep = [1]\n'
+    before = expanded(text)
+    margin, ldms = expanded(text + "[strategy.ldms]\nn_sample = 7\nn_epoch = 3\n")
+    assert (margin.recipe.n_epoch, ldms.recipe.n_epoch, ldms.recipe.n_sample) == (2, 3, 7)
+    assert ldms.job.command[ldms.job.command.index("--nEpoch") + 1] == "3"
+    assert margin.job == before[0].job
+    assert ldms.job.id != before[1].job.id
+    assert ldms.job.id == expanded(text.replace("n_epoch = 2", "n_epoch = 3\nn_sample = 7"))[1].job.id
+    with pytest.raises(InputError, match=r"\[strategy.margin\]: .*nSample"):
+        expanded(text + "[strategy.margin]\nn_sample = 7\n")
+
+
 def test_digits_need_no_folder(expanded):
     (run,) = expanded(HEAD + '[grid]\nstrategy = "random"\nrep = [1]\n', **{"": "/all"})
     assert "--dataDir" not in run.job.command

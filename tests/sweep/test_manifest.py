@@ -79,6 +79,15 @@ def test_a_variant_may_write_an_option_in_its_other_spelling(written):
     assert read_manifest(written(text), "small").sets[0].base["n_epoch"] == 1
 
 
+def test_a_strategy_may_have_options_of_its_own(written):
+    text = WHOLE + "[strategy.Margin]\nnPool = 80\n[strategy.random]\nn_epoch = 3\n"
+    one, two = read_manifest(written(text)).sets
+    assert one.own == {"margin": {"n_pool": 80}, "random": {"n_epoch": 3}}
+    assert two.own == {"random": {"n_epoch": 3}}
+    text += '[few]\ngrid = { strategy = ["random"] }\nstrategy = { random = { n_epoch = 4 } }\n'
+    assert read_manifest(written(text), "few").sets[0].own == {"random": {"n_epoch": 4}}
+
+
 def test_without_sets_there_is_one_without_a_name_and_the_file_names_the_sweep(written):
     manifest = read_manifest(written('[base]\nprotocol = "digits"\n'))
     assert manifest.name == "m"
@@ -111,6 +120,14 @@ def test_without_sets_there_is_one_without_a_name_and_the_file_names_the_sweep(w
         ("[resources]\ncores = 2", "unknown key 'cores'"),
         ("[[published]]\nlabels = 20\nvalue = 'high'\nsource = 'a'", "Mend value"),
         ("[[published]]\nlabels = 20\nvalue = 0.5", "Mend source"),
+        ("[strategy.marginn]\nn_pool = 5", "Did you mean 'margin'?"),
+        ("[strategy.margin]\nn_pol = 5", "unknown option 'n_pol'. Did you mean 'n_pool'?"),
+        ("[strategy.margin]\n", "must be one table of options. Received: {}"),
+        ("[strategy]\nmargin = 3", "must be one table of options. Received: 3"),
+        ("[strategy.margin]\nn_pool = 5\n[strategy.Margin]\nn_pool = 6", "Give it some, once"),
+        ("[strategy.margin]\npreset = 'quick'", "preset is the same for all strategies"),
+        ("[strategy.margin]\nn_pool = 5", "[strategy.margin]: no set has this strategy"),
+        ("[grid]\nstrategy = 'margin'\nn_pool = [5, 6]\n[strategy.margin]\nn_pool = 5", "has n_pool in its grid"),
         ("[small]\nswep = { name = 'a' }", "unknown key 'swep'. Did you mean 'sweep'?"),
         ("[base\n", "is not TOML"),
     ],

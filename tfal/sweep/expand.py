@@ -175,23 +175,43 @@ def _runs(options: Mapping[str, Any], chosen: OptionSet, folder: Path, place: _P
     name = options.get("protocol")
     if name not in NAMES:
         raise InputError(f"protocol must be one of {', '.join(NAMES)}. Received: {name!r}.")
-    known = protocol(name)
     given = {key: value for key, value in options.items() if key not in ("protocol", "preset")}
     given |= {key: place.file(given[key], chosen.name) for key in ("csv", "csv_test") if key in given}
     if not chosen.resources.gpus:
         given.setdefault("threads", chosen.resources.threads)
     preset = ["--preset", str(options["preset"])] if "preset" in options else []
-    every, _ = parsed("", known.PRESETS, builders(), known.SOURCE, [*preset, *_words(given)])
-    for recipe in every.each_strategy():
+    for recipe, own in _recipes(name, preset, given, chosen.own):
         used = usage(recipe).names
-        where = place.data_dir(chosen.name, every.dataset) if "data_dir" in used else None
-        typed = {key: value for key, value in given.items() if key in used} | {"strategy": recipe.strategy}
+        where = place.data_dir(chosen.name, recipe.dataset) if "data_dir" in used else None
+        typed = {key: value for key, value in own.items() if key in used} | {"strategy": recipe.strategy}
         typed |= {"data_dir": where} if where else {}
-        for rep in chosen.grid.get("rep", every.reps):
+        for rep in chosen.grid.get("rep", recipe.reps):
             single = recipe.replace(rep=rep, results_dir=str(folder), **({"data_dir": where} if where else {}))
             words = _words(typed | {"rep": rep, "results_dir": str(folder)})
             job = _job(single, ("run", name, *preset, *words), chosen, folder.relative_to(place.results))
             yield SingleRun(job, chosen.name, single, tuple(typed))
+
+
+def _recipes(
+    name: str, preset: list[str], given: Mapping[str, Any], by_strategy: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[Recipe, Mapping[str, Any]]]:
+    """A recipe for each strategy, and the options that it was made of; by_strategy: those of one alone."""
+    known = protocol(name)
+
+    def made(options: Mapping[str, Any]) -> Recipe:
+        return parsed("", known.PRESETS, builders(), known.SOURCE, [*preset, *_words(options)])[0]
+
+    for recipe in made(given).each_strategy():
+        own = by_strategy.get(recipe.strategy)
+        if own is None:
+            yield recipe, given
+            continue
+        used = usage(recipe).names
+        options = {**{key: value for key, value in given.items() if key in used}, **own, "strategy": recipe.strategy}
+        try:
+            yield made(options), options
+        except InputError as error:
+            raise InputError(f"[strategy.{recipe.strategy}]: {error}") from None
 
 
 def _job(recipe: Recipe, command: tuple[str, ...], chosen: OptionSet, below: Path) -> Job:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from tfal.recipe.names import check_part
 from tfal.strategies import strategy_name
 from tfal.sweep.job import Resources
 
-_TABLES = ("sweep", "base", "grid", "set", "resources", "published")
+_TABLES = ("sweep", "base", "grid", "set", "strategy", "resources", "published")
 _OF_A_VARIANT = _TABLES
 _OF_THE_WHOLE = ("published", "gpu_hours")  # what is known of a manifest says nothing of its variants
 _OF_A_SET = ("name", "grid", "resources")
@@ -33,13 +34,21 @@ Grid = dict[str, list[Any]]
 class OptionSet:
     """Runs that share options: all combinations of `grid`, which names options, "strategy" and "rep" too.
 
-    name: its folder below the results; "" in a manifest without sets.
+    name: its folder below the results; "" in a manifest without sets. own: options of one strategy alone, by its name,
+    in place of those of `base`.
     """
 
     name: str
     base: Options
     grid: Grid
     resources: Resources = field(default_factory=Resources)
+    own: dict[str, Options] = field(default_factory=dict)
+
+    def strategies(self) -> list[str]:
+        """As they are written; empty where the preset has its own."""
+        named = self.grid.get("strategy", self.base.get("strategy", []))
+        listed = ",".join(map(str, named if isinstance(named, list) else [named]))
+        return [name.strip() for name in listed.split(",") if name]
 
 
 @dataclass(frozen=True)
@@ -70,17 +79,21 @@ def read_manifest(path: Path, variant: str | None = None) -> Manifest:
     _refuse_unknown(where, {name: 0 for name in content if name not in variants}, _TABLES)
     for name in variants:
         _refuse_unknown(f"{where}, variant [{name}] (or a misspelt table)", content[name], _OF_A_VARIANT)
+    changes = content if variant is None else content[resolve_name(f"variant of {path}", variant, variants)]
     if variant is not None:
-        content = _varied(content, content[resolve_name(f"variant of {path}", variant, variants)])
+        content = _varied(content, changes)
     about = _table(where, content, "sweep")
     with _in(where):
         name = check_part("name", str(about.get("name", path.stem)))
     _refuse_unknown(f"{where}, [sweep]", about, ("name", "about", "source"))
     resources, shared = _resources(where, _table(where, content, "resources"))
+    sets = tuple(_sets(where, content, resources))
+    # A variant may have fewer strategies than the whole.
+    _refuse_unused(where, _by_strategy(where, _table(where, changes, "strategy")), sets)
     return Manifest(
         path,
         f"{name}-{variant}" if variant else name,
-        tuple(_sets(where, content, resources)),
+        sets,
         str(about.get("about", "")),
         str(about.get("source", "")),
         published=tuple(_published(where, row) for row in _rows(where, content, "published")),
@@ -120,6 +133,7 @@ def _changed(table: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def _sets(where: str, content: Mapping[str, Any], resources: Options) -> list[OptionSet]:
     shared, grid = _table(where, content, "base"), _table(where, content, "grid")
+    by_strategy = _by_strategy(where, _table(where, content, "strategy"))
     found: list[OptionSet] = []
     for row in _rows(where, content, "set") or [{}]:
         name = str(row.get("name", ""))
@@ -139,7 +153,39 @@ def _sets(where: str, content: Mapping[str, Any], resources: Options) -> list[Op
         own_resources, of_the_whole = _resources(here, row.get("resources", {}))
         if of_the_whole:
             raise InputError(f"{here}: {min(of_the_whole)} is of the whole manifest. Write it below [resources].")
-        found.append(OptionSet(name, base | own, {} if free else combined, Resources(**{**resources, **own_resources})))
+        chosen = OptionSet(name, base | own, {} if free else combined, Resources(**{**resources, **own_resources}))
+        found.append(chosen if free else dataclasses.replace(chosen, own=_own(here, chosen, by_strategy)))
+    return found
+
+
+def _own(where: str, chosen: OptionSet, by_strategy: Mapping[str, Options]) -> dict[str, Options]:
+    """Options of those strategies that the set has."""
+    found = {name: by_strategy[name] for name in map(strategy_name, chosen.strategies()) if name in by_strategy}
+    if both := chosen.grid.keys() & {option for options in found.values() for option in options}:
+        raise InputError(f"{where} has {min(both)} in its grid, and for one strategy. Leave one of them out.")
+    return found
+
+
+def _refuse_unused(where: str, by_strategy: Mapping[str, Options], sets: Sequence[OptionSet]) -> None:
+    for name in by_strategy:
+        if not any(name in chosen.own for chosen in sets):
+            raise InputError(
+                f"{where}, [strategy.{name}]: no set has this strategy. Leave it out, or add it to a grid."
+            )
+
+
+def _by_strategy(where: str, table: Mapping[str, Any]) -> dict[str, Options]:
+    """Options of single strategies, by the one spelling of their names."""
+    found: dict[str, Options] = {}
+    for key, options in table.items():
+        here = f"{where}, [strategy.{key}]"
+        with _in(here):
+            name = strategy_name(key)
+        if name in found or not isinstance(options, dict) or not options:
+            raise InputError(f"{here} must be one table of options. Received: {options!r}. Give it some, once.")
+        found[name] = _options(here, options)
+        if wrong := found[name].keys() & {*_OWN, "strategy"}:
+            raise InputError(f"{here}: {min(wrong)} is the same for all strategies. Write it below [base].")
     return found
 
 
