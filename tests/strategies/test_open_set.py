@@ -101,7 +101,8 @@ def test_a_query_of_unknown_samples_alone_teaches_something_finite(three):
     view = _view(pool, reader)
     picks = MQNet().query(view, 3, _rng())
     pool.label_samples(picks.ids, np.full(3, 2), 1, 2)
-    memory = MQNet(meta_epoch=2).observe(view, picks, _rng())
+    with pytest.warns(UserWarning, match="none of its 3 picks is of a known class"):
+        memory = MQNet(meta_epoch=2).observe(view, picks, _rng())
     assert not memory["known"].any()
     assert np.isfinite(MetaModel.load(memory).scores(np.ones((1, 2)))).all()
 

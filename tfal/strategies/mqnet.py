@@ -12,6 +12,7 @@ scores are standardised in both modes.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -100,6 +101,12 @@ class MQNet(Strategy):
         known = view.is_known(picks.ids)
         targets = np.zeros(len(picks.ids))
         targets[known] = self._losses(view, picks.ids[known])
+        if not known.any() and self.rank_ties == "mask":
+            warnings.warn(
+                f"mqnet: none of its {len(known)} picks is of a known class, so its meta-model has nothing to rank, "
+                "and weighs purity and informativeness at random in the next query.",
+                stacklevel=2,
+            )
         inputs = np.exp((picks.by_pick["raw"] - picks.notes["mean"]) / picks.notes["std"])
         training = Training(self.meta_epoch, self.meta_batch, self.meta_wd, self.rank_ties, self.steps)
         model = train(inputs, targets, rng, training)
