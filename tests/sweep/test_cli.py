@@ -82,7 +82,7 @@ def test_a_changed_manifest_adds_runs_and_keeps_the_others(manifest, programs, c
     capsys.readouterr()
     assert main(["sweep", "m.toml"]) == 0
     out = capsys.readouterr().out
-    kept = "No longer in the manifest, and kept: 2, digits_MLP, margin, repetition 1; digits_MLP, margin, repetition 2."
+    kept = "and kept (2): digits_MLP, margin, repetition 1; digits_MLP, margin, repetition 2."
     assert kept in out
     assert "4 jobs: 2 done, 2 waiting" in out
     assert "entropy, repetition 2: done in" in out

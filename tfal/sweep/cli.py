@@ -140,4 +140,4 @@ def _say_about(manifest: Manifest, part: bool, to: TextIO | None = None) -> None
 def _say_left(left: Sequence[Job], to: TextIO | None = None) -> None:
     if left:
         titles = [job.title for job in left[:_NAMED]] + ["..."] * (len(left) > _NAMED)
-        print(f"No longer in the manifest, and kept: {len(left)}, {'; '.join(titles)}.", file=to)
+        print(f"No longer in the manifest, and kept ({len(left)}): {'; '.join(titles)}.", file=to)
