@@ -275,3 +275,35 @@ def test_latex_escapes_what_it_would_take_for_its_own():
 )
 def test_cells(text, expected):
     assert text == expected
+
+
+def test_an_open_set_tells_purity_from_what_known_samples_teach(tmp_path):
+    # By hand in statistics/test_known_labels.py; AUBC .575 against .6.
+    for rep in range(1, 6):
+        write_run(tmp_path, "random", rep, [0.4, 0.6, 0.8], purity=[0.5, 0.5, 0.5])
+        write_run(tmp_path, "margin", rep, [0.4, 0.6, 0.7], purity=[0.5, 0.25, 0.25])
+        write_run(tmp_path, "entropy", rep, [0.4, 0.4, 0.4], purity=[0.5, 0.0, 0.0])
+    table = of_one(tmp_path)["known"]
+    assert cells(table, "margin") == {
+        "strategy": "margin",
+        "repetitions": "5",
+        "labels of known classes, last": "20 ± 0",
+        "over random: at as many labels (AUBC)": "-2.50 [-2.50, -2.50]",
+        "at as many labels of known classes": "+7.50 [+7.50, +7.50]",
+    }
+    assert [*cells(table, "random").values()] == ["random", "5", "30 ± 0", "-", "-"]
+    assert [*cells(table, "entropy").values()][2:] == ["10 ± 0", "-20.00 [-20.00, -20.00]", "-"]
+
+
+def test_a_closed_set_has_no_table_of_known_labels(tmp_path):
+    filled(tmp_path / "without")
+    filled(tmp_path / "closed", purity=[1.0] * 4)
+    assert "known" not in of_one(tmp_path / "without")
+    assert "known" not in of_one(tmp_path / "closed")
+
+
+def test_repetitions_that_are_no_pairs_are_not_compared_at_equal_known_labels(tmp_path):
+    for rep in range(1, 6):
+        write_run(tmp_path, "random", rep, [0.4, 0.6], purity=[0.5, 0.5], recipe={"seed": 0})
+        write_run(tmp_path, "margin", rep, [0.4, 0.6], purity=[0.5, 0.5], recipe={"seed": 1})
+    assert cells(of_one(tmp_path)["known"], "margin")["at as many labels of known classes"] == "-"

@@ -10,6 +10,7 @@ import numpy as np
 from tfal.report.comparison import ACCURACY, Curves, Setting
 from tfal.report.results import MORE
 from tfal.report.statistics import stopping
+from tfal.report.tables.known import purity_or_choice
 from tfal.report.tables.one_setting import shown
 from tfal.report.tables.table import NONE, Table, mean_std, number
 
@@ -21,7 +22,8 @@ _SECONDS = (("seconds_query", "query"), ("seconds_read", "reading for it"), ("se
 
 def measured_tables(setting: Setting) -> list[Table]:
     """The tables of all that the runs of a setting recorded; a table of nothing is left out, but that of stopping."""
-    every = [scores(setting), recalls(setting), calibration(setting), times(setting), stops(setting)]
+    every = [purity_or_choice(setting), scores(setting), recalls(setting), calibration(setting), times(setting)]
+    every.append(stops(setting))
     return [table for table in every if table is not None]
 
 
