@@ -34,14 +34,12 @@ def purity_or_choice(setting: Setting) -> Table | None:
         at_equal = difference(paired(gains, np.zeros(len(gains)))) if whole else NONE
         few = few or n < LEAST_PAIRS
         rows.append((shown(name), str(n), last, difference(area) if n else NONE, at_equal))
-    head = (
-        *("strategy", "repetitions", "labels of known classes, last"),
-        *("over random: at as many labels (AUBC)", "at as many labels of known classes"),
-    )
+    head = ("strategy", "repetitions", "known labels, last", "over random, AUBC", "at equal known labels")
     notes = [
-        "Differences in percentage points, mean and 95 % interval over paired repetitions. The second compares curves "
-        "over the labels of known classes alone, as far as both have them, so purity has no part in it: below 0, what "
-        "the strategy picks among known samples teaches less than random ones. -: nothing to compare.",
+        "Differences to random in percentage points, mean and 95 % interval over paired repetitions. Known labels are "
+        "those of known classes. The last column compares curves over them alone, as far as both have them, so purity "
+        "has no part in it: below 0, what the strategy picks among known samples teaches less than random ones. "
+        "-: nothing to compare.",
     ]
     if few:
         notes.append(f"insufficient: below {LEAST_PAIRS} repetitions there is no interval.")
