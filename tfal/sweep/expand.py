@@ -23,7 +23,8 @@ from tfal.recipe.usage import usage
 from tfal.storage.folder import digest_of
 from tfal.storage.runfolder import experiment_name, repetition_part
 from tfal.sweep.job import Job
-from tfal.sweep.manifest import Manifest, OptionSet
+from tfal.sweep.manifest import Manifest
+from tfal.sweep.option_sets import OptionSet
 from tfal.sweep.preparations import preparations
 
 # Options by which the folders of runs differ anyway.

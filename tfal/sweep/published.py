@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tfal.storage.tables import read_rounds
 from tfal.sweep.expand import SingleRun
-from tfal.sweep.manifest import Manifest, Options
+from tfal.sweep.manifest import Manifest
+from tfal.sweep.tables import Options
 
 
 def beside(manifest: Manifest, runs: Sequence[SingleRun], results: Path) -> Iterator[str]:
