@@ -60,9 +60,8 @@ def run(
 ) -> Iterator[Round]:
     """Runs every repetition of every strategy of `recipe`, from where its result files end; yields each new round.
 
-    What is given is checked at once; networks are trained as rounds are asked for, in a `for` loop or by list(...), and
-    a warning says so where none ever was. Operations are deterministic and
-    global generators are seeded while it runs; when it ends or is closed, both are as they were.
+    What is given is checked at once; networks are trained as rounds are asked for: a warning says so where none was.
+    Operations are deterministic and global generators are seeded while it runs; both end with it as they were.
 
     Args:
         recipe: what to run.

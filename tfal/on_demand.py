@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import sys
 from collections.abc import Generator, Iterator
@@ -21,19 +22,17 @@ class OnDemand(Iterator[T]):
     """
 
     def __init__(self, work: Generator[T], call: str) -> None:
-        self._work, self._call, self._asked = work, call, False
+        self._work, self._call = work, call
 
     def __next__(self) -> T:
-        self._asked = True
         return next(self._work)
 
     def close(self) -> None:
         """Ends the work where it is; what was yielded stays."""
-        self._asked = True
         self._work.close()
 
     def __del__(self) -> None:
-        if not self._asked and not sys.is_finalizing():
+        if not sys.is_finalizing() and inspect.getgeneratorstate(self._work) == inspect.GEN_CREATED:
             LOGGER.warning(
                 "nothing was run: %s works as its results are asked for. Write: for each in %s(...)", *[self._call] * 2
             )

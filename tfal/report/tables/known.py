@@ -21,7 +21,6 @@ def purity_or_choice(setting: Setting) -> Table | None:
     if RANDOM not in with_purity or all(np.nanmin(each.values[_PURITY]) >= 1 for each in with_purity.values()):
         return None
     rows: list[tuple[str, ...]] = []
-    few = False
     for name, curves in with_purity.items():
         known = known_labels(curves.labels, curves.values[_PURITY])
         last = mean_std(known[:, -1], scale=1, digits=0)
@@ -32,7 +31,6 @@ def purity_or_choice(setting: Setting) -> Table | None:
         gains = np.zeros(0) if why else _gains(setting.of([name, RANDOM]))
         whole = len(gains) > 0 and bool(np.isfinite(gains).all())
         at_equal = difference(paired(gains, np.zeros(len(gains)))) if whole else NONE
-        few = few or n < LEAST_PAIRS
         rows.append((shown(name), str(n), last, difference(area) if n else NONE, at_equal))
     head = ("strategy", "repetitions", "known labels, last", "over random, AUBC", "at equal known labels")
     notes = [
@@ -41,7 +39,7 @@ def purity_or_choice(setting: Setting) -> Table | None:
         "has no part in it: below 0, what the strategy picks among known samples teaches less than random ones. "
         "-: nothing to compare.",
     ]
-    if few:
+    if any(int(n) < LEAST_PAIRS for name, n, *_ in rows if name != RANDOM):
         notes.append(f"insufficient: below {LEAST_PAIRS} repetitions there is no interval.")
     return Table("known", "Purity, or which samples [percentage points]", head, tuple(rows), tuple(notes))
 
