@@ -70,6 +70,14 @@ def test_report_writes_the_picture_and_says_where(experiment, capsys):
     assert str(path) in capsys.readouterr().out.splitlines()[-1]
 
 
+def test_a_band_ends_where_shares_end(experiment):
+    _write(experiment, "badge", 1, [0.0, 0.7, 1.0])
+    _write(experiment, "badge", 2, [0.1, 0.7, 0.9])
+    (axes,) = report(experiment).axes
+    low, high = zip(*(band.get_datalim(axes.transData).intervaly for band in axes.collections), strict=True)
+    assert (min(low), max(high)) == (0, 100)
+
+
 def test_no_results_is_an_error_in_one_line(tmp_path, capsys, monkeypatch):
     with pytest.raises(InputError, match="no results in"):
         read_curves(tmp_path)

@@ -132,7 +132,8 @@ def plot(curves: Mapping[str, Curve], title: str, path: Path) -> Figure:
 def _band(axes: Any, x: np.ndarray, values: np.ndarray, look: Style, alpha: float) -> None:
     mean, std = values.mean(axis=0), values.std(axis=0, ddof=1) if len(values) > 1 else 0 * x
     axes.plot(x, mean, markersize=4, linewidth=1.2, **look._asdict())
-    axes.fill_between(x, mean - std, mean + std, alpha=alpha, color=look.color, linewidth=0)
+    low, high = np.clip([mean - std, mean + std], 0, 100)  # of shares: none is outside
+    axes.fill_between(x, low, high, alpha=alpha, color=look.color, linewidth=0)
 
 
 def _legend(figure: Figure, looks: Mapping[str, Style], columns: int) -> None:
