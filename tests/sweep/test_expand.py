@@ -97,6 +97,16 @@ def test_a_folder_for_what_no_run_looks_at_is_refused(expanded):
         expanded(text, fashion_mnist="/x")
 
 
+def test_a_folder_for_data_that_come_with_a_library_is_refused(expanded):
+    text = HEAD + '[grid]\nstrategy = "random"\nrep = [1]\n'
+    with pytest.raises(InputError, match=r"--dataDir digits=/x: the data of digits come with a library. Leave it out"):
+        expanded(text, digits="/x")
+    mixed = text + '[[set]]\nname = "a"\n[[set]]\nname = "b"\nprotocol = "mnist"\n'
+    assert [run.recipe.data_dir for run in expanded(mixed, **{"": "/x"})] == [None, "/x"]
+    with pytest.raises(InputError, match=r"--dataDir a=/x: the data of a come with a library"):
+        expanded(mixed, a="/x")
+
+
 def test_a_folder_for_a_data_set_of_the_cold_start_benchmark(expanded):
     text = '[base]\ncommand = "coldstart"\ndataset = "cifar10"\n'
     (run,) = expanded(text, cifar10="/there")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from tfal.errors import InputError, unknown_name
@@ -27,10 +27,13 @@ def data_dir(known: Mapping[str, str], *names: str) -> str | None:
     return next((known[name] for name in (*names, "") if name in known), None)
 
 
-def check_named(known: Mapping[str, str], names: Iterable[str], unknown_sets: Collection[str]) -> None:
+def check_named(
+    known: Mapping[str, str], names: Collection[str], unknown_sets: Collection[str], folderless: Collection[str] = ()
+) -> None:
     """Raises InputError where a folder is given for a name that is none of these, as nobody would look there.
 
     unknown_sets: data sets whose images are the unknown classes of others; they are looked for beside the known ones.
+    folderless: names of data that come with a library.
     """
     valid = {*names} - {""}
     for name in known.keys() - valid - {""}:
@@ -39,6 +42,8 @@ def check_named(known: Mapping[str, str], names: Iterable[str], unknown_sets: Co
                 f"--dataDir {name}={known[name]}: the images of {name} are unknown classes of another data set here, "
                 "and looked for in its folder. Give one folder that has both, as --dataDir DIR."
             )
+        if name in folderless:
+            raise InputError(f"--dataDir {name}={known[name]}: the data of {name} come with a library. Leave it out.")
         if not valid:
             raise InputError(f"--dataDir {name}={known[name]}: no data set here has a name. Give --dataDir DIR.")
         raise InputError(f"--dataDir {name}={known[name]}: {unknown_name('set or data set', name, valid)}")

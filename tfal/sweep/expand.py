@@ -19,7 +19,7 @@ from tfal.recipe import Recipe
 from tfal.recipe.components import options
 from tfal.recipe.options import flag
 from tfal.recipe.protocols import NAMES, protocol
-from tfal.recipe.usage import usage
+from tfal.recipe.usage import kinds, usage
 from tfal.storage.folder import digest_of
 from tfal.storage.runfolder import experiment_name, repetition_part
 from tfal.sweep.job import Job
@@ -146,9 +146,12 @@ def _check_apart(manifest: Manifest, runs: Sequence[SingleRun]) -> None:
 
 def _check_places(manifest: Manifest, runs: Sequence[SingleRun], data_dirs: Mapping[str, str]) -> None:
     recipes = [run.recipe for run in runs if run.recipe is not None]
-    datasets = {str(chosen.base["dataset"]) for chosen in manifest.sets if "dataset" in chosen.base}
-    names = {chosen.name for chosen in manifest.sets} | datasets | {recipe.dataset for recipe in recipes}
-    check_named(data_dirs, names, {recipe.ood_dataset for recipe in recipes if recipe.ood_dataset})
+    names = {str(chosen.base.get("dataset", "")) for chosen in manifest.sets if "command" in chosen.base}
+    folderless: set[str] = set()
+    for run in runs:
+        own = {run.set_name} | ({run.recipe.dataset} if run.recipe else set())
+        (names if run.recipe is None or run.recipe.csv or "folder" in kinds(run.recipe) else folderless).update(own)
+    check_named(data_dirs, names, {recipe.ood_dataset for recipe in recipes if recipe.ood_dataset}, folderless - names)
 
 
 def _of_a_set(manifest: Manifest, chosen: OptionSet, place: _Place) -> Iterator[SingleRun]:
