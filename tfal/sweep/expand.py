@@ -146,12 +146,18 @@ def _check_apart(manifest: Manifest, runs: Sequence[SingleRun]) -> None:
 
 def _check_places(manifest: Manifest, runs: Sequence[SingleRun], data_dirs: Mapping[str, str]) -> None:
     recipes = [run.recipe for run in runs if run.recipe is not None]
-    names = {str(chosen.base.get("dataset", "")) for chosen in manifest.sets if "command" in chosen.base}
-    folderless: set[str] = set()
-    for run in runs:
-        own = {run.set_name} | ({run.recipe.dataset} if run.recipe else set())
-        (names if run.recipe is None or run.recipe.csv or "folder" in kinds(run.recipe) else folderless).update(own)
-    check_named(data_dirs, names, {recipe.ood_dataset for recipe in recipes if recipe.ood_dataset}, folderless - names)
+    of_commands = {str(chosen.base.get("dataset", "")) for chosen in manifest.sets if "command" in chosen.base}
+    read = {name for run in runs if _reads_files(run) for name in _names_of_data(run)} | of_commands
+    others = {name for run in runs for name in _names_of_data(run)} - read
+    check_named(data_dirs, read, {recipe.ood_dataset for recipe in recipes if recipe.ood_dataset}, others)
+
+
+def _names_of_data(run: SingleRun) -> set[str]:
+    return {run.set_name} | ({run.recipe.dataset} if run.recipe else set())
+
+
+def _reads_files(run: SingleRun) -> bool:
+    return run.recipe is None or bool(run.recipe.csv) or "folder" in kinds(run.recipe)
 
 
 def _of_a_set(manifest: Manifest, chosen: OptionSet, place: _Place) -> Iterator[SingleRun]:
