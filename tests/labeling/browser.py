@@ -7,7 +7,7 @@ import pytest
 
 try:
     from selenium import webdriver
-    from selenium.common.exceptions import WebDriverException
+    from selenium.common.exceptions import TimeoutException, WebDriverException
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.wait import WebDriverWait
@@ -34,6 +34,7 @@ class Browser:
 
     def open(self, page: Path) -> None:
         self.driver.get(page.as_uri())
+        WebDriverWait(self.driver, 60).until(lambda _: self.all("body:not([inert])"))
 
     def resize(self, width: int, height: int) -> None:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 700}
@@ -47,6 +48,13 @@ class Browser:
 
     def text(self, selector: str) -> str:
         return self.driver.find_element(By.CSS_SELECTOR, selector).text
+
+    def shows(self, selector: str, text: str) -> bool:
+        """Whether it is that, at once or after what another tab did has come here."""
+        try:
+            return WebDriverWait(self.driver, 60).until(lambda _: self.text(selector) == text)
+        except TimeoutException:
+            return False
 
     def all(self, selector: str) -> list:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)

@@ -177,11 +177,31 @@ def test_what_the_browser_kept_is_looked_at_before_it_is_believed(browser, root)
     place = embedded(file)["key"]
     for kept, n in (('{"labels": ["cat", "cow", "dog", 3, "", ""], "at": 99}', 2), ('{"labels": []}', 0), ("{", 0)):
         browser.open(file)
-        browser.run("localStorage.setItem(arguments[0], arguments[1])", place, kept)
+        browser.run("localStorage.clear(); sessionStorage.setItem(arguments[0], arguments[1])", place, kept)
         browser.open(file)
         assert browser.text("#count") == f"{n} of 6 labeled"
+        assert browser.run("return sessionStorage.getItem(arguments[0])", place) == kept  # until there is something new
         browser.press("u")
         assert browser.text("#count") == f"{n + 1} of 6 labeled"
+
+
+def test_another_tab_has_the_labels_and_the_newest_of_two_tabs_count(browser, root):
+    file, first = page(root), browser.driver.current_window_handle
+    browser.open(file)
+    browser.press("1", "2")
+    browser.driver.switch_to.new_window("tab")
+    try:
+        browser.open(file)
+        assert browser.text("#notice") == "2 labels of before are here again."
+        browser.press("3")
+        browser.saved()
+    finally:
+        browser.driver.close()
+        browser.driver.switch_to.window(first)
+    assert browser.shows("#notice", "3 labels of before are here again.")
+    browser.open(file)
+    assert browser.text("#count") == "3 of 6 labeled"
+    assert labels(browser, name="labels (1).csv") == ["a/0.png cat", "a/1.png dog", "a/2.png bird"]
 
 
 def test_a_browser_that_keeps_nothing_says_so_and_works(browser, root):

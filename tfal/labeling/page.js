@@ -12,19 +12,27 @@ const answers = [  // a class that is called like a key has that one
 ];
 const text = new Map(answers.map((answer) => [answer.label, answer.text]));
 // labels: of each picture, "" where there is none. undo: [place, [[picture, its label before], ...]], the newest last.
-// saved: the labels in the last csv.
-let state = { labels: items.map(() => ""), at: 0, undo: [], saved: "" };
+// saved: the labels in the last csv. time: when it was kept.
+let state = { labels: items.map(() => ""), at: 0, undo: [], saved: "", time: 0 };
+const STORES = ["sessionStorage", "localStorage"];  // of this tab, which each reload finds again; of the browser
 let kept = true;  // whether the browser keeps the state
 
 function restore() {
-  let found = null;
-  try { found = JSON.parse(localStorage.getItem(data.key)); } catch { kept = false; }
-  if (!found || !Array.isArray(found.labels) || found.labels.length !== items.length) return;
-  state = { undo: [], saved: "", ...found, labels: found.labels.map((label) => text.has(label) ? label : "") };
+  const found = STORES.map((store) => { try { return JSON.parse(window[store].getItem(data.key)); } catch { return null; } });
+  const whole = found.filter((each) => Array.isArray(each?.labels) && each.labels.length === items.length);
+  const [newest] = whole.sort((a, b) => (Number(b.time) || 0) - (Number(a.time) || 0));
+  if (!newest) return;
+  state = { undo: [], saved: "", ...newest, labels: newest.labels.map((label) => text.has(label) ? label : "") };
   state.at = Math.min(Math.max(0, Math.trunc(state.at) || 0), items.length - 1);
 }
-function keep() {
-  try { localStorage.setItem(data.key, JSON.stringify(state)); kept = true; } catch { kept = false; }
+function keep(key = data.key) {
+  state.time = Date.now();
+  const write = (store) => { try { window[store].setItem(key, JSON.stringify(state)); return true; } catch { return false; } };
+  kept = STORES.map(write).at(-1);
+}
+function welcome() {
+  if (labeled()) say(`${labeled()} labels of before are here again.`);
+  else say("Choose an answer: press its key, or click on it.", "whole");
 }
 const inOverview = () => document.body.classList.contains("overview");
 const labeled = () => state.labels.filter(Boolean).length;
@@ -197,20 +205,30 @@ function press(event) {
   event.preventDefault();
 }
 
-restore();
-build();
-for (const [id, act] of Object.entries({ save, undo, accept, restart, next: () => go(nextOpen() ?? state.at),
-  back: () => go(state.at - 1), forward: () => go(state.at + 1), clear: () => answer(""), view: () => overview(!inOverview()),
-})) at(id).addEventListener("click", act);
-at("find").addEventListener("input", filter);
-document.addEventListener("keydown", press);
-document.addEventListener("click", (event) => {  // so that Enter accepts, and does not press again what the mouse pressed
-  if (event.detail > 0 && event.target !== at("find")) at("stage").focus({ preventScroll: true });
-});
-addEventListener("storage", (event) => { if (event.key === data.key) { restore(); show(); } });
-addEventListener("beforeunload", (event) => { if (unsaved()) event.preventDefault(); });
-keep();
-show();
-at("stage").focus({ preventScroll: true });
-if (labeled()) say(`${labeled()} labels of before are here again.`);
-else say("Choose an answer: press its key, or click on it.", "whole");
+function listen() {
+  for (const [id, act] of Object.entries({ save, undo, accept, restart, next: () => go(nextOpen() ?? state.at),
+    back: () => go(state.at - 1), forward: () => go(state.at + 1), clear: () => answer(""),
+    view: () => overview(!inOverview()),
+  })) at(id).addEventListener("click", act);
+  at("find").addEventListener("input", filter);
+  document.addEventListener("keydown", press);
+  document.addEventListener("click", (event) => {  // so that Enter accepts, and does not press again what the mouse pressed
+    if (event.detail > 0 && event.target !== at("find")) at("stage").focus({ preventScroll: true });
+  });
+  addEventListener("storage", (event) => { if (event.key === data.key) { restore(); show(); welcome(); } });
+  addEventListener("beforeunload", (event) => { if (unsaved()) event.preventDefault(); });
+}
+function start() {
+  restore();
+  build();
+  listen();
+  keep("tfal");  // whether it can; what other tabs have kept stays as it is until there is something new
+  show();
+  document.body.inert = false;
+  at("stage").focus({ preventScroll: true });
+  welcome();
+}
+document.body.inert = true;
+// Not at once: where a page of a file asks for it right after its process began, Chromium (156) at times gives it a
+// localStorage that is empty and that no other page ever sees.
+addEventListener("load", () => setTimeout(start, 300));
