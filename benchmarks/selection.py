@@ -53,9 +53,8 @@ def main() -> None:
     sizes = (*SIZES, FULL_SIZE) if given.full else SIZES
     closed_set = set(growth.CASES) - set(growth.OPEN_SET)
     found["growth"] = grow([name for name in only if name in closed_set], sizes, xp=xp)
-    if given.backend == "numpy":
-        open_set = [name for name in only if name in growth.OPEN_SET]
-        found["growth"] += grow(open_set, OPEN_SET_SIZES, q=OPEN_SET_Q, classes=OPEN_SET_CLASSES)
+    open_set = [name for name in only if name in growth.OPEN_SET]
+    found["growth"] += grow(open_set, OPEN_SET_SIZES, q=OPEN_SET_Q, classes=OPEN_SET_CLASSES, xp=xp)
     print(growth_table(found["growth"], bandwidth, rate))
     if given.out:
         write(found, given.out)

@@ -12,6 +12,7 @@ from benchmarks import selection_others
 from benchmarks.selection_inputs import Case, Inputs, relu_head
 from benchmarks.selection_rows import Comparison, near, same
 from tfal import kernels
+from tfal.kernels.parts.xp import to_numpy
 
 
 def noise_stability(xp: Any, n: int = 10_000, draws: int = 50, q: int = 200) -> Comparison:
@@ -115,7 +116,7 @@ def _radius(features: np.ndarray) -> float:
 def _grow_dcom(given: Inputs, q: int) -> Case:
     """At most 2,000 rows are to be covered."""
     (n, d), doubt = given.features.shape, np.random.default_rng(6).random(len(given.features))
-    most, delta = min(2000, n), _radius(np.asarray(given.features[:200]))
+    most, delta = min(2000, n), _radius(to_numpy(given.features[:200]))
     options: dict[str, Any] = {"delta": delta, "uncertainty": doubt, "skill": 0.3, "n_anchor": most, "rng": _rng()}
     return Case(lambda: kernels.dcom(given.features, q, **options), 1, 2.0 * n * most * d)
 

@@ -107,15 +107,20 @@ def _logdetcmi(given: Inputs, q: int) -> Case:
 def _factors(given: Inputs) -> tuple[Any, dict[str, Any], int]:
     """Factors of candidates, those of labeled and rejected ones by name, and how many numbers a candidate has."""
     d, classes = given.features.shape[1], given.logits.shape[1]
-    query, private = labeled_factors(LABELED, REJECTED, d, classes - 1)
-    candidates = gradient_factors(given.features, given.logits)
+    made = (
+        gradient_factors(to_numpy(given.features), to_numpy(given.logits)),
+        *labeled_factors(LABELED, REJECTED, d, classes - 1),
+    )
+    asarray = array_module(given.features).asarray
+    candidates, query, private = (tuple(map(asarray, factors)) for factors in made)
     return candidates, {"query": query, "private": private}, d + 1 + classes
 
 
 def _purity(given: Inputs, q: int) -> Case:
     """A part of the features stands for the row of a coder."""
     n, d = len(given.features), given.features.shape[1] // ROTATIONS
-    candidates, labeled = np.ascontiguousarray(given.features[:, :d]), _labeled(given)[:, 0]
+    candidates = array_module(given.features).ascontiguousarray(given.features[:, :d])
+    labeled = _labeled(given)[:, 0]
     return Case(lambda: kernels.purity(candidates, labeled), 1, 2.0 * n * LABELED * d, numbers=d)
 
 
@@ -127,9 +132,9 @@ def _ccal(given: Inputs, q: int) -> Case:
     return Case(lambda: ccal_picks(candidates, labeled, np.arange(LABELED) % classes, classes, q), 1, flops)
 
 
-def _labeled(given: Inputs) -> np.ndarray:
+def _labeled(given: Inputs) -> Any:
     (_, rows), _ = labeled_factors(LABELED, 1, given.features.shape[1], 1)
-    return rows[:, 1:].reshape(LABELED, ROTATIONS, -1)
+    return array_module(given.features).asarray(rows[:, 1:].reshape(LABELED, ROTATIONS, -1))
 
 
 def _neat(given: Inputs, q: int) -> Case:

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks import selection_open_set_others as others
 from benchmarks.selection_inputs import coder_rows, similar_factors
-from benchmarks.selection_rows import Comparison, near, on_device, packages, same
+from benchmarks.selection_rows import Comparison, Work, near, on_device, packages, same
 from tfal import kernels
 
 
@@ -76,7 +76,9 @@ def ccal(
     """Both scores and the picks; on a GPU alone, where one candidate after the other takes minutes of small calls."""
     rows, labels = coder_rows(n + m, rotations, d), np.arange(m) % classes
     candidates, labeled = xp.asarray(rows[:n]), xp.asarray(rows[n:])
-    plain = {"a candidate at a time": lambda: others.ccal_one_at_a_time(candidates, labeled, labels, q, xp=xp)}
+    plain: dict[str, Work | None] = {
+        "a candidate at a time": lambda: others.ccal_one_at_a_time(candidates, labeled, labels, q, xp=xp)
+    }
     return Comparison(
         "ccal",
         f"n={n:,} {m:,} labeled, R={rotations} d={d} C={classes} q={q}",

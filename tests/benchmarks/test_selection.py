@@ -22,6 +22,8 @@ from benchmarks.selection_measure import (
     measure,
 )
 from tests.conftest import ROOT
+from tests.kernels import stand_in
+from tfal.kernels.parts.xp import to_numpy
 
 TINY = {
     "ldm": {"n": 120, "m": 60, "d": 8},
@@ -203,6 +205,19 @@ def test_written_inputs_are_those_in_memory(tmp_path):
     np.testing.assert_array_equal(given.features, head.features)
     np.testing.assert_array_equal(given.kernel, head.kernel)
     np.testing.assert_allclose(given.logits, head.features @ head.kernel, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kernel", selection_growth.CASES)
+def test_growth_case_on_a_gpu(kernel, tmp_path, monkeypatch):
+    xp = stand_in.installed(monkeypatch)
+    write_head(tmp_path, 300, 64, "float32", 5)
+    on_host, on_device = (
+        selection_growth.CASES[kernel](selection_growth.load(tmp_path, each), 10).work() for each in (np, xp)
+    )
+    for ours, host in zip(
+        *(found if isinstance(found, tuple) else (found,) for found in (on_device, on_host)), strict=True
+    ):
+        np.testing.assert_allclose(to_numpy(ours), host, rtol=1e-4)
 
 
 def test_growth_in_new_processes_files_and_plot(tmp_path):
