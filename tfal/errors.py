@@ -42,9 +42,9 @@ def training_of(where: str, mend: str) -> Iterator[None]:
 def unknown_name(kind: str, name: str, valid: Iterable[str]) -> InputError:
     """The error for a name that is not in a registry; it offers the nearest valid one."""
     names = sorted(valid)
-    folded = {known.lower(): known for known in names}
-    nearest = difflib.get_close_matches(str(name).lower(), folded, n=1, cutoff=0.4)
-    hint = f" Did you mean {folded[nearest[0]]!r}?" if nearest else ""
+    lower = {known.lower(): known for known in names}
+    nearest = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.4)
+    hint = f" Did you mean {lower[nearest[0]]!r}?" if nearest else ""
     return InputError(f"unknown {kind} {name!r}.{hint} Valid: {', '.join(names)}.")
 
 
@@ -53,13 +53,14 @@ def resolve_name(kind: str, name: str, valid: Iterable[str]) -> str:
 
     Raises InputError, with the nearest valid name, when there is none.
     """
-    names, folded = list(valid), _folded(str(name))
+    names, wanted = list(valid), folded(str(name))
     for known in names:
-        if _folded(known) == folded:
+        if folded(known) == wanted:
             return known
     raise unknown_name(kind, name, names)
 
 
 @functools.lru_cache(1024)
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """A name as it is compared, whether it is written as a flag, as a field or as a class."""
     return "".join(character for character in name.lower() if character.isalnum())

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfal.errors import InputError, resolve_name
+from tfal.errors import InputError, folded, resolve_name
 from tfal.files import storage_errors
 from tfal.recipe.names import check_part
 from tfal.sweep.option_sets import OptionSet, option_sets
-from tfal.sweep.tables import Options, folded, inside, refuse_unknown, resources_of, rows_of, table_of
+from tfal.sweep.tables import Options, inside, refuse_unknown, resources_of, rows_of, table_of
 
 _TABLES = ("sweep", "base", "grid", "set", "strategy", "resources", "published")
 _OF_A_VARIANT = _TABLES

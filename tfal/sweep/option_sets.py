@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tfal.errors import InputError
+from tfal.errors import InputError, folded
 from tfal.recipe.components import declared, unknown_option
 from tfal.recipe.names import check_part
 from tfal.strategies import strategy_name
 from tfal.sweep.job import Resources
-from tfal.sweep.tables import Options, folded, inside, resources_of, rows_of, table_of
+from tfal.sweep.tables import Options, inside, resources_of, rows_of, table_of
 
 _OF_A_SET = ("name", "grid", "resources")
 _OWN = ("protocol", "preset", "command")  # beside the options of a recipe

@@ -45,11 +45,6 @@ def refuse_unknown(where: str, table: Mapping[str, Any], known: Collection[str])
             raise InputError(f"{where}: {unknown_name('key', key, known)}")
 
 
-def folded(name: str) -> str:
-    """A key as it is compared, whether it is written as a flag or as a field."""
-    return name.replace("_", "").replace("-", "").lower()
-
-
 def resources_of(where: str, table: Any) -> tuple[Options, Options]:
     """Those of a job, and what belongs to the manifest."""
     if not isinstance(table, dict):
