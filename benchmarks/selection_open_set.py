@@ -73,7 +73,7 @@ def purity(xp: Any, n: int = 20_000, m: int = 2000, d: int = 128) -> Comparison:
 def ccal(
     xp: Any, n: int = 10_000, m: int = 1000, rotations: int = 4, d: int = 128, q: int = 100, classes: int = 10
 ) -> Comparison:
-    """Both scores and the picks; on a GPU alone, where one candidate after the other takes minutes of small calls."""
+    """Both scores and the picks. Nothing beside it on a GPU, where a candidate at a time takes minutes."""
     rows, labels = coder_rows(n + m, rotations, d), np.arange(m) % classes
     candidates, labeled = xp.asarray(rows[:n]), xp.asarray(rows[n:])
     plain: dict[str, Work | None] = {

@@ -25,10 +25,12 @@ function restore() {
   state = { undo: [], saved: "", ...newest, labels: newest.labels.map((label) => text.has(label) ? label : "") };
   state.at = Math.min(Math.max(0, Math.trunc(state.at) || 0), items.length - 1);
 }
-function keep(key = data.key) {
+function store(key, value) {  // whether the browser keeps it
+  return STORES.map((each) => { try { window[each].setItem(key, value); return true; } catch { return false; } }).at(-1);
+}
+function keep() {
   state.time = Date.now();
-  const write = (store) => { try { window[store].setItem(key, JSON.stringify(state)); return true; } catch { return false; } };
-  kept = STORES.map(write).at(-1);
+  kept = store(data.key, JSON.stringify(state));
 }
 function welcome() {
   if (labeled()) say(`${labeled()} labels of before are here again.`);
@@ -222,7 +224,7 @@ function start() {
   restore();
   build();
   listen();
-  keep("tfal");  // whether it can; what other tabs have kept stays as it is until there is something new
+  kept = store("tfal", "");  // what other tabs have kept stays as it is until there is something new
   show();
   document.body.inert = false;
   at("stage").focus({ preventScroll: true });
