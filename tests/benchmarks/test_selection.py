@@ -208,7 +208,7 @@ def test_written_inputs_are_those_in_memory(tmp_path):
 
 
 @pytest.mark.parametrize("kernel", selection_growth.CASES)
-def test_growth_case_on_a_gpu(kernel, tmp_path, monkeypatch):
+def test_growth_case_on_the_stand_in_for_cupy(kernel, tmp_path, monkeypatch):
     xp = stand_in.installed(monkeypatch)
     write_head(tmp_path, 300, 64, "float32", 5)
     on_host, on_device = (

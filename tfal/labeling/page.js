@@ -18,7 +18,7 @@ const STORES = ["sessionStorage", "localStorage"];  // of this tab, which each r
 let kept = true;  // whether the browser keeps the state
 
 function restore() {
-  const found = STORES.map((store) => { try { return JSON.parse(window[store].getItem(data.key)); } catch { return null; } });
+  const found = STORES.map((each) => { try { return JSON.parse(window[each].getItem(data.key)); } catch { return null; } });
   const whole = found.filter((each) => Array.isArray(each?.labels) && each.labels.length === items.length);
   const [newest] = whole.sort((a, b) => (Number(b.time) || 0) - (Number(a.time) || 0));
   if (!newest) return;
